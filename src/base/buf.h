@@ -23,7 +23,7 @@
 #include "base/slice.h"
 
 struct buf {
-    char *data; /* NULL as long as cap is 0 */
+    char *data; /* NULL until memory is first needed */
     size_t len; /* bytes */
     size_t cap; /* bytes */
     size_t max; /* bytes */
@@ -93,7 +93,10 @@ int buf_append_i64(struct buf *b, int64_t value);
 void buf_consume(struct buf *b, size_t n);
 
 /* Empties the buffer and keeps its memory. */
-static inline void buf_clear(struct buf *b) { b->len = 0; }
+static inline void buf_clear(struct buf *b)
+{
+    b->len = 0;
+}
 
 /*
  * Overwrites all the memory, then empties. Growing leaves old copies behind in freed memory,
@@ -102,7 +105,10 @@ static inline void buf_clear(struct buf *b) { b->len = 0; }
 void buf_wipe(struct buf *b);
 
 /* The contents; valid until the buffer is next changed. */
-static inline struct slice buf_slice(const struct buf *b) { return slice_make(b->data, b->len); }
+static inline struct slice buf_slice(const struct buf *b)
+{
+    return slice_make(b->data, b->len);
+}
 
 /* The contents with a NUL behind them; valid until the buffer is next changed. Never NULL. */
 const char *buf_cstr(struct buf *b);

@@ -37,7 +37,10 @@ static inline void list_init(struct list_node *head)
     head->next = head;
 }
 
-static inline bool list_empty(const struct list_node *head) { return head->next == head; }
+static inline bool list_empty(const struct list_node *head)
+{
+    return head->next == head;
+}
 
 /* `node` must be in no list. */
 static inline void list_push_back(struct list_node *head, struct list_node *node)

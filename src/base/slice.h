@@ -46,10 +46,16 @@ static inline struct slice slice_str(const char *cstr)
 }
 
 /* The length as printf's precision wants it; longer slices print their first INT_MAX bytes. */
-static inline int slice_width(struct slice s) { return s.len > INT_MAX ? INT_MAX : (int)s.len; }
+static inline int slice_width(struct slice s)
+{
+    return s.len > INT_MAX ? INT_MAX : (int)s.len;
+}
 
 /* The bytes as printf wants them: never NULL. */
-static inline const char *slice_chars(struct slice s) { return s.ptr != NULL ? s.ptr : ""; }
+static inline const char *slice_chars(struct slice s)
+{
+    return s.ptr != NULL ? s.ptr : "";
+}
 
 static inline bool slice_eq(struct slice a, struct slice b)
 {
