@@ -1,0 +1,114 @@
+/*
+ * flow: from messages to events. Pure; memory is bounded and allocated when made.
+ *
+ * Decides: which messages are events, which of them are duplicates, what is held during a
+ * catch-up, and in which order events leave.
+ * Leaves: when to hold, release and discard, to session; seq numbers and disk to engine and store.
+ * An event leaves through the sink, in order. The sink may refuse (ERR_AGAIN: no room); then flow
+ * keeps nothing of that event, and the caller stops feeding until there is room.
+ *
+ * Identity: by [event] dedup: the id, else the position; an event with neither is never a
+ * duplicate. The window holds the newest `dedup_window` keys. A key enters the window when the sink
+ * took the event; if the store then fails, the whole flow is made anew from disk (flow_reset), so
+ * a key never outlives an event that was not kept.
+ */
+#ifndef HAWSER_FLOW_FLOW_H
+#define HAWSER_FLOW_FLOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "profile/profile.h"
+
+#define FLOW_VIAS(X) X(LIVE, "live") X(SYNC, "sync")
+enum flow_via {
+#define X(id, text) FLOW_VIA_##id,
+    FLOW_VIAS(X)
+#undef X
+};
+const char *flow_via_name(enum flow_via via);
+
+enum flow_data_kind { FLOW_DATA_JSON, FLOW_DATA_TEXT, FLOW_DATA_BINARY };
+
+/* One event on its way out. All slices are borrowed for the call. */
+struct flow_event {
+    struct slice id, position, type, time; /* .ptr NULL where absent */
+    struct slice data;
+    enum flow_data_kind data_kind;
+    enum flow_via via;
+    bool ephemeral; /* never stored */
+    bool has_key;
+    uint8_t key[16];        /* dedup key */
+    bool advances;          /* position is the stream's new position: store it with the event */
+    int64_t received_us;    /* wall clock */
+    const char *malformed;  /* NULL, or why this is said as a gap `malformed` besides */
+};
+
+/* 0: taken. ERR_AGAIN: no room now. Any other: the event is lost to us, the caller stops. */
+typedef int (*flow_sink)(void *arg, const struct flow_event *event);
+
+struct flow_options {
+    const struct profile *profile; /* borrowed */
+    const uint8_t *hash_key;       /* 16 bytes, the store's; copied */
+    unsigned dedup_window;         /* entries, >= 16 */
+    size_t hold_bytes;             /* bound of the hold buffer, payload and bookkeeping */
+    flow_sink sink;
+    void *sink_arg;
+};
+
+struct flow;
+int flow_new(const struct flow_options *options, struct flow **out);
+void flow_free(struct flow *flow);
+
+/* Everything as on disk: an empty window, nothing held, the given position (.ptr NULL = none). */
+void flow_reset(struct flow *flow, struct slice position);
+/* Adds a key from disk, oldest first. */
+void flow_dedup_load(struct flow *flow, const uint8_t key[16]);
+
+enum flow_result {
+    FLOW_EMITTED,
+    FLOW_DUPLICATE,
+    FLOW_HELD,       /* kept for release */
+    FLOW_HELD_FIRST, /* the same, and it is the first since flow_hold() */
+    FLOW_HELD_FULL,  /* not kept: the hold is full */
+    FLOW_DISCARDED,  /* flow_discard() is in force */
+    FLOW_IGNORED,    /* no event */
+    FLOW_AGAIN,      /* the sink has no room: offer the same message again */
+};
+
+/*
+ * One message of the link. `message` is the scan of it (rules applied already by the caller);
+ * `raw` its bytes; text or binary. Ephemeral events pass while holding, and are dropped then
+ * (they belong to the live edge).
+ */
+enum flow_result flow_message(struct flow *flow, const struct profile_message *message,
+                              struct slice raw, bool binary, int64_t received_us);
+
+/* One catch-up item: emitted at once if new. Call flow_page_begin() before the items of a page
+ * and flow_page_end() after the last. */
+void flow_page_begin(struct flow *flow);
+enum flow_result flow_item(struct flow *flow, const struct profile_message *message,
+                           int64_t received_us);
+struct flow_page_result {
+    unsigned items, fresh;
+    bool reached_hold;
+};
+void flow_page_end(struct flow *flow, struct flow_page_result *out);
+
+void flow_hold(struct flow *flow);    /* from here messages are held; a hold begun anew is empty */
+void flow_discard(struct flow *flow); /* drop what is held and what comes */
+/* Emits what is held, duplicates dropped. 0 when all is out and messages pass again; ERR_AGAIN when
+ * the sink has no room: call again later; messages meanwhile queue behind. */
+int flow_release(struct flow *flow);
+bool flow_releasing(const struct flow *flow);
+
+struct slice flow_position(const struct flow *flow); /* .ptr NULL = none; borrowed till next call */
+void flow_forget(struct flow *flow);                 /* drops the position */
+
+struct flow_stats {
+    uint64_t emitted, duplicates, malformed, late, ephemeral, discarded;
+    size_t held_events, held_bytes;
+};
+void flow_stats(const struct flow *flow, struct flow_stats *out);
+
+#endif

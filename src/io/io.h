@@ -1,0 +1,119 @@
+/*
+ * io: the only room that knows libuv.
+ *
+ * Ownership: an object made by *_start/_connect/_listen belongs to the caller until *_close; close
+ * is legal at any moment, once, and frees the object later by itself; after it no callback fires.
+ * Asynchrony: a non-zero return means the callback never fires; zero means exactly once (or as often
+ * as said), never inline.
+ * Threads: everything on the loop's thread, but io_async_send() and a worker's run().
+ */
+#ifndef HAWSER_IO_IO_H
+#define HAWSER_IO_IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+
+struct io_loop;
+int io_loop_new(struct io_loop **out, struct error *err);
+void io_loop_free(struct io_loop *loop); /* closes what is left and asserts nothing leaks */
+int io_loop_run(struct io_loop *loop);   /* until io_loop_stop() */
+void io_loop_stop(struct io_loop *loop);
+int64_t io_now_ms(struct io_loop *loop); /* monotonic, as of this iteration */
+int64_t io_clock_ms(void);               /* monotonic, right now */
+int64_t io_wall_us(void);                /* unix time in microseconds */
+
+/* ---- timers ---- */
+struct io_timer;
+typedef void (*io_timer_cb)(void *arg);
+int io_timer_new(struct io_loop *loop, io_timer_cb cb, void *arg, struct io_timer **out);
+void io_timer_set(struct io_timer *timer, int64_t delay_ms); /* one shot; replaces */
+void io_timer_clear(struct io_timer *timer);
+void io_timer_close(struct io_timer *timer);
+
+/* ---- once after the current batch of I/O: "do this when I return to the loop" ---- */
+struct io_idle;
+int io_idle_new(struct io_loop *loop, io_timer_cb cb, void *arg, struct io_idle **out);
+void io_idle_arm(struct io_idle *idle); /* fires once, soon; arming twice is once */
+void io_idle_close(struct io_idle *idle);
+
+/* ---- signals ---- */
+struct io_signal;
+int io_signal_start(struct io_loop *loop, int signum, void (*cb)(void *arg, int signum), void *arg,
+                    struct io_signal **out);
+void io_signal_close(struct io_signal *signal);
+
+/* ---- names ---- */
+#define IO_ADDRESSES_MAX 16
+struct io_address {
+    union {
+        uint16_t family;
+        char bytes[128]; /* a struct sockaddr_storage */
+    } u;
+};
+struct io_resolve;
+/* Numeric addresses answer without the resolver. ERR_DNS with the resolver's words; ERR_TIMEOUT after
+ * timeout_ms (the thread that hangs is abandoned to itself). */
+typedef void (*io_resolve_cb)(void *arg, int status, const struct error *err,
+                              const struct io_address *addresses, unsigned count);
+int io_resolve_start(struct io_loop *loop, const char *host, uint16_t port, int64_t timeout_ms,
+                     io_resolve_cb cb, void *arg, struct io_resolve **out);
+void io_resolve_cancel(struct io_resolve *resolve); /* the callback will not fire */
+void io_address_format(const struct io_address *address, char *out, size_t size); /* ip:port */
+bool io_address_is_loopback(const struct io_address *address);
+
+/* ---- streams: TCP and Unix ---- */
+struct io_stream;
+struct io_stream_events {
+    /* Bytes came (n > 0), valid during the call; n == 0: end of file; n < 0: an ERR_ code, and err
+     * says more. After n <= 0 no more reads. */
+    void (*on_read)(void *arg, const char *bytes, ssize_t n, const struct error *err);
+    /* All that io_stream_write() had queued is out (0), or the stream is broken (< 0). */
+    void (*on_drain)(void *arg, int status);
+};
+typedef void (*io_connect_cb)(void *arg, int status, const struct error *err);
+/* NODELAY and keepalive are set. The stream is usable when cb said 0. */
+int io_tcp_connect(struct io_loop *loop, const struct io_address *address, int64_t timeout_ms,
+                   io_connect_cb cb, void *arg, struct io_stream **out, struct error *err);
+void io_stream_events(struct io_stream *stream, const struct io_stream_events *events, void *arg);
+int io_stream_read_start(struct io_stream *stream);
+void io_stream_read_stop(struct io_stream *stream);
+/* Writes what fits now; the rest is copied and queued. Returns 0 or ERR_; io_stream_queued() tells
+ * what waits. */
+int io_stream_write(struct io_stream *stream, const void *bytes, size_t n);
+size_t io_stream_queued(const struct io_stream *stream);
+/* writev now: bytes written, or ERR_AGAIN if none (or if something is queued), or another ERR_. */
+ssize_t io_stream_try_writev(struct io_stream *stream, const struct slice *slices, unsigned count);
+void io_stream_shutdown(struct io_stream *stream); /* after what is queued: FIN */
+void io_stream_close(struct io_stream *stream);
+int io_stream_fd(const struct io_stream *stream);
+/* SO_PEERCRED of a Unix stream. */
+int io_stream_peer(const struct io_stream *stream, uid_t *uid, gid_t *gid, pid_t *pid);
+
+/* ---- Unix listeners ---- */
+struct io_listener;
+typedef void (*io_accept_cb)(void *arg, struct io_stream *stream); /* takes the stream */
+/* Binds path with mode and gid (gid -1: leave). A socket that nobody listens on is replaced; one that
+ * a live process has is ERR_BUSY; another kind of file is ERR_EXISTS. Unlinked at close. */
+int io_unix_listen(struct io_loop *loop, const char *path, unsigned mode, gid_t gid,
+                   io_accept_cb cb, void *arg, struct io_listener **out, struct error *err);
+void io_listener_close(struct io_listener *listener);
+
+/* ---- worker: one thread of its own, jobs in order ---- */
+struct io_worker;
+struct io_job {
+    void (*run)(struct io_job *job);  /* on the worker's thread */
+    void (*done)(struct io_job *job); /* on the loop's thread, after run */
+    struct io_job *next;              /* the worker's */
+};
+int io_worker_start(struct io_loop *loop, const char *name, struct io_worker **out,
+                    struct error *err);
+void io_worker_submit(struct io_worker *worker, struct io_job *job); /* job: caller's memory */
+/* Waits for the job that runs, drops those that have not begun; done() fires for none. */
+void io_worker_stop(struct io_worker *worker);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * net: a WebSocket link and an HTTP client, on wire, tls and io.
+ *
+ * Decides: the order of dialling (all addresses in turn, each with its deadline), the handshakes and
+ * their deadlines, the close handshake. Leaves: when to dial, ping and give up to session.
+ * Ownership: net_link_open/net_http_start give an object; it ends in exactly one on_closed / on_done
+ * (never inline), after which it frees itself and must not be touched. net_link_abort and
+ * net_http_cancel end it without a callback.
+ */
+#ifndef HAWSER_NET_NET_H
+#define HAWSER_NET_NET_H
+
+#include "io/io.h"
+#include "tls/tls.h"
+#include "wire/ws.h"
+
+enum net_phase { NET_PHASE_DNS, NET_PHASE_TCP, NET_PHASE_TLS, NET_PHASE_UPGRADE, NET_PHASE_OPEN,
+                 NET_PHASE_HTTP };
+const char *net_phase_name(enum net_phase phase);
+
+/* How a link or request ended. */
+enum net_end_kind {
+    NET_END_CLOSE,     /* link was open: .code (1006: no close frame), .local */
+    NET_END_STATUS,    /* an HTTP status where 101 was wanted */
+    NET_END_STRIPPED,  /* 200 and the like where 101 was wanted: something took the Upgrade away */
+    NET_END_HANDSHAKE, /* a 101 that is not valid */
+    NET_END_FAILED,    /* DNS, TCP or TLS failed: .phase */
+    NET_END_TIMEOUT,   /* a deadline passed: .phase */
+};
+struct net_end {
+    enum net_end_kind kind;
+    enum net_phase phase;
+    int code; /* close code or status */
+    bool local;
+    int64_t retry_after_ms; /* -1: not said */
+    char text[400];         /* close reason, start of the body, or error: printable UTF-8 */
+};
+
+struct net_options {
+    struct tls_context *tls; /* for wss/https; referenced by the link */
+    bool allow_plaintext;    /* ws/http to other than loopback */
+    int64_t dns_timeout_ms, tcp_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
+    int64_t http_timeout_ms; /* whole request */
+};
+
+struct net_link;
+struct net_link_events {
+    void (*on_connected)(void *arg, const char *address, const char *tls); /* TCP (and TLS) are up */
+    void (*on_open)(void *arg, const struct http_response *response);
+    /* As ws_handler.on_message: ERR_AGAIN pauses reading until net_link_resume(). */
+    int (*on_message)(void *arg, enum ws_type type, struct slice payload);
+    void (*on_pong)(void *arg, int64_t rtt_ms);
+    void (*on_oversize)(void *arg, uint64_t bytes);
+    void (*on_closed)(void *arg, const struct net_end *end); /* the last call */
+};
+/* url: wss://... ; headers: "Name: value\r\n" lines. Copies what it keeps; wipes secrets. */
+int net_link_open(struct io_loop *loop, const struct net_options *options, struct slice url,
+                  struct slice headers, struct slice subprotocol, uint64_t max_message,
+                  const struct net_link_events *events, void *arg, struct net_link **out,
+                  struct error *err);
+int net_link_send(struct net_link *link, enum ws_type type, struct slice payload);
+int net_link_ping(struct net_link *link); /* its pong yields on_pong */
+/* Close handshake: code and reason go out, the peer has 2 s, then on_closed(local). */
+void net_link_close(struct net_link *link, int code, struct slice reason);
+void net_link_abort(struct net_link *link);
+void net_link_resume(struct net_link *link);
+/* When the last byte came from the peer (monotonic ms). While reading is paused by us: now. */
+int64_t net_link_last_rx_ms(const struct net_link *link);
+
+struct net_http;
+struct net_http_result {
+    bool failed;        /* then .end tells */
+    struct net_end end; /* .kind FAILED or TIMEOUT or HANDSHAKE (broken HTTP) */
+    int status;
+    int64_t retry_after_ms;
+    const struct http_response *response; /* valid during the call; NULL if failed */
+};
+typedef void (*net_http_cb)(void *arg, const struct net_http_result *result);
+int net_http_start(struct io_loop *loop, const struct net_options *options, struct slice method,
+                   struct slice url, struct slice headers, struct slice body, size_t body_max,
+                   net_http_cb cb, void *arg, struct net_http **out, struct error *err);
+void net_http_cancel(struct net_http *http);
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * session: one stream's life as a pure state machine. No clock, no memory, no I/O.
+ *
+ * Words: a *link* is one WebSocket connection, numbered 1, 2, ... by the session; a *request* is
+ * one HTTP exchange, numbered likewise. Each DIAL ends in exactly one LINK_FAILED or LINK_CLOSED,
+ * each HTTP_START in exactly one HTTP_PAGE or HTTP_FAILED (also after HTTP_CANCEL or LINK_ABORT).
+ * Events about a link or request that is no longer the current one are ignored.
+ *
+ * Decides: when to dial, ping, catch up, hold, release, discard, wait, rest, park and stop.
+ * Leaves: rendering and bytes to the executor (engine); what an event is to flow.
+ * How to extend: a new state is a row in SESSION_STATES and in the transition table; a new input
+ * is a row in SESSION_EVENTS and a handler; a new action is a row in SESSION_ACTIONS and a raised
+ * SESSION_ACTIONS_MAX if the worst case of one step grows.
+ */
+#ifndef HAWSER_SESSION_SESSION_H
+#define HAWSER_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/rng.h"
+#include "profile/profile.h"
+
+#define SESSION_STATES(X)                                                                          \
+    X(STARTING, "starting")                                                                        \
+    X(DIALING, "dialing")         /* DNS, TCP, TLS */                                              \
+    X(OPENING, "opening")         /* HTTP upgrade */                                               \
+    X(GREETING, "greeting")       /* link open, waiting for the service to accept us */            \
+    X(CATCHING_UP, "catching-up") /* link open, its events held, sync fills what was missed */     \
+    X(LIVE, "live")                                                                                \
+    X(POLLING, "polling") /* sync delivers; the link's events are discarded for now */             \
+    X(WAITING, "waiting") /* backoff */                                                            \
+    X(HELD, "held")       /* a timed rest by policy */                                             \
+    X(PARKED, "parked")   /* waits for someone */                                                  \
+    X(STALLED, "stalled") /* the store takes no more */                                            \
+    X(PAUSED, "paused")   /* by the operator */                                                    \
+    X(STOPPED, "stopped")
+enum session_state {
+#define X(id, text) SESSION_##id,
+    SESSION_STATES(X)
+#undef X
+    SESSION_STATE_COUNT
+};
+
+#define SESSION_EVENTS(X)                                                                          \
+    X(START)                                                                                       \
+    X(STOP)  /* close the link with close_code and end in STOPPED */                               \
+    X(TICK)  /* session_deadline_ms() has come */                                                  \
+    X(LINK_CONNECTED) /* TCP and TLS are up: the upgrade request goes out */                       \
+    X(LINK_OPEN)      /* 101 and valid */                                                          \
+    X(LINK_FAILED)    /* before open; .end */                                                      \
+    X(LINK_CLOSED)    /* after open; .end */                                                       \
+    X(RULE)           /* a rule's action other than EVENT and IGNORE; .rule */                     \
+    X(HELD_FIRST)     /* flow holds its first event since HOLD */                                  \
+    X(HELD_FULL)      /* flow's hold is full: the event was not kept */                            \
+    X(HTTP_PAGE)      /* a catch-up page came and its items are with flow; .page */                \
+    X(HTTP_FAILED)    /* .end */                                                                   \
+    X(POSITION)       /* flow has learnt the stream's first position */                            \
+    X(STORE_STALLED)  /* the store takes no more */                                                \
+    X(STORE_READY)    /* again; position and dedup are as on disk */                               \
+    X(CREDENTIAL)     /* a secret's source has changed, or a REFRESH is done */                    \
+    X(PAUSE)                                                                                       \
+    X(RESUME)                                                                                      \
+    X(RECONNECT) /* by the operator: now, whatever the policy waits for */
+enum session_event_kind {
+#define X(id) SESSION_EV_##id,
+    SESSION_EVENTS(X)
+#undef X
+};
+
+struct session_page {
+    unsigned items;     /* in the page */
+    unsigned fresh;     /* of them, not known before */
+    bool more;          /* the service says there is more */
+    bool reached_hold;  /* the first held event's position (or id) has been returned by sync */
+    bool has_next;      /* an empty page that has more came with a cursor */
+};
+
+struct session_event {
+    enum session_event_kind kind;
+    int64_t now_ms;     /* monotonic; never goes back */
+    int64_t last_rx_ms; /* when the last byte of the link came in, as far as hawser was reading */
+    uint64_t link;      /* LINK_*, RULE, HELD_* */
+    uint64_t request;   /* HTTP_* */
+    const struct profile_end *end;
+    const struct profile_rule_action *rule;
+    const struct session_page *page;
+};
+
+#define SESSION_ACTIONS(X)                                                                         \
+    X(DIAL)        /* .link */                                                                     \
+    X(LINK_CLOSE)  /* .link .code: start the close handshake */                                    \
+    X(LINK_ABORT)  /* .link: drop it without a word */                                             \
+    X(LINK_PING)   /* .link */                                                                     \
+    X(HTTP_START)  /* .request: catch-up from flow's position (.use_next: from the page's cursor) */ \
+    X(HTTP_CANCEL) /* .request */                                                                  \
+    X(HOLD)        /* flow: keep the link's events from here */                                    \
+    X(RELEASE)     /* flow: let them go, in order */                                               \
+    X(DISCARD)     /* flow: drop what is held and what comes, until HOLD or RELEASE */             \
+    X(GAP)         /* store a gap; .gap, .text */                                                  \
+    X(FORGET)      /* drop the position */                                                         \
+    X(REFRESH)     /* read the credentials anew; answered by CREDENTIAL */                         \
+    X(STATE)       /* .from .to .text (why) .retry_ms (-1: none): log, metric, notice */
+enum session_action_kind {
+#define X(id) SESSION_DO_##id,
+    SESSION_ACTIONS(X)
+#undef X
+};
+
+#define SESSION_GAPS(X)                                                                            \
+    X(UPSTREAM, "upstream") X(NO_RESUME, "no_resume") X(NO_POSITION, "no_position")                \
+    X(EPOCH, "epoch") X(OVERSIZE, "oversize") X(MALFORMED, "malformed")
+enum session_gap {
+#define X(id, text) SESSION_GAP_##id,
+    SESSION_GAPS(X)
+#undef X
+};
+
+struct session_action {
+    enum session_action_kind kind;
+    uint64_t link, request;
+    int code;
+    bool use_next;
+    enum session_gap gap;
+    enum session_state from, to;
+    int64_t retry_ms;
+    char text[320];
+};
+
+/* Worst case of one step; session.c proves it. */
+#define SESSION_ACTIONS_MAX 12
+struct session_actions {
+    struct session_action item[SESSION_ACTIONS_MAX];
+    unsigned count;
+};
+
+/* Where the stream stands when the session starts. */
+struct session_init_args {
+    const struct profile *profile; /* borrowed, outlives the session */
+    uint64_t seed;
+    bool has_position;             /* a position is stored, or start = oldest / POSITION */
+};
+
+#define SESSION_FLAP_TIMES 16
+struct session {
+    const struct profile *profile;
+    struct rng rng;
+    enum session_state state;
+    /* The room's own fields follow here; nobody else reads them. */
+    int64_t placeholder;
+};
+
+void session_init(struct session *session, const struct session_init_args *args);
+/* One step. Returns 0; out holds what to do, in order. Never blocks, allocates or re-enters. */
+int session_step(struct session *session, const struct session_event *event,
+                 struct session_actions *out);
+/* When TICK is due (monotonic ms), or INT64_MAX. May be called at any time. */
+int64_t session_deadline_ms(const struct session *session);
+enum session_state session_state(const struct session *session);
+/* True once, and as long as, the stream holds a position to resume from. */
+const char *session_state_name(enum session_state state);
+const char *session_gap_name(enum session_gap gap);
+const char *session_event_name(enum session_event_kind kind);
+const char *session_action_name(enum session_action_kind kind);
+/* For status: why the state was entered, since when, when the next attempt is (-1: none). */
+struct session_status {
+    enum session_state state;
+    int64_t since_ms, retry_at_ms;
+    uint64_t link; /* 0: none */
+    unsigned attempts; /* links in a row without reset_after of life */
+    int64_t rtt_ms; /* unused by the session: left 0 */
+    char reason[320];
+};
+void session_status(const struct session *session, struct session_status *out);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * http: HTTP/1.1 messages, incrementally (RFC 9112), over http-parser or llhttp.
+ *
+ * Decides: what is a well-formed answer within LIMIT_HTTP_HEADERS; writes requests.
+ * Leaves: the meaning of statuses to profile and session; sockets to net.
+ * Fails: ERR_PROTOCOL / ERR_LIMIT with a text.
+ */
+#ifndef HAWSER_WIRE_HTTP_H
+#define HAWSER_WIRE_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+/* A parsed absolute URL: ws wss http https (RFC 3986). Slices into the given text. */
+struct http_url {
+    bool secure;    /* wss, https */
+    bool websocket; /* ws, wss */
+    struct slice host; /* without brackets for IPv6 */
+    bool host_is_ipv6;
+    uint16_t port; /* default of the scheme where absent */
+    struct slice target; /* path and query, "/" where empty; fragment is an error (RFC 6455 3) */
+};
+int http_url_parse(struct slice text, struct http_url *out, struct error *err);
+
+/* Writes "METHOD target HTTP/1.1", Host, the given header lines ("Name: value\r\n" each) and, if
+ * body.len, Content-Length, then the body. */
+int http_request_write(struct buf *out, struct slice method, const struct http_url *url,
+                       struct slice headers, struct slice body);
+
+struct http_response {
+    int status;
+    bool keep_alive;
+    bool upgrade; /* 101, or the parser stopped at an upgrade */
+    struct buf headers; /* "name: value\n", names lower-cased, values trimmed, folded lines joined */
+    struct buf body;    /* at most body_max bytes are kept */
+    bool body_cut;      /* there was more */
+};
+/* The value of the first such header (name in lower case), .ptr NULL if absent. */
+struct slice http_response_header(const struct http_response *response, const char *name);
+/* All values joined by ", " into out (RFC 9110 5.3). */
+int http_response_header_joined(const struct http_response *response, const char *name,
+                                struct buf *out);
+/* Retry-After as delay (RFC 9110 10.2.3), both forms; now_unix_s is the wall clock. -1: absent or
+ * bad. Capped at 24 h. */
+int64_t http_retry_after_ms(const struct http_response *response, int64_t now_unix_s);
+
+struct http_parser_state;
+/* head: the request was HEAD. body_max: bytes of body to keep; a longer body is ERR_LIMIT if
+ * body_strict, else cut and skipped. 1xx answers but 101 are skipped. */
+int http_parser_new(bool body_strict, size_t body_max, struct http_parser_state **out);
+void http_parser_free(struct http_parser_state *parser);
+/* Feeds bytes. *used tells how many were consumed (less than n after the end of the message, or
+ * after the header of a 101: the rest belongs to the next protocol). *done when the message is
+ * complete. A message that ends with the connection: http_parser_eof(). */
+int http_parser_feed(struct http_parser_state *parser, const char *bytes, size_t n, size_t *used,
+                     bool *done, struct error *err);
+int http_parser_eof(struct http_parser_state *parser, struct error *err);
+bool http_parser_headers_done(const struct http_parser_state *parser);
+const struct http_response *http_parser_response(const struct http_parser_state *parser);
+
+#endif

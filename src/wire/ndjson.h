@@ -1,0 +1,100 @@
+/*
+ * ndjson: the lines that local programs and hawserd exchange, one JSON object each.
+ *
+ * Decides: the form of requests, replies, events and notices. Leaves: what they do to daemon.
+ * Fails: ndjson_request_parse() names the error code that the reply carries.
+ */
+#ifndef HAWSER_WIRE_NDJSON_H
+#define HAWSER_WIRE_NDJSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "json/json.h"
+
+#define NDJSON_OPS(X)                                                                              \
+    X(SUBSCRIBE, "subscribe") X(PING, "ping") X(STATUS, "status") X(RECONNECT, "reconnect")        \
+    X(PAUSE, "pause") X(RESUME, "resume")
+enum ndjson_op {
+#define X(id, text) NDJSON_##id,
+    NDJSON_OPS(X)
+#undef X
+};
+
+#define NDJSON_ERRORS(X)                                                                           \
+    X(BAD_JSON, "bad_json") X(BAD_REQUEST, "bad_request") X(UNKNOWN_OP, "unknown_op")              \
+    X(UNKNOWN_STREAM, "unknown_stream") X(FORBIDDEN, "forbidden") X(TOO_LONG, "too_long")          \
+    X(TOO_MANY, "too_many") X(INTERNAL, "internal")
+enum ndjson_error {
+    NDJSON_OK,
+#define X(id, text) NDJSON_E_##id,
+    NDJSON_ERRORS(X)
+#undef X
+};
+const char *ndjson_error_name(enum ndjson_error error);
+
+#define NDJSON_LIST_MAX 256
+enum ndjson_from { NDJSON_FROM_DEFAULT, NDJSON_FROM_NOW, NDJSON_FROM_OLDEST, NDJSON_FROM_SEQ };
+
+struct ndjson_request {
+    enum ndjson_op op;
+    struct slice id; /* raw JSON of the request's id; .ptr NULL if none; into the line */
+    struct slice stream;
+    struct slice streams[NDJSON_LIST_MAX]; /* decoded, into `scratch` or the line */
+    unsigned n_streams;
+    struct slice types[32];
+    unsigned n_types;
+    enum ndjson_from from;
+    uint64_t from_seq;
+    struct slice instance; /* the caller's idea of the store; .ptr NULL if none */
+    bool notices;          /* default true */
+    struct buf scratch;
+};
+void ndjson_request_init(struct ndjson_request *request);
+void ndjson_request_fini(struct ndjson_request *request);
+/* Unknown fields are errors too, with "did you mean". detail (may be NULL) gets what is wrong. */
+enum ndjson_error ndjson_request_parse(struct ndjson_request *request, struct slice line,
+                                       struct error *detail);
+
+/* Replies, each with its '\n'. id.ptr NULL: no id. */
+int ndjson_write_error(struct buf *out, struct slice id, enum ndjson_error error,
+                       const char *detail);
+int ndjson_write_ok(struct buf *out, struct slice id, const char *op);
+int ndjson_write_subscribed(struct buf *out, struct slice id, uint64_t next, uint64_t oldest,
+                            uint64_t newest);
+struct ndjson_stream_state {
+    const char *name, *state;
+};
+int ndjson_write_greeting(struct buf *out, const char *server, const char *instance,
+                          uint64_t oldest, uint64_t newest,
+                          const struct ndjson_stream_state *streams, unsigned n_streams);
+
+/* An event line. Every slice may have .ptr NULL (absent). tags: JSON members already encoded, like
+ * `"tag.team":"ops"`, or empty. */
+struct ndjson_event {
+    uint64_t seq; /* 0: written as null */
+    const char *stream;
+    struct slice id, position, type;
+    int64_t received_us;
+    struct slice event_time; /* raw JSON */
+    const char *via;
+    struct slice tags;
+    enum { NDJSON_DATA_JSON, NDJSON_DATA_TEXT, NDJSON_DATA_BINARY } data_kind;
+    struct slice data;
+};
+/* An upper bound of the line's length, and the writer into memory of at least that size. */
+size_t ndjson_event_bound(const struct ndjson_event *event);
+size_t ndjson_event_encode(const struct ndjson_event *event, char *out);
+
+int ndjson_write_gap(struct buf *out, uint64_t seq, const char *stream, const char *reason,
+                     struct slice after, struct slice before, const char *detail);
+int ndjson_write_retention_gap(struct buf *out, const char *stream, uint64_t from_seq,
+                               uint64_t to_seq);
+int ndjson_write_stream_notice(struct buf *out, const char *stream, const char *state,
+                               const char *reason, int64_t retry_in_ms /* -1: none */);
+int ndjson_write_store_reset(struct buf *out, const char *instance, uint64_t newest);
+int ndjson_write_bye(struct buf *out, const char *reason);
+
+#endif
