@@ -95,7 +95,8 @@ void io_stream_events(struct io_stream *stream, const struct io_stream_events *e
 int io_stream_read_start(struct io_stream *stream);
 void io_stream_read_stop(struct io_stream *stream);
 /* Writes what fits now; the rest is copied and queued, and on_drain follows. Returns 0 or ERR_; the
- * caller bounds what waits by io_stream_queued(). */
+ * caller bounds what waits by io_stream_queued(). A stream whose write has failed comes to its end
+ * for reading too. */
 int io_stream_write(struct io_stream *stream, const void *bytes, size_t n);
 size_t io_stream_queued(const struct io_stream *stream);
 /* writev now: bytes written, or ERR_AGAIN if none (or if something is queued), or another ERR_. To

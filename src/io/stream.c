@@ -143,12 +143,15 @@ static void shutdown_when_idle(struct io_stream *stream)
     uv_shutdown(&stream->shutdown, &stream->uv.stream, NULL);
 }
 
-static void write_failed(struct io_stream *stream, int code)
+/*
+ * A stream that cannot be written is at its end. Shut down both ways, what the peer had sent before
+ * can still be read, and then reading ends too: nobody waits on half a connection.
+ */
+static int write_failed(struct io_stream *stream, int code)
 {
     stream->broken = code;
-    stream->writing = false;
-    buf_fini(&stream->sending);
-    buf_fini(&stream->pending);
+    shutdown(io_stream_fd(stream), SHUT_RDWR);
+    return code;
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -161,8 +164,8 @@ static void on_written(uv_write_t *write, int status)
         return;
     buf_clear(&stream->sending);
     if (status != 0) {
-        rc = io_error_code(status);
-        write_failed(stream, rc);
+        rc = write_failed(stream, io_error_code(status));
+        buf_clear(&stream->pending);
     } else if (stream->pending.len != 0) {
         rc = write_next(stream);
         if (rc == 0)
@@ -187,10 +190,8 @@ static int write_next(struct io_stream *stream)
     uv_buf = (uv_buf_t){.base = stream->sending.data, .len = stream->sending.len};
     stream->write.data = stream;
     rc = uv_write(&stream->write, &stream->uv.stream, &uv_buf, 1, on_written);
-    if (rc != 0) {
-        write_failed(stream, io_error_code(rc));
-        return stream->broken;
-    }
+    if (rc != 0)
+        return write_failed(stream, io_error_code(rc));
     stream->writing = true;
     return 0;
 }
@@ -207,7 +208,7 @@ int io_stream_write(struct io_stream *stream, const void *bytes, size_t n)
 
         rc = uv_try_write(&stream->uv.stream, &uv_buf, 1);
         if (rc < 0 && rc != UV_EAGAIN)
-            return stream->broken = io_error_code(rc);
+            return write_failed(stream, io_error_code(rc));
         if (rc > 0) {
             at += rc;
             n -= (size_t)rc;
@@ -216,10 +217,8 @@ int io_stream_write(struct io_stream *stream, const void *bytes, size_t n)
     if (n == 0)
         return 0;
     rc = buf_append(&stream->pending, at, n);
-    if (rc != 0) {
-        /* A part may be out already: nothing sensible can follow it. */
-        return stream->broken = rc;
-    }
+    if (rc != 0)
+        return write_failed(stream, rc); /* a part may be out already: nothing can follow it */
     return stream->writing ? 0 : write_next(stream);
 }
 
@@ -244,8 +243,8 @@ ssize_t io_stream_try_writev(struct io_stream *stream, const struct slice *slice
         uv_bufs[i] = (uv_buf_t){.base = (char *)slices[i].ptr, .len = slices[i].len};
     rc = uv_try_write(&stream->uv.stream, uv_bufs, count);
     if (rc < 0 && rc != UV_EAGAIN)
-        stream->broken = io_error_code(rc);
-    return rc < 0 ? io_error_code(rc) : rc;
+        return write_failed(stream, io_error_code(rc));
+    return rc < 0 ? ERR_AGAIN : rc;
 }
 
 void io_stream_shutdown(struct io_stream *stream)
