@@ -38,10 +38,10 @@ struct flow_event {
     enum flow_via via;
     bool ephemeral; /* never stored */
     bool has_key;
-    uint8_t key[16];        /* dedup key */
-    bool advances;          /* position is the stream's new position: store it with the event */
-    int64_t received_us;    /* wall clock */
-    const char *malformed;  /* NULL, or why this is said as a gap `malformed` besides */
+    uint8_t key[16];       /* dedup key */
+    bool advances;         /* position is the stream's new position: store it with the event */
+    int64_t received_us;   /* wall clock */
+    const char *malformed; /* NULL, or why this is said as a gap `malformed` besides */
 };
 
 /* 0: taken. ERR_AGAIN: no room now. Any other: the event is lost to us, the caller stops. */
