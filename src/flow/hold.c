@@ -12,6 +12,9 @@ struct record {
     char bytes[];
 };
 
+_Static_assert(sizeof(struct record) + _Alignof(struct record) <= FLOW_HOLD_COST,
+               "flow.h says what an event costs");
+
 #define RECORD_ALIGN _Alignof(struct record)
 
 int hold_init(struct hold *hold, size_t size)
