@@ -1,50 +1,5 @@
 #include "json/lex.h"
 
-#include <stddef.h>
-
-static bool is_tail(char c)
-{
-    return ((unsigned char)c & 0xC0) == 0x80;
-}
-
-/* The second byte, given the first, tells overlong forms, surrogates and what lies too high. */
-static bool is_second(unsigned char first, char c)
-{
-    unsigned char second = (unsigned char)c;
-
-    switch (first) {
-    case 0xE0:
-        return second >= 0xA0 && second <= 0xBF;
-    case 0xED:
-        return second >= 0x80 && second <= 0x9F;
-    case 0xF0:
-        return second >= 0x90 && second <= 0xBF;
-    case 0xF4:
-        return second >= 0x80 && second <= 0x8F;
-    default:
-        return is_tail(c);
-    }
-}
-
-unsigned lex_utf8(const char *p, const char *end)
-{
-    unsigned char first = (unsigned char)*p;
-    unsigned len;
-
-    if (first < 0x80)
-        return 1;
-    if (first < 0xC2 || first > 0xF4)
-        return 0;
-    len = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-    if ((size_t)(end - p) < len || !is_second(first, p[1]))
-        return 0;
-    for (unsigned i = 2; i < len; i++) {
-        if (!is_tail(p[i]))
-            return 0;
-    }
-    return len;
-}
-
 int lex_hex(char c)
 {
     if (c >= '0' && c <= '9')
@@ -87,9 +42,8 @@ static const char *lex_escape(const char *p, const char *end, const char **wrong
     return p;
 }
 
-const char *lex_string(const char *p, const char *end, bool *escaped, const char **wrong)
+const char *lex_string_rest(const char *p, const char *end, bool *escaped, const char **wrong)
 {
-    *escaped = false;
     for (;;) {
         p = lex_plain_end(p, end);
         if (p == end)

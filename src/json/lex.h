@@ -11,6 +11,7 @@
 #define HAWSER_JSON_LEX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -68,14 +69,59 @@ static inline const char *lex_plain_end(const char *p, const char *end)
     return p;
 }
 
+static inline bool lex_is_tail(char c)
+{
+    return ((unsigned char)c & 0xC0) == 0x80;
+}
+
+/* The second byte, given the first, tells overlong forms, surrogates and what lies too high. */
+static inline bool lex_is_second(unsigned char first, unsigned char second)
+{
+    if (first == 0xE0)
+        return second >= 0xA0 && second <= 0xBF;
+    if (first == 0xED)
+        return second >= 0x80 && second <= 0x9F;
+    if (first == 0xF0)
+        return second >= 0x90 && second <= 0xBF;
+    if (first == 0xF4)
+        return second >= 0x80 && second <= 0x8F;
+    return second >= 0x80 && second <= 0xBF;
+}
+
 /* Bytes of the well-formed UTF-8 character at `p` (RFC 3629, section 4), or 0. p != end. */
-unsigned lex_utf8(const char *p, const char *end);
+static inline unsigned lex_utf8(const char *p, const char *end)
+{
+    unsigned char first = (unsigned char)*p;
+    unsigned len;
+
+    if (first < 0x80)
+        return 1;
+    if (first < 0xC2 || first > 0xF4)
+        return 0;
+    len = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    if (end - p < (ptrdiff_t)len || !lex_is_second(first, (unsigned char)p[1]))
+        return 0;
+    if (len > 2 && !lex_is_tail(p[2]))
+        return 0;
+    return len < 4 || lex_is_tail(p[3]) ? len : 0;
+}
 
 /* The value of a hexadecimal digit, or -1. */
 int lex_hex(char c);
 
+/* The same as lex_string, from anywhere inside the string; for strings that are not all plain. */
+const char *lex_string_rest(const char *p, const char *end, bool *escaped, const char **wrong);
+
 /* From the byte behind the opening quote to the one behind the closing quote. */
-const char *lex_string(const char *p, const char *end, bool *escaped, const char **wrong);
+static inline const char *lex_string(const char *p, const char *end, bool *escaped,
+                                     const char **wrong)
+{
+    *escaped = false;
+    p = lex_plain_end(p, end);
+    if (p != end && *p == '"')
+        return p + 1;
+    return lex_string_rest(p, end, escaped, wrong);
+}
 
 /* From '-' or the first digit to the byte behind the number. */
 const char *lex_number(const char *p, const char *end, const char **wrong);

@@ -141,6 +141,7 @@ static uint32_t obtain_child(struct json_paths *paths, uint32_t parent, struct s
         .index = token_index(name),
     };
     paths->nodes[parent].first_child = child;
+    paths->nodes[parent].child_lens |= paths_len_bit(name.len);
     paths->names.len += name.len;
     return child;
 }
@@ -173,24 +174,29 @@ int json_paths_add(struct json_paths *paths, struct slice pointer, unsigned *slo
     return 0;
 }
 
-uint32_t paths_child_named(const struct json_paths *paths, uint32_t node,
-                           const struct json_value *name)
+/* The child whose name a string with escapes spells. */
+static uint32_t child_spelt(const struct json_paths *paths, uint32_t child, struct slice raw)
 {
-    struct slice text = slice_make(name->raw.ptr + 1, name->raw.len - 2);
+    struct json_value name = {.type = JSON_STRING, .escaped = true, .raw = raw};
+
+    while (child != PATHS_NONE && !json_string_eq(&name, node_name(paths, &paths->nodes[child])))
+        child = paths->nodes[child].next_sibling;
+    return child;
+}
+
+uint32_t paths_child_named(const struct json_paths *paths, uint32_t node, struct slice raw,
+                           bool escaped)
+{
+    struct slice text = slice_make(raw.ptr + 1, raw.len - 2);
     uint32_t child = paths->nodes[node].first_child;
 
-    while (child != PATHS_NONE) {
-        const struct paths_node *c = &paths->nodes[child];
-
-        if (name->escaped) {
-            if (json_string_eq(name, node_name(paths, c)))
-                return child;
-        } else if (c->name_len == text.len && slice_eq(node_name(paths, c), text)) {
-            return child;
-        }
-        child = c->next_sibling;
-    }
-    return PATHS_NONE;
+    if (escaped)
+        return child_spelt(paths, child, raw);
+    if ((paths->nodes[node].child_lens & paths_len_bit(text.len)) == 0)
+        return PATHS_NONE;
+    while (child != PATHS_NONE && !slice_eq(node_name(paths, &paths->nodes[child]), text))
+        child = paths->nodes[child].next_sibling;
+    return child;
 }
 
 uint32_t paths_child_at(const struct json_paths *paths, uint32_t node, uint32_t index)

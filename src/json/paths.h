@@ -20,7 +20,15 @@ struct paths_node {
     uint32_t name_at; /* the token, unescaped, in json_paths.names */
     uint32_t name_len;
     uint32_t index; /* the token as an array index, or PATHS_NONE */
+    /* Bit n: a child's name is n bytes long (63: that or longer). It tells most members that lead
+     * nowhere at one glance. */
+    uint64_t child_lens;
 };
+
+static inline uint64_t paths_len_bit(size_t len)
+{
+    return UINT64_C(1) << (len < 63 ? len : 63);
+}
 
 struct json_paths {
     struct paths_node *nodes;
@@ -30,9 +38,9 @@ struct json_paths {
     struct buf names;
 };
 
-/* The child that a member's name leads to: `name` is a string value of the text. */
-uint32_t paths_child_named(const struct json_paths *paths, uint32_t node,
-                           const struct json_value *name);
+/* The child that a member's name leads to: `raw` is the name with its quotes. */
+uint32_t paths_child_named(const struct json_paths *paths, uint32_t node, struct slice raw,
+                           bool escaped);
 
 /* The child that an array's element number `index` leads to. */
 uint32_t paths_child_at(const struct json_paths *paths, uint32_t node, uint32_t index);

@@ -28,33 +28,41 @@ static const char *fail(struct scan *s, const char *at)
     return NULL;
 }
 
-static void keep(struct scan *s, uint32_t node, const struct json_value *value)
+/* The value from `start` to `end` is the node's, if a pointer ends there. */
+static void keep(struct scan *s, uint32_t node, enum json_type type, bool escaped,
+                 const char *start, const char *end)
 {
-    if (node != PATHS_NONE && s->paths->nodes[node].slot != PATHS_NONE)
-        s->slots[s->paths->nodes[node].slot] = *value;
+    uint32_t slot;
+
+    if (node == PATHS_NONE)
+        return;
+    slot = s->paths->nodes[node].slot;
+    if (slot != PATHS_NONE)
+        s->slots[slot] = (struct json_value){type, escaped, {start, (size_t)(end - start)}};
 }
 
 /* A value that is no container. */
 static const char *scan_scalar(struct scan *s, const char *p, uint32_t node)
 {
-    struct json_value value = {.type = JSON_NUMBER};
+    enum json_type type = JSON_NUMBER;
     const char *start = p;
+    bool escaped = false;
 
     switch (*p) {
     case '"':
-        value.type = JSON_STRING;
-        p = lex_string(p + 1, s->end, &value.escaped, &s->wrong);
+        type = JSON_STRING;
+        p = lex_string(p + 1, s->end, &escaped, &s->wrong);
         break;
     case 't':
-        value.type = JSON_TRUE;
+        type = JSON_TRUE;
         p = lex_literal(p, s->end, "true", &s->wrong);
         break;
     case 'f':
-        value.type = JSON_FALSE;
+        type = JSON_FALSE;
         p = lex_literal(p, s->end, "false", &s->wrong);
         break;
     case 'n':
-        value.type = JSON_NULL;
+        type = JSON_NULL;
         p = lex_literal(p, s->end, "null", &s->wrong);
         break;
     default:
@@ -63,8 +71,7 @@ static const char *scan_scalar(struct scan *s, const char *p, uint32_t node)
     }
     if (p == NULL)
         return NULL;
-    value.raw = slice_make(start, (size_t)(p - start));
-    keep(s, node, &value);
+    keep(s, node, type, escaped, start, p);
     return p;
 }
 
@@ -72,18 +79,18 @@ static const char *scan_scalar(struct scan *s, const char *p, uint32_t node)
 static const char *scan_name(struct scan *s, const char *p, uint32_t *node)
 {
     uint32_t parent = s->frames[s->depth - 1].node;
-    struct json_value name = {.type = JSON_STRING};
     const char *start = p;
+    bool escaped;
 
     if (p == s->end || *p != '"')
         return fail(s, p);
-    p = lex_string(p + 1, s->end, &name.escaped, &s->wrong);
+    p = lex_string(p + 1, s->end, &escaped, &s->wrong);
     if (p == NULL)
         return NULL;
     *node = PATHS_NONE;
     if (parent != PATHS_NONE) {
-        name.raw = slice_make(start, (size_t)(p - start));
-        *node = paths_child_named(s->paths, parent, &name);
+        *node =
+            paths_child_named(s->paths, parent, slice_make(start, (size_t)(p - start)), escaped);
         /* Of members of one name the last wins, also over what lay inside an earlier one. */
         if (*node != PATHS_NONE && s->paths->nodes[*node].first_child != PATHS_NONE)
             paths_forget(s->paths, *node, s->slots);
@@ -111,12 +118,9 @@ static const char *scan_before_value(struct scan *s, const char *p, uint32_t *no
 static const char *scan_close(struct scan *s, const char *p)
 {
     const struct frame *frame = &s->frames[--s->depth];
-    struct json_value value = {
-        .type = *frame->start == '{' ? JSON_OBJECT : JSON_ARRAY,
-        .raw = slice_make(frame->start, (size_t)(p + 1 - frame->start)),
-    };
 
-    keep(s, frame->node, &value);
+    keep(s, frame->node, *frame->start == '{' ? JSON_OBJECT : JSON_ARRAY, false, frame->start,
+         p + 1);
     return p + 1;
 }
 
