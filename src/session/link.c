@@ -13,7 +13,8 @@ void session_dial(struct session *s, struct session_actions *out, const char *wh
 {
     s->refreshing = false;
     if (s->store_stalled) {
-        session_enter(s, out, SESSION_STALLED, SESSION_NEVER, "the store takes no more");
+        if (s->state != SESSION_STALLED)
+            session_enter(s, out, SESSION_STALLED, SESSION_NEVER, "the store takes no more");
         return;
     }
     if (s->link_phase == SESSION_LINK_CLOSING) {

@@ -103,7 +103,7 @@ void session_enter(struct session *s, struct session_actions *out, enum session_
         s->retry_at_ms = wake_ms;
         action->retry_ms = wake_ms - s->now_ms;
     } else if (s->sync.backing_off) {
-        action->retry_ms = s->sync.next_ms - s->now_ms;
+        action->retry_ms = s->sync.next_ms > s->now_ms ? s->sync.next_ms - s->now_ms : 0;
     }
     session_copy_text(s->reason, sizeof(s->reason), why);
     session_copy_text(action->text, sizeof(action->text), why);

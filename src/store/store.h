@@ -2,8 +2,8 @@
  * store: the durable event log, in LMDB. Blocking; one thread writes, any thread reads.
  *
  * Layout (format 1): one environment; a database `meta` (format, instance uuid, hash key, reserved
- * seq), a database of streams (name -> number, fingerprint, position, trimmed seq, counters), and for
- * each stream its own database of records keyed by the global seq and one of dedup keys, in the
+ * seq), a database of streams (name -> number, fingerprint, position, trimmed seq, counters), and
+ * for each stream its own database of records keyed by the global seq and one of dedup keys, in the
  * order they came.
  * Decides: what is on disk, and when it is safe. Leaves: seq numbers to the caller.
  * Fails: the first failed write or sync makes the store sticky-failed: every later write returns
@@ -25,14 +25,23 @@
 
 #define STORE_FORMAT 1
 
+enum {
+    STORE_LINE_MAX = 8 * LIMIT_MESSAGE_MAX, /* bytes of a record's line */
+    STORE_BATCH_MAX = 256 * LIMIT_MIB,      /* bytes of file that one append may take */
+};
+
 /* Points where a test may make the store fail. Return 0 to go on, else an errno value. */
-enum store_fault { STORE_FAULT_PUT, STORE_FAULT_COMMIT, STORE_FAULT_COMMIT_AFTER /* crash after */ };
+enum store_fault {
+    STORE_FAULT_PUT,
+    STORE_FAULT_COMMIT,
+    STORE_FAULT_COMMIT_AFTER /* crash after */
+};
 
 struct store_options {
-    const char *path;           /* directory; made 0700 if missing */
-    uint64_t retain_size_bytes; /* of the file */
-    unsigned min_free_percent;  /* of the file system */
-    bool no_sync;               /* for simulations only */
+    const char *path;                                /* directory; made 0700 if missing */
+    uint64_t retain_size_bytes;                      /* of the file */
+    unsigned min_free_percent;                       /* of the file system */
+    bool no_sync;                                    /* for simulations only */
     int (*fault)(void *arg, enum store_fault point); /* NULL outside tests */
     void *fault_arg;
 };
@@ -41,13 +50,16 @@ struct store;
 /* ERR_BUSY: another process has it. ERR_FORMAT: made by a newer hawser. ERR_CORRUPT, ERR_IO,
  * ERR_PERM, ERR_NOMEM. */
 int store_open(const struct store_options *options, struct store **out, struct error *err);
+/* No read may be under way. NULL is allowed. */
 void store_close(struct store *store);
+/* Whether it is sticky-failed: nothing can be written until it is closed and opened again. */
+bool store_failed(const struct store *store);
 
 struct store_info {
-    char instance[37];    /* UUID of this store */
-    uint8_t hash_key[16]; /* for dedup keys */
-    uint64_t newest_seq;  /* newest stored, 0 if none */
-    uint64_t oldest_seq;  /* oldest stored, newest + 1 if none */
+    char instance[37];     /* UUID of this store */
+    uint8_t hash_key[16];  /* for dedup keys */
+    uint64_t newest_seq;   /* newest stored, 0 if none */
+    uint64_t oldest_seq;   /* oldest stored, newest + 1 if none */
     uint64_t reserved_seq; /* all up to here may have been used */
     uint64_t file_bytes;
 };
@@ -73,8 +85,7 @@ int store_stream_open(struct store *store, const struct store_stream_options *op
                       struct store_stream_state *out, struct error *err);
 /* The newest dedup_window keys, oldest first. */
 int store_dedup_load(struct store *store, unsigned stream,
-                     void (*visit)(void *arg, const uint8_t key[16]), void *arg,
-                     struct error *err);
+                     void (*visit)(void *arg, const uint8_t key[16]), void *arg, struct error *err);
 
 enum store_kind { STORE_EVENT, STORE_GAP };
 struct store_record {
