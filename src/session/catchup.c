@@ -6,8 +6,9 @@
  *
  * What can go otherwise:
  *  - Nothing is held: one answer without anything new is enough.
- *  - Something is held that sync never returns (it lags, or leaves some events out): when it has
- * had nothing more for `settle`, one further request, sent after that, decides.
+ *  - Something is held, or was seen on a link and dropped, that sync does not return (it lags, or
+ *    leaves some events out): when it has had nothing more for `settle`, one further request, sent
+ *    after that, decides.
  *  - The hold is full: what did not fit is lost to the link, so what is held is dropped too and a
  *    new hold begun. Only a request sent after that is sure to cover the hole.
  *  - That happens SESSION_DISCARDS times in a row: sync alone delivers (POLLING) until it has
@@ -122,7 +123,8 @@ static void judge_page(struct session *s, struct session_actions *out,
         request(s, out);
         return;
     }
-    if (sync->reached || (nothing_new && !sync->held && !promised)) {
+    bool waits = sync->held || page->owed;
+    if (sync->reached || (nothing_new && !waits && !promised)) {
         finish(s, out);
         return;
     }
@@ -133,7 +135,7 @@ static void judge_page(struct session *s, struct session_actions *out,
         finish(s, out);
         return;
     }
-    if (more || (page->fresh > 0 && !sync->held))
+    if (more || (page->fresh > 0 && !waits))
         request(s, out);
     else
         pace(s);

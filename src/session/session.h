@@ -87,6 +87,7 @@ struct session_page {
     bool more;         /* the service says there is more */
     bool reached_hold; /* the first held event's position (or id) has been returned by sync */
     bool has_next;     /* an empty page that has more came with a cursor */
+    bool owed;         /* sync has yet to bring events that the link has shown and flow dropped */
 };
 
 struct session_event {
