@@ -37,37 +37,44 @@ struct fanout_entry {
     uint64_t seq;   /* EVENT, GAP: its own; else the newest seq pushed before it */
     uint32_t stream;
     enum fanout_kind kind;
-    struct slice type; /* in the ring */
+    struct slice type; /* in fanout's memory */
     struct slice line; /* in the ring, with its '\n' */
 };
 
 struct fanout;
-/* Bytes to give to fanout_init for a ring of ring_bytes and at most max_entries lines. */
+/* Bytes to give to fanout_init for a ring of ring_bytes and at most max_entries lines. A line as
+ * long as the whole ring fits. Entries take 128 bytes each, of max_entries rounded up to a power of
+ * two. */
 size_t fanout_size(size_t ring_bytes, size_t max_entries);
 /* Memory is aligned to 16 and stays the caller's. newest_seq: the newest stored seq. */
 struct fanout *fanout_init(void *memory, size_t ring_bytes, size_t max_entries,
                            uint64_t newest_seq);
 
 /* Contiguous room for a type and a line of at most n bytes together, or NULL when the ring is full
- * of what is not durable. Evicts the oldest durable and published entries. Nothing happens until
- * fanout_push. */
+ * of what is not durable, or n is more than the whole ring. Evicts just as many of the oldest
+ * durable and published entries as it must, and none when it returns NULL. Nothing is taken until
+ * fanout_push; a second reservation replaces the first. */
 char *fanout_reserve(struct fanout *fanout, size_t n);
 /* Takes what was written into the last reservation: type_len bytes of type, then line_len bytes of
- * line. Returns the entry (valid until evicted). */
+ * line (at least its '\n'). Call once after each successful fanout_reserve. `seq` of an EVENT or a
+ * GAP is greater than any before; of the others it is ignored. Returns the entry (valid until
+ * evicted). */
 const struct fanout_entry *fanout_push(struct fanout *fanout, enum fanout_kind kind, uint64_t seq,
                                        uint32_t stream, size_t type_len, size_t line_len);
 /* True if a reservation of n bytes would succeed. */
 bool fanout_has_room(const struct fanout *fanout, size_t n);
 
 void fanout_publish(struct fanout *fanout, uint64_t end_index); /* entries below are visible */
-void fanout_durable(struct fanout *fanout, uint64_t end_index); /* entries below may be evicted */
-/* The store failed: forget all that is not published; what is published but not durable stays
- * readable and may be evicted. */
+/* Entries below may be evicted. EPHEMERAL and NOTICE entries need no disk: they are durable as soon
+ * as all before them is. */
+void fanout_durable(struct fanout *fanout, uint64_t end_index);
+/* The store failed: forget all that is neither published nor durable; the rest is visible, stays
+ * readable and may be evicted. The indices of what was forgotten are given out again. */
 void fanout_abandon(struct fanout *fanout);
 
 uint64_t fanout_end_index(const struct fanout *fanout);
 uint64_t fanout_published_seq(const struct fanout *fanout); /* newest visible seq */
-uint64_t fanout_evicted_seq(const struct fanout *fanout);   /* seqs up to here are not in the ring */
+uint64_t fanout_evicted_seq(const struct fanout *fanout); /* seqs up to here are not in the ring */
 const struct fanout_entry *fanout_get(const struct fanout *fanout, uint64_t index); /* or NULL */
 
 #define FANOUT_TYPES_MAX 32
@@ -78,12 +85,13 @@ struct fanout_filter {
     unsigned n_types;
     bool notices;
 };
+/* `types` concern EVENT and EPHEMERAL only: a notice has no type, and a gap is never silent. */
 bool fanout_match(const struct fanout_filter *filter, enum fanout_kind kind, uint32_t stream,
                   struct slice type);
 
 struct fanout_sub {
     const struct fanout_filter *filter; /* borrowed */
-    uint64_t cursor; /* seqs up to here are sent or do not match */
+    uint64_t cursor;                    /* seqs up to here are sent or do not match */
     uint64_t next_index;
     bool hot;
 };
@@ -100,14 +108,17 @@ struct fanout_batch {
     uint64_t end_index; /* of the entries looked at */
 };
 /* Up to max_bytes (at least one line) of what comes next; or COLD: read the store from sub->cursor
- * (exclusive) to fanout_evicted_seq() (inclusive), then fanout_cold_done(). */
+ * (exclusive) to fanout_evicted_seq() (inclusive), then fanout_cold_done(). The batch points into
+ * the ring: it is good until the next fanout_reserve(). */
 enum fanout_next fanout_next(struct fanout *fanout, struct fanout_sub *sub, size_t max_bytes,
                              struct fanout_batch *out);
-/* `bytes` of the batch were written. Moves past whole lines; *rest is the unsent tail of a line that
- * was cut (the caller keeps a copy and sends it first), empty if none. */
+/* `bytes` of the batch were written. Moves past whole lines; *rest is the unsent tail of a line
+ * that was cut (the caller keeps a copy and sends it first), empty if none. Once for each batch,
+ * before anything else is done with the subscription. */
 void fanout_advance(struct fanout *fanout, struct fanout_sub *sub, const struct fanout_batch *batch,
                     size_t bytes, struct slice *rest);
-/* The store was read: everything up to and including seq is sent or does not match. */
+/* The store was read: everything up to and including seq is sent or does not match. A part of what
+ * COLD asked for will do. */
 void fanout_cold_done(struct fanout *fanout, struct fanout_sub *sub, uint64_t seq);
 
 #endif

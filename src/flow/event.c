@@ -1,0 +1,99 @@
+#include "flow/event.h"
+
+#include "base/siphash.h"
+#include "flow/position.h"
+
+static void derive(const uint8_t hash_key[16], struct slice what, uint8_t out[16])
+{
+    siphash128(hash_key, what.ptr, what.len, out);
+}
+
+void event_maker_init(struct event_maker *maker, const struct profile *profile,
+                      const uint8_t hash_key[16])
+{
+    maker->profile = profile;
+    derive(hash_key, SLICE("dedup id"), maker->id_key);
+    derive(hash_key, SLICE("dedup position"), maker->position_key);
+    derive(hash_key, SLICE("dedup payload"), maker->payload_key);
+}
+
+/* An empty id or position is none: else all events that carry one would be the same event. */
+static struct slice unless_empty(struct slice s)
+{
+    return s.len > 0 ? s : slice_make(NULL, 0);
+}
+
+static void set_key(const uint8_t hash_key[16], struct slice what, struct flow_event *event)
+{
+    event->has_key = what.ptr != NULL;
+    if (event->has_key)
+        siphash128(hash_key, what.ptr, what.len, event->key);
+}
+
+static void make_key(const struct event_maker *maker, struct flow_event *event)
+{
+    switch (maker->profile->dedup) {
+    case PROFILE_DEDUP_ID:
+        if (event->id.ptr != NULL)
+            set_key(maker->id_key, event->id, event);
+        else
+            set_key(maker->position_key, event->position, event);
+        return;
+    case PROFILE_DEDUP_POSITION:
+        set_key(maker->position_key, event->position, event);
+        return;
+    case PROFILE_DEDUP_HASH:
+        set_key(maker->payload_key, event->data, event);
+        return;
+    case PROFILE_DEDUP_OFF:
+        return;
+    }
+}
+
+/* A profile that tells events apart by what stands in them must find it, in JSON or around it. */
+static bool is_unreadable(const struct event_maker *maker, const struct profile_message *message,
+                          const struct flow_event *event)
+{
+    switch (maker->profile->dedup) {
+    case PROFILE_DEDUP_ID:
+    case PROFILE_DEDUP_POSITION:
+        return !message->json && event->data_kind == FLOW_DATA_TEXT && event->id.ptr == NULL &&
+               event->position.ptr == NULL;
+    case PROFILE_DEDUP_HASH:
+    case PROFILE_DEDUP_OFF:
+        break;
+    }
+    return false;
+}
+
+void event_make(const struct event_maker *maker, const struct profile_message *message,
+                struct slice raw, bool binary, struct flow_event *out)
+{
+    const char *fault = NULL;
+
+    *out = (struct flow_event){
+        .id = unless_empty(message->id),
+        .position = unless_empty(message->position),
+        .type = message->type,
+        .time = message->time,
+        .data = message->data.ptr != NULL ? message->data : raw,
+        .data_kind = message->json ? FLOW_DATA_JSON : FLOW_DATA_TEXT,
+        .ephemeral = message->ephemeral,
+        .malformed = message->fault,
+    };
+    if (binary) {
+        out->data = raw;
+        out->data_kind = FLOW_DATA_BINARY;
+    }
+    if (is_unreadable(maker, message, out))
+        fault = "the message is not JSON";
+    else if (out->position.ptr != NULL)
+        fault = position_fault(maker->profile->compare, out->position);
+    if (fault != NULL) {
+        out->position = slice_make(NULL, 0); /* it would be no place to resume from */
+        if (out->malformed == NULL)
+            out->malformed = fault;
+    }
+    if (!out->ephemeral)
+        make_key(maker, out);
+}

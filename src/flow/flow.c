@@ -1,0 +1,396 @@
+#include "flow/flow.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "flow/event.h"
+#include "flow/hold.h"
+#include "flow/position.h"
+#include "flow/window.h"
+
+/* What becomes of the link's messages. */
+enum flow_mode {
+    FLOW_MODE_PASS,
+    FLOW_MODE_HOLD,
+    FLOW_MODE_RELEASE, /* what is held goes out, what comes waits behind it */
+    FLOW_MODE_DISCARD,
+};
+
+struct flow {
+    struct event_maker maker;
+    flow_sink sink;
+    void *sink_arg;
+    enum flow_mode mode;
+    struct window window;
+    struct position position;
+
+    struct hold hold;
+    bool held_any;   /* since flow_hold() */
+    bool overflowed; /* since flow_hold(): what is held is not all that came */
+    /* What sync has to reach: the first held event with an id or a position that is not behind us.
+     * It lies in the hold. */
+    const struct flow_event *reference;
+    bool reached;
+    /* What the link has shown and we do not have: sync owes it, however far it lags behind the link.
+     * Numbers: the highest seen, owed while it is above our position. Opaque: the newest key. */
+    struct position seen;
+    uint8_t seen_key[16];
+    bool seen_any;
+
+    struct flow_page_result page;
+    struct flow_stats stats;
+};
+
+const char *flow_via_name(enum flow_via via)
+{
+    switch (via) {
+#define X(id, text)                                                                                \
+    case FLOW_VIA_##id:                                                                            \
+        return text;
+        FLOW_VIAS(X)
+#undef X
+    }
+    return "unknown";
+}
+
+int flow_new(const struct flow_options *options, struct flow **out)
+{
+    struct flow *flow = calloc(1, sizeof *flow);
+    int rc;
+
+    if (flow == NULL)
+        return ERR_NOMEM;
+    event_maker_init(&flow->maker, options->profile, options->hash_key);
+    flow->sink = options->sink;
+    flow->sink_arg = options->sink_arg;
+    flow->position.compare = options->profile->compare;
+    flow->seen.compare = options->profile->compare;
+    rc = window_init(&flow->window, options->dedup_window);
+    if (rc != 0)
+        goto err_after_flow;
+    rc = hold_init(&flow->hold, options->hold_bytes);
+    if (rc != 0)
+        goto err_after_window;
+    *out = flow;
+    return 0;
+
+err_after_window:
+    window_fini(&flow->window);
+err_after_flow:
+    free(flow);
+    return rc;
+}
+
+void flow_free(struct flow *flow)
+{
+    if (flow == NULL)
+        return;
+    hold_fini(&flow->hold);
+    window_fini(&flow->window);
+    free(flow);
+}
+
+static void drop_held(struct flow *flow)
+{
+    flow->stats.discarded += flow->hold.count;
+    hold_clear(&flow->hold);
+    flow->held_any = false;
+    flow->overflowed = false;
+    flow->reference = NULL;
+    flow->reached = false;
+}
+
+/* ---- what sync owes ---- */
+
+static void note_seen(struct flow *flow, const struct flow_event *event)
+{
+    if (flow->seen.compare == PROFILE_COMPARE_INT) {
+        if (event->position.ptr != NULL && position_advances(&flow->seen, event->position))
+            position_set(&flow->seen, event->position);
+    } else if (event->has_key) {
+        memcpy(flow->seen_key, event->key, sizeof flow->seen_key);
+        flow->seen_any = true;
+    }
+}
+
+static void forget_seen(struct flow *flow)
+{
+    position_set(&flow->seen, slice_make(NULL, 0));
+    flow->seen_any = false;
+}
+
+static bool is_owed(const struct flow *flow)
+{
+    if (flow->seen.compare == PROFILE_COMPARE_INT)
+        return flow->seen.known && position_advances(&flow->position, position_text(&flow->seen));
+    return flow->seen_any && !window_has(&flow->window, flow->seen_key);
+}
+
+void flow_reset(struct flow *flow, struct slice position)
+{
+    /* What had been emitted and is not on disk has been seen, too. */
+    if (flow->seen.compare == PROFILE_COMPARE_INT && flow->position.known &&
+        position_advances(&flow->seen, position_text(&flow->position)))
+        position_set(&flow->seen, position_text(&flow->position));
+    drop_held(flow);
+    window_clear(&flow->window);
+    position_set(&flow->position, position);
+    flow->page = (struct flow_page_result){0};
+    flow->mode = FLOW_MODE_PASS;
+}
+
+void flow_dedup_load(struct flow *flow, const uint8_t key[16])
+{
+    window_add(&flow->window, key);
+}
+
+/* ---- one event ---- */
+
+static bool is_duplicate(const struct flow *flow, const struct flow_event *event)
+{
+    return event->has_key && window_has(&flow->window, event->key);
+}
+
+/*
+ * A duplicate stores nothing, so its position moves us in memory only; it reaches the disk with the
+ * next event that advances. Without this a page of nothing but duplicates would be asked for again
+ * and again. Old opaque positions on the link are another matter: they may be a replay.
+ */
+static void note_duplicate(struct flow *flow, const struct flow_event *event)
+{
+    flow->stats.duplicates++;
+    if (event->position.ptr == NULL ||
+        (event->via == FLOW_VIA_LIVE && flow->position.compare == PROFILE_COMPARE_OPAQUE))
+        return;
+    if (position_advances(&flow->position, event->position))
+        position_set(&flow->position, event->position);
+}
+
+static void note_emitted(struct flow *flow, const struct flow_event *event)
+{
+    if (event->malformed != NULL)
+        flow->stats.malformed++;
+    if (event->ephemeral) {
+        flow->stats.ephemeral++;
+        return;
+    }
+    flow->stats.emitted++;
+    if (event->has_key)
+        window_add(&flow->window, event->key);
+    if (event->advances)
+        position_set(&flow->position, event->position);
+    else if (event->position.ptr != NULL && position_is_late(&flow->position, event->position))
+        flow->stats.late++;
+}
+
+/* 0: the sink took it, or it is a duplicate. Else the sink's answer, and nothing has happened. */
+static int offer(struct flow *flow, struct flow_event *event, enum flow_result *result)
+{
+    int rc;
+
+    if (is_duplicate(flow, event)) {
+        note_duplicate(flow, event);
+        *result = FLOW_DUPLICATE;
+        return 0;
+    }
+    event->advances = !event->ephemeral && event->position.ptr != NULL &&
+                      position_advances(&flow->position, event->position);
+    rc = flow->sink(flow->sink_arg, event);
+    if (rc != 0) {
+        *result = FLOW_AGAIN;
+        return rc;
+    }
+    note_emitted(flow, event);
+    *result = FLOW_EMITTED;
+    return 0;
+}
+
+/* ---- the hold ---- */
+
+static enum flow_result discard(struct flow *flow)
+{
+    flow->stats.discarded++;
+    return FLOW_DISCARDED;
+}
+
+static bool is_reference(const struct flow *flow, const struct flow_event *event)
+{
+    if (event->position.ptr != NULL && flow->position.compare == PROFILE_COMPARE_INT)
+        return position_advances(&flow->position, event->position);
+    return event->id.ptr != NULL || event->position.ptr != NULL;
+}
+
+static enum flow_result hold(struct flow *flow, const struct flow_event *event)
+{
+    const struct flow_event *held;
+
+    /* What we have need not wait. Above all sync must not be measured by it: it lies behind us. */
+    if (is_duplicate(flow, event)) {
+        flow->stats.duplicates++;
+        return FLOW_DUPLICATE;
+    }
+    note_seen(flow, event);
+    /* After a hole nothing more is kept, though it be small enough: order would be broken. */
+    held = flow->overflowed ? NULL : hold_push(&flow->hold, event);
+    flow->overflowed = held == NULL;
+    if (flow->overflowed)
+        return FLOW_HELD_FULL;
+    if (flow->reference == NULL && is_reference(flow, held))
+        flow->reference = held;
+    if (flow->held_any)
+        return FLOW_HELD;
+    flow->held_any = true;
+    return FLOW_HELD_FIRST;
+}
+
+void flow_hold(struct flow *flow)
+{
+    drop_held(flow);
+    flow->mode = FLOW_MODE_HOLD;
+}
+
+void flow_discard(struct flow *flow)
+{
+    drop_held(flow);
+    flow->mode = FLOW_MODE_DISCARD;
+}
+
+int flow_release(struct flow *flow)
+{
+    struct flow_event *event;
+    enum flow_result result;
+
+    flow->reference = NULL;
+    flow->mode = FLOW_MODE_RELEASE;
+    while ((event = hold_front(&flow->hold)) != NULL) {
+        int rc = offer(flow, event, &result);
+
+        if (rc != 0)
+            return rc;
+        hold_pop(&flow->hold);
+    }
+    flow->mode = FLOW_MODE_PASS;
+    forget_seen(flow);
+    return 0;
+}
+
+bool flow_releasing(const struct flow *flow)
+{
+    return flow->mode == FLOW_MODE_RELEASE;
+}
+
+/* ---- messages ---- */
+
+enum flow_result flow_message(struct flow *flow, const struct profile_message *message,
+                              struct slice raw, bool binary, int64_t received_us)
+{
+    struct flow_event event;
+    enum flow_result result = FLOW_AGAIN;
+
+    if (!message->event)
+        return FLOW_IGNORED;
+    if (message->ephemeral && flow->mode != FLOW_MODE_PASS)
+        return discard(flow);
+    event_make(&flow->maker, message, raw, binary, &event);
+    event.via = FLOW_VIA_LIVE;
+    event.received_us = received_us;
+    switch (flow->mode) {
+    case FLOW_MODE_PASS:
+        (void)offer(flow, &event, &result);
+        return result;
+    case FLOW_MODE_HOLD:
+        return hold(flow, &event);
+    case FLOW_MODE_RELEASE:
+        /* Not looked up: duplicates fall out when their turn comes. */
+        return hold_push(&flow->hold, &event) != NULL ? FLOW_HELD : FLOW_AGAIN;
+    case FLOW_MODE_DISCARD:
+        if (!is_duplicate(flow, &event))
+            note_seen(flow, &event);
+        break;
+    }
+    return discard(flow);
+}
+
+/* ---- catch-up ---- */
+
+void flow_page_begin(struct flow *flow)
+{
+    flow->page = (struct flow_page_result){0};
+}
+
+/* Whether sync has come to the event where the hold begins. */
+static bool reaches(const struct flow *flow, const struct flow_event *item)
+{
+    const struct flow_event *reference = flow->reference;
+
+    if (reference == NULL)
+        return false;
+    if (reference->id.ptr != NULL && item->id.ptr != NULL && slice_eq(reference->id, item->id))
+        return true;
+    if (reference->position.ptr == NULL || item->position.ptr == NULL)
+        return false;
+    switch (flow->position.compare) {
+    case PROFILE_COMPARE_OPAQUE:
+        return slice_eq(reference->position, item->position);
+    case PROFILE_COMPARE_INT:
+        return position_compare(item->position, reference->position) >= 0;
+    }
+    return false;
+}
+
+enum flow_result flow_item(struct flow *flow, const struct profile_message *message,
+                           int64_t received_us)
+{
+    struct flow_event event;
+    enum flow_result result;
+
+    if (!message->event) {
+        flow->page.items++;
+        return FLOW_IGNORED;
+    }
+    if (message->ephemeral) {
+        flow->page.items++;
+        return discard(flow);
+    }
+    event_make(&flow->maker, message, slice_make("", 0), false, &event);
+    event.via = FLOW_VIA_SYNC;
+    event.received_us = received_us;
+    if (offer(flow, &event, &result) != 0)
+        return FLOW_AGAIN;
+    flow->page.items++;
+    if (result == FLOW_EMITTED)
+        flow->page.fresh++;
+    if (reaches(flow, &event))
+        flow->reached = true;
+    return result;
+}
+
+void flow_page_end(struct flow *flow, struct flow_page_result *out)
+{
+    *out = flow->page;
+    out->owed = is_owed(flow);
+    out->reached_hold =
+        flow->reached || (flow->reference == NULL && flow->page.items == 0 && !out->owed);
+}
+
+/* ---- looking ---- */
+
+struct slice flow_position(const struct flow *flow)
+{
+    return position_text(&flow->position);
+}
+
+void flow_forget(struct flow *flow)
+{
+    position_set(&flow->position, slice_make(NULL, 0));
+    forget_seen(flow);
+}
+
+void flow_stats(const struct flow *flow, struct flow_stats *out)
+{
+    *out = flow->stats;
+    out->held_events = flow->hold.count;
+    out->held_bytes = flow->hold.used;
+}

@@ -1,0 +1,106 @@
+/* Open addressing with linear probing; a removal closes its hole, so there are no tombstones. */
+#include "flow/window.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+int window_init(struct window *window, unsigned capacity)
+{
+    uint32_t places = 2 * WINDOW_CAPACITY_MIN;
+
+    if (capacity < WINDOW_CAPACITY_MIN || capacity > WINDOW_CAPACITY_MAX)
+        return ERR_INVAL;
+    while (places < 2 * capacity)
+        places *= 2;
+    *window = (struct window){.mask = places - 1, .capacity = capacity};
+    window->ring = malloc((size_t)capacity * sizeof *window->ring);
+    window->table = calloc(places, sizeof *window->table);
+    if (window->ring == NULL || window->table == NULL) {
+        window_fini(window);
+        return ERR_NOMEM;
+    }
+    return 0;
+}
+
+void window_fini(struct window *window)
+{
+    free(window->ring);
+    free(window->table);
+    *window = (struct window){0};
+}
+
+void window_clear(struct window *window)
+{
+    window->count = 0;
+    window->oldest = 0;
+    memset(window->table, 0, ((size_t)window->mask + 1) * sizeof *window->table);
+}
+
+static uint32_t tag_of(const uint8_t key[16])
+{
+    uint32_t tag;
+
+    memcpy(&tag, key, sizeof tag);
+    return tag;
+}
+
+/* The place of the key, or the free place where it belongs. */
+static uint32_t find(const struct window *window, const uint8_t key[16])
+{
+    uint32_t tag = tag_of(key);
+    uint32_t at = tag & window->mask;
+
+    for (; window->table[at].entry != 0; at = (at + 1) & window->mask) {
+        if (window->table[at].tag == tag &&
+            memcmp(window->ring[window->table[at].entry - 1], key, 16) == 0)
+            break;
+    }
+    return at;
+}
+
+bool window_has(const struct window *window, const uint8_t key[16])
+{
+    return window->table[find(window, key)].entry != 0;
+}
+
+static void remove_oldest(struct window *window)
+{
+    uint32_t hole = find(window, window->ring[window->oldest]);
+    uint32_t at = hole;
+
+    for (;;) {
+        at = (at + 1) & window->mask;
+        if (window->table[at].entry == 0)
+            break;
+        /* What would like to be at the hole or before it may move there, nothing else. */
+        uint32_t wish = window->table[at].tag & window->mask;
+        if (((at - wish) & window->mask) >= ((at - hole) & window->mask)) {
+            window->table[hole] = window->table[at];
+            hole = at;
+        }
+    }
+    window->table[hole].entry = 0;
+    window->oldest = window->oldest + 1 == window->capacity ? 0 : window->oldest + 1;
+    window->count--;
+}
+
+void window_add(struct window *window, const uint8_t key[16])
+{
+    uint32_t at = find(window, key);
+    uint32_t index;
+
+    if (window->table[at].entry != 0)
+        return;
+    if (window->count == window->capacity) {
+        remove_oldest(window);
+        at = find(window, key);
+    }
+    index = window->oldest + window->count;
+    if (index >= window->capacity)
+        index -= window->capacity;
+    memcpy(window->ring[index], key, 16);
+    window->table[at] = (struct window_place){.tag = tag_of(key), .entry = index + 1};
+    window->count++;
+}
