@@ -1,5 +1,3 @@
-#include "base/base64.h"
-#include "base/timefmt.h"
 #include "wire/ndjson.h"
 
 /* A line being written; the first failure sticks, and the line is taken back at the end. */
@@ -142,97 +140,6 @@ int ndjson_write_greeting(struct buf *out, const char *server, const char *insta
     }
     put(&line, SLICE("}"));
     return line_end(&line);
-}
-
-/* ---- events ---- */
-
-/* A byte of text takes at most six: \u0000. */
-static size_t string_bound(size_t len)
-{
-    return 6 * len + 2;
-}
-
-size_t ndjson_event_bound(const struct ndjson_event *event)
-{
-    /* All keys, quotes of the rest, both numbers and the time. */
-    size_t bound = 256;
-
-    bound += string_bound(strlen(event->stream)) + string_bound(event->id.len) +
-             string_bound(event->position.len) + string_bound(event->type.len) +
-             string_bound(event->via != NULL ? strlen(event->via) : 0);
-    bound += event->event_time.len + event->tags.len;
-    switch (event->data_kind) {
-    case NDJSON_DATA_JSON:
-        return bound + event->data.len;
-    case NDJSON_DATA_TEXT:
-        return bound + string_bound(event->data.len);
-    case NDJSON_DATA_BINARY:
-        return bound + base64_encoded_len(event->data.len);
-    }
-    return bound;
-}
-
-static void put_data(struct line *line, const struct ndjson_event *event)
-{
-    if (event->data.ptr == NULL)
-        return;
-    switch (event->data_kind) {
-    case NDJSON_DATA_JSON:
-        put(line, SLICE(",\"data\":"));
-        if (line->rc == 0)
-            line->rc = json_write_flat(line->out, event->data);
-        break;
-    case NDJSON_DATA_TEXT:
-        put_member(line, SLICE(",\"text\":"), event->data);
-        break;
-    case NDJSON_DATA_BINARY:
-        put(line, SLICE(",\"base64\":\""));
-        if (line->rc == 0)
-            line->rc = base64_encode(line->out, event->data.ptr, event->data.len);
-        put(line, SLICE("\""));
-        break;
-    }
-}
-
-static void put_time(struct line *line, const struct ndjson_event *event)
-{
-    char text[32];
-
-    put(line, SLICE(",\"time\":\""));
-    put(line, slice_make(text, time_format_us(event->received_us, text)));
-    put(line, SLICE("\""));
-    if (event->event_time.ptr == NULL)
-        return;
-    put(line, SLICE(",\"event_time\":"));
-    if (line->rc == 0)
-        line->rc = json_write_flat(line->out, event->event_time);
-}
-
-size_t ndjson_event_encode(const struct ndjson_event *event, char *out)
-{
-    /* Over the caller's memory: full at the bound, where it would fail and never grow. */
-    size_t bound = ndjson_event_bound(event);
-    struct buf buf = {.data = out, .cap = bound, .max = bound};
-    struct line line = line_begin(&buf);
-
-    put(&line, SLICE("{\"seq\":"));
-    if (event->seq != 0)
-        put_u64(&line, event->seq);
-    else
-        put(&line, SLICE("null"));
-    put_text(&line, SLICE(",\"stream\":"), event->stream);
-    put_member(&line, SLICE(",\"id\":"), event->id);
-    put_member(&line, SLICE(",\"position\":"), event->position);
-    put_member(&line, SLICE(",\"type\":"), event->type);
-    put_time(&line, event);
-    put_text(&line, SLICE(",\"via\":"), event->via);
-    if (event->tags.len > 0) {
-        put(&line, SLICE(","));
-        put(&line, event->tags);
-    }
-    put_data(&line, event);
-    line_end(&line);
-    return buf.len;
 }
 
 /* ---- notices ---- */
