@@ -26,19 +26,20 @@ struct persist {
     char trouble[600];
     bool stalled;
     uint64_t commits;
-    char *names[LIMIT_STREAMS];
+    struct store_stream_options streams[LIMIT_STREAMS]; /* by the store's number; name NULL: none */
 
     struct write_job commit, retain, reopen;
     const struct hub_batch *batch; /* in flight; NULL: none */
     struct io_timer *stall_timer, *retry_timer, *retain_timer;
-    bool retaining, reopening, retain_more, closing;
+    bool retaining, retain_more, closing;
+    bool reopening; /* the store is to be closed and opened: no new reads */
 
     struct {
         struct io_job job;
         struct list_node waiting;
         struct persist_read *current; /* NULL: nobody waits for the result any more */
         bool running;
-        struct fanout_filter filter; /* a copy: the client may go while the thread reads */
+        struct fanout_filter filter; /* a copy: the client may go meanwhile */
         char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE];
         struct store_read read;
         struct error err;
@@ -79,19 +80,24 @@ static void run_commit(struct io_job *job)
                                   batch->reserve_seq, &commit->err);
 }
 
-static void begin_reopen(struct persist *persist);
+/* No space: the batch is kept, and tried again. */
+static void wait_for_space(struct persist *persist, const struct error *err)
+{
+    if (persist->trouble[0] == '\0')
+        log_error(NULL, NULL,
+                  "store: %s; nothing is lost, reading from upstream stops until there is room",
+                  err->text);
+    snprintf(persist->trouble, sizeof(persist->trouble), "%s", err->text);
+    persist->reopening = store_failed(persist->store);
+    io_timer_set(persist->retry_timer, PERSIST_FULL_RETRY_MS);
+}
 
 static void done_commit(struct io_job *job)
 {
     struct write_job *commit = (struct write_job *)job;
     struct persist *persist = commit->persist;
     if (commit->status == ERR_FULL) {
-        if (persist->trouble[0] == '\0')
-            log_error(NULL, NULL, "store: %s; nothing is lost, reading from upstream stops until "
-                                  "there is room",
-                      commit->err.text);
-        snprintf(persist->trouble, sizeof(persist->trouble), "%s", commit->err.text);
-        io_timer_set(persist->retry_timer, PERSIST_FULL_RETRY_MS);
+        wait_for_space(persist, &commit->err);
         return;
     }
     io_timer_clear(persist->stall_timer);
@@ -109,7 +115,8 @@ static void done_commit(struct io_job *job)
               PERSIST_REOPEN_MS / 1000);
     persist->events->on_committed(persist->arg, commit->status);
     stall(persist, commit->err.text);
-    begin_reopen(persist);
+    persist->reopening = true;
+    io_timer_set(persist->retry_timer, PERSIST_REOPEN_MS);
 }
 
 void persist_commit(struct persist *persist, const struct hub_batch *batch)
@@ -168,6 +175,17 @@ static void on_retain_timer(void *arg)
 
 /* ---- healing ---- */
 
+static int reopen_streams(struct persist *persist, struct error *err)
+{
+    int status = 0;
+    for (unsigned i = 0; status == 0 && i < LIMIT_STREAMS; i++) {
+        struct store_stream_state state;
+        if (persist->streams[i].name != NULL)
+            status = store_stream_open(persist->store, &persist->streams[i], &state, err);
+    }
+    return status;
+}
+
 static void run_reopen(struct io_job *job)
 {
     struct write_job *reopen = (struct write_job *)job;
@@ -175,17 +193,18 @@ static void run_reopen(struct io_job *job)
     store_close(persist->store);
     persist->store = NULL;
     reopen->status = store_open(&persist->options, &persist->store, &reopen->err);
-}
-
-/* The reader must be out of the store before it is closed; the retention job is before us in the same
- * queue, so only the reader is waited for. */
-static void begin_reopen(struct persist *persist)
-{
-    persist->reopening = true;
-    io_timer_set(persist->retry_timer, PERSIST_REOPEN_MS);
+    if (reopen->status == 0)
+        reopen->status = reopen_streams(persist, &reopen->err);
 }
 
 static void next_read(struct persist *persist);
+
+/* The batch that waited for space may be on disk after all: a commit can fail after its last write. */
+static bool batch_is_stored(const struct persist *persist)
+{
+    const struct hub_batch *batch = persist->batch;
+    return batch->count > 0 && persist->info.newest_seq >= batch->records[batch->count - 1].seq;
+}
 
 static void done_reopen(struct io_job *job)
 {
@@ -197,25 +216,30 @@ static void done_reopen(struct io_job *job)
         io_timer_set(persist->retry_timer, PERSIST_REOPEN_MS);
         return;
     }
-    log_notice(NULL, NULL, "store: open again");
     persist->reopening = false;
     store_info(persist->store, &persist->info);
-    heal(persist, true);
     next_read(persist);
+    if (persist->batch == NULL) {
+        log_notice(NULL, NULL, "store: open again");
+        heal(persist, true);
+    } else if (batch_is_stored(persist)) {
+        persist->commit.status = 0;
+        done_commit(&persist->commit.job);
+    } else {
+        io_worker_submit(persist->writer, &persist->commit.job);
+    }
 }
 
+/* The reader and retention must be out of the store before it is closed. */
 static void on_retry_timer(void *arg)
 {
     struct persist *persist = arg;
-    if (!persist->reopening) {
+    if (!persist->reopening)
         io_worker_submit(persist->writer, &persist->commit.job);
-        return;
-    }
-    if (persist->cold.running || persist->retaining) {
+    else if (persist->cold.running || persist->retaining)
         io_timer_set(persist->retry_timer, 50);
-        return;
-    }
-    io_worker_submit(persist->writer, &persist->reopen.job);
+    else
+        io_worker_submit(persist->writer, &persist->reopen.job);
 }
 
 /* ---- reader ---- */
@@ -251,8 +275,8 @@ static void on_lost(void *arg, unsigned stream, uint64_t from_seq, uint64_t to_s
     if (from_seq <= persist->cold.told[stream])
         from_seq = persist->cold.told[stream] + 1;
     buf_init(&line, 1024);
-    const char *name = persist->names[stream] != NULL ? persist->names[stream] : "";
-    if (ndjson_write_retention_gap(&line, name, from_seq, to_seq) == 0) {
+    if (persist->streams[stream].name != NULL &&
+        ndjson_write_retention_gap(&line, persist->streams[stream].name, from_seq, to_seq) == 0) {
         struct persist_line *added = add_line(persist, buf_slice(&line), to_seq);
         if (added != NULL) {
             added->gap = true;
@@ -403,8 +427,10 @@ void persist_close(struct persist *persist)
         io_timer_close(persist->retain_timer);
     store_close(persist->store);
     buf_fini(&persist->cold.bytes);
-    for (unsigned i = 0; i < LIMIT_STREAMS; i++)
-        free(persist->names[i]);
+    for (unsigned i = 0; i < LIMIT_STREAMS; i++) {
+        free((char *)persist->streams[i].name);
+        free((char *)persist->streams[i].fingerprint.ptr);
+    }
     free(persist->path);
     free(persist);
 }
@@ -429,10 +455,17 @@ uint64_t persist_commits(const struct persist *persist)
     return persist->commits;
 }
 
-void persist_name_stream(struct persist *persist, unsigned id, const char *name)
+int persist_stream_open(struct persist *persist, const struct store_stream_options *options,
+                        struct store_stream_state *state, struct error *err)
 {
-    if (id >= LIMIT_STREAMS)
-        return;
-    free(persist->names[id]);
-    persist->names[id] = strdup(name);
+    int status = store_stream_open(persist->store, options, state, err);
+    if (status != 0 || persist->streams[state->id].name != NULL)
+        return status;
+    struct store_stream_options *kept = &persist->streams[state->id];
+    *kept = *options;
+    kept->fingerprint.ptr = slice_dup(options->fingerprint);
+    kept->name = strdup(options->name);
+    if (kept->fingerprint.ptr == NULL || kept->name == NULL)
+        return error_set(err, ERR_NOMEM, "out of memory");
+    return 0;
 }

@@ -3,8 +3,9 @@
  * reads for cold consumers, so that neither a slow disk nor a slow reader touches the loop.
  *
  * Decides: how a store that cannot take more is healed. No space: the same batch is tried again each
- * second, nothing is lost meanwhile. Failed (an I/O error): what was not on disk is dropped, the store
- * is closed, and opened again every 5 s until that works; streams then start from what is on disk.
+ * second (on a store opened anew, where the old one is spoilt), nothing is lost meanwhile. Failed (an
+ * I/O error): what was not on disk is dropped, the store is closed, and opened again every 5 s until
+ * that works; streams then start from what is on disk.
  * Leaves: what streams do meanwhile, to daemon (on_stalled, on_ready).
  */
 #ifndef HAWSER_DAEMON_PERSIST_H
@@ -37,6 +38,9 @@ int persist_open(struct io_loop *loop, const struct store_options *options,
 void persist_close(struct persist *persist);
 /* For start-up and on_ready, when no job runs. */
 struct store *persist_store(struct persist *persist);
+/* As store_stream_open(); the stream is opened again whenever the store is. Options are copied. */
+int persist_stream_open(struct persist *persist, const struct store_stream_options *options,
+                        struct store_stream_state *state, struct error *err);
 void persist_commit(struct persist *persist, const struct hub_batch *batch);
 /* As of the newest commit or look at retention. */
 const struct store_info *persist_info(const struct persist *persist);
@@ -71,8 +75,5 @@ struct persist_read {
 };
 void persist_read_start(struct persist *persist, struct persist_read *read);
 void persist_read_cancel(struct persist *persist, struct persist_read *read);
-
-/* Name of a stream by the store's number, for retention gaps: set once a stream is open. */
-void persist_name_stream(struct persist *persist, unsigned id, const char *name);
 
 #endif

@@ -408,7 +408,7 @@ static void op_refresh(void *arg)
 static void op_state(void *arg, const struct session_action *action, uint64_t link)
 {
     struct upstream *upstream = arg;
-    char delay[DURATION_TEXT_SIZE + 16] = "";
+    char delay[DURATION_TEXT_SIZE + 32] = "";
     (void)link;
     bool bad = action->to == SESSION_PARKED || action->to == SESSION_HELD ||
                action->to == SESSION_STALLED;
@@ -482,7 +482,7 @@ static int open_in_store(struct upstream *upstream, struct store_stream_state *s
         .retain_age_ms = settings->retain_age_ms,
         .dedup_window = settings->dedup_window,
     };
-    return store_stream_open(persist_store(upstream->daemon->persist), &options, state, err);
+    return persist_stream_open(upstream->daemon->persist, &options, state, err);
 }
 
 static void on_key(void *arg, const uint8_t key[16])
@@ -534,7 +534,6 @@ static int make_stream(struct upstream *upstream, struct error *err)
     int status = open_in_store(upstream, &state, err);
     if (status != 0)
         return status;
-    persist_name_stream(daemon->persist, state.id, settings->name);
     buf_init(&tags, LIMIT_INI_LINE);
     status = encode_tags(settings, &tags);
     if (status == 0)

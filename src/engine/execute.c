@@ -88,7 +88,7 @@ static void render_failure(const struct lookup *lookup, const struct error *err,
         .failure = secret ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_HTTP,
         .retry_after_ms = -1,
     };
-    snprintf(end->text, sizeof(end->text), "%s", secret ? lookup->err.text : err->text);
+    snprintf(end->text, sizeof(end->text), "%.250s", secret ? lookup->err.text : err->text);
 }
 
 static void dial(struct stream *stream, uint64_t link)

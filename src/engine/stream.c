@@ -16,7 +16,7 @@ static int on_flow_event(void *arg, const struct flow_event *event)
         stream->ops->gap(stream->arg, SESSION_GAP_MALFORMED, event->malformed);
     if (status != ERR_LIMIT)
         return status;
-    stream_gap(stream, SESSION_GAP_OVERSIZE, "event is larger than the ring; raise nothing: split");
+    stream_gap(stream, SESSION_GAP_OVERSIZE, "the event with its envelope is larger than hawser can keep");
     return 0;
 }
 
@@ -217,7 +217,8 @@ void stream_store_stalled(struct stream *stream)
 
 void stream_store_ready(struct stream *stream)
 {
-    struct session_event event = {.kind = SESSION_EV_STORE_READY};
+    struct session_event event = {.kind = SESSION_EV_STORE_READY,
+                                  .has_position = stream->has_position};
     stream_post(stream, &event);
 }
 

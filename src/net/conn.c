@@ -239,7 +239,7 @@ static void read_tls(struct conn *conn, const char *bytes, size_t n)
 
 static void read_ended(struct conn *conn, int status, const char *text)
 {
-    char failure[200];
+    char failure[sizeof((struct error *)0)->text + 2 * CONN_ADDRESS_TEXT];
 
     if (conn->phase == NET_PHASE_TLS) {
         snprintf(failure, sizeof failure, "%s in the TLS handshake with %s",

@@ -12,6 +12,7 @@
 #define HAWSER_NET_CONN_H
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "net/net.h"
 #include "wire/http.h"
 

@@ -28,9 +28,9 @@ static void all_failed(struct conn *conn)
     bool silent = conn->n_timeouts == conn->n_addresses;
     char text[sizeof((struct net_end *)0)->text];
 
-    snprintf(text, sizeof text, "%s%s",
-             conn->n_addresses == 1 ? "connect to " : "no address answered: ",
-             buf_cstr(&conn->errors));
+    snprintf(
+        text, sizeof text, "%s%s",
+        conn->n_addresses == 1 ? "connect to " : "no address answered: ", buf_cstr(&conn->errors));
     conn_fail(conn, silent ? NET_END_TIMEOUT : NET_END_FAILED, text);
 }
 
