@@ -3,9 +3,10 @@
  *
  * Ownership: an object made by *_start/_connect/_listen belongs to the caller until *_close; close
  * is legal at any moment, once, and frees the object later by itself; after it no callback fires.
- * Asynchrony: a non-zero return means the callback never fires; zero means exactly once (or as often
- * as said), never inline.
- * Threads: everything on the loop's thread, but io_async_send() and a worker's run().
+ * Asynchrony: a non-zero return means the callback never fires; zero means exactly once (or as
+ * often as said), never inline. Threads: everything on the loop's thread, but a worker's run().
+ * Fails: with an ERR_ code and, where there is a struct error, the system's own words:
+ * "connect to 127.0.0.1:1: connection refused".
  */
 #ifndef HAWSER_IO_IO_H
 #define HAWSER_IO_IO_H
@@ -19,9 +20,9 @@
 #include "base/slice.h"
 
 struct io_loop;
-int io_loop_new(struct io_loop **out, struct error *err);
+int io_loop_new(struct io_loop **out, struct error *err); /* SIGPIPE is ignored from now on */
 void io_loop_free(struct io_loop *loop); /* closes what is left and asserts nothing leaks */
-int io_loop_run(struct io_loop *loop);   /* until io_loop_stop() */
+int io_loop_run(struct io_loop *loop);   /* until io_loop_stop(), which may come before */
 void io_loop_stop(struct io_loop *loop);
 int64_t io_now_ms(struct io_loop *loop); /* monotonic, as of this iteration */
 int64_t io_clock_ms(void);               /* monotonic, right now */
@@ -31,7 +32,8 @@ int64_t io_wall_us(void);                /* unix time in microseconds */
 struct io_timer;
 typedef void (*io_timer_cb)(void *arg);
 int io_timer_new(struct io_loop *loop, io_timer_cb cb, void *arg, struct io_timer **out);
-void io_timer_set(struct io_timer *timer, int64_t delay_ms); /* one shot; replaces */
+/* One shot, counted from io_now_ms(); replaces what was set. */
+void io_timer_set(struct io_timer *timer, int64_t delay_ms);
 void io_timer_clear(struct io_timer *timer);
 void io_timer_close(struct io_timer *timer);
 
@@ -48,7 +50,8 @@ int io_signal_start(struct io_loop *loop, int signum, void (*cb)(void *arg, int 
 void io_signal_close(struct io_signal *signal);
 
 /* ---- names ---- */
-#define IO_ADDRESSES_MAX 16
+#define IO_ADDRESSES_MAX 16 /* of one name; more are left out */
+#define IO_LOOKUPS_MAX 64   /* threads in the resolver at once; further names wait for their turn */
 struct io_address {
     union {
         uint16_t family;
@@ -56,8 +59,10 @@ struct io_address {
     } u;
 };
 struct io_resolve;
-/* Numeric addresses answer without the resolver. ERR_DNS with the resolver's words; ERR_TIMEOUT after
- * timeout_ms (the thread that hangs is abandoned to itself). */
+/* Numeric addresses answer without the resolver. ERR_DNS with the resolver's words; ERR_TIMEOUT
+ * after timeout_ms (the thread that hangs is abandoned to itself, and holds up neither other
+ * lookups nor io_loop_free). The request is gone when its callback is called: it is not cancelled
+ * after that. */
 typedef void (*io_resolve_cb)(void *arg, int status, const struct error *err,
                               const struct io_address *addresses, unsigned count);
 int io_resolve_start(struct io_loop *loop, const char *host, uint16_t port, int64_t timeout_ms,
@@ -67,6 +72,12 @@ void io_address_format(const struct io_address *address, char *out, size_t size)
 bool io_address_is_loopback(const struct io_address *address);
 
 /* ---- streams: TCP and Unix ---- */
+#define IO_READ_SIZE (256 * 1024)  /* bytes of one read, at most; one read a stream and turn */
+#define IO_WRITEV_MAX 256          /* slices that one call looks at */
+#define IO_TCP_KEEPALIVE_IDLE_S 30 /* then IO_TCP_KEEPALIVE_COUNT probes, each INTERVAL apart */
+#define IO_TCP_KEEPALIVE_INTERVAL_S 10
+#define IO_TCP_KEEPALIVE_COUNT 3
+#define IO_TCP_USER_TIMEOUT_MS 60000 /* sent and not acknowledged for so long: the peer is gone */
 struct io_stream;
 struct io_stream_events {
     /* Bytes came (n > 0), valid during the call; n == 0: end of file; n < 0: an ERR_ code, and err
@@ -76,29 +87,36 @@ struct io_stream_events {
     void (*on_drain)(void *arg, int status);
 };
 typedef void (*io_connect_cb)(void *arg, int status, const struct error *err);
-/* NODELAY and keepalive are set. The stream is usable when cb said 0. */
+/* NODELAY, keepalive and TCP_USER_TIMEOUT are set. The stream is usable when cb said 0; when cb
+ * says more it is still the caller's to close. */
 int io_tcp_connect(struct io_loop *loop, const struct io_address *address, int64_t timeout_ms,
                    io_connect_cb cb, void *arg, struct io_stream **out, struct error *err);
 void io_stream_events(struct io_stream *stream, const struct io_stream_events *events, void *arg);
 int io_stream_read_start(struct io_stream *stream);
 void io_stream_read_stop(struct io_stream *stream);
-/* Writes what fits now; the rest is copied and queued. Returns 0 or ERR_; io_stream_queued() tells
- * what waits. */
+/* Writes what fits now; the rest is copied and queued, and on_drain follows. Returns 0 or ERR_; the
+ * caller bounds what waits by io_stream_queued(). A stream whose write has failed comes to its end
+ * for reading too. */
 int io_stream_write(struct io_stream *stream, const void *bytes, size_t n);
 size_t io_stream_queued(const struct io_stream *stream);
-/* writev now: bytes written, or ERR_AGAIN if none (or if something is queued), or another ERR_. */
+/* writev now: bytes written, or ERR_AGAIN if none (or if something is queued), or another ERR_. To
+ * hear when there is room again, queue something with io_stream_write(): on_drain tells. */
 ssize_t io_stream_try_writev(struct io_stream *stream, const struct slice *slices, unsigned count);
 void io_stream_shutdown(struct io_stream *stream); /* after what is queued: FIN */
 void io_stream_close(struct io_stream *stream);
-int io_stream_fd(const struct io_stream *stream);
+int io_stream_fd(const struct io_stream *stream); /* -1: none; stays the stream's */
+/* The other end's address; ERR_INVAL for a Unix stream. */
+int io_stream_address(const struct io_stream *stream, struct io_address *out);
 /* SO_PEERCRED of a Unix stream. */
 int io_stream_peer(const struct io_stream *stream, uid_t *uid, gid_t *gid, pid_t *pid);
 
 /* ---- Unix listeners ---- */
 struct io_listener;
 typedef void (*io_accept_cb)(void *arg, struct io_stream *stream); /* takes the stream */
-/* Binds path with mode and gid (gid -1: leave). A socket that nobody listens on is replaced; one that
- * a live process has is ERR_BUSY; another kind of file is ERR_EXISTS. Unlinked at close. */
+/* Binds path with mode and gid (gid -1: leave). A socket that nobody listens on is replaced; one
+ * that a live process has is ERR_BUSY; another kind of file is ERR_EXISTS. The path appears when
+ * all is right: mode, group, and somebody listening. Unlinked at close, if it is still the same
+ * socket. */
 int io_unix_listen(struct io_loop *loop, const char *path, unsigned mode, gid_t gid,
                    io_accept_cb cb, void *arg, struct io_listener **out, struct error *err);
 void io_listener_close(struct io_listener *listener);
@@ -113,7 +131,8 @@ struct io_job {
 int io_worker_start(struct io_loop *loop, const char *name, struct io_worker **out,
                     struct error *err);
 void io_worker_submit(struct io_worker *worker, struct io_job *job); /* job: caller's memory */
-/* Waits for the job that runs, drops those that have not begun; done() fires for none. */
+/* Waits for the job that runs, drops those that have not begun; done() fires for none that has not
+ * had it yet. */
 void io_worker_stop(struct io_worker *worker);
 
 #endif

@@ -1,11 +1,14 @@
 /*
  * net: a WebSocket link and an HTTP client, on wire, tls and io.
  *
- * Decides: the order of dialling (all addresses in turn, each with its deadline), the handshakes and
- * their deadlines, the close handshake. Leaves: when to dial, ping and give up to session.
- * Ownership: net_link_open/net_http_start give an object; it ends in exactly one on_closed / on_done
- * (never inline), after which it frees itself and must not be touched. net_link_abort and
- * net_http_cancel end it without a callback.
+ * Decides: the order of dialling (all addresses in turn, each with its deadline), the handshakes
+ * and their deadlines, the close handshake. Leaves: when to dial, ping and give up to session.
+ * Ownership: net_link_open/net_http_start give an object; it ends in exactly one on_closed /
+ * on_done (never inline), after which it frees itself and must not be touched. net_link_abort and
+ * net_http_cancel end it without a callback. Every function is legal in every callback. Objects are
+ * ended before their loop is freed.
+ * Fails: net_link_open and net_http_start with what is wrong in their arguments; all else comes as
+ * a struct net_end, whose text names the address, the phase and the deadline that passed.
  */
 #ifndef HAWSER_NET_NET_H
 #define HAWSER_NET_NET_H
@@ -14,8 +17,17 @@
 #include "tls/tls.h"
 #include "wire/ws.h"
 
-enum net_phase { NET_PHASE_DNS, NET_PHASE_TCP, NET_PHASE_TLS, NET_PHASE_UPGRADE, NET_PHASE_OPEN,
-                 NET_PHASE_HTTP };
+#define NET_QUEUE_MAX (1024 * 1024) /* bytes that wait for a slow peer */
+#define NET_CLOSE_WAIT_MS 2000      /* for the peer's part of a close */
+
+enum net_phase {
+    NET_PHASE_DNS,
+    NET_PHASE_TCP,
+    NET_PHASE_TLS,
+    NET_PHASE_UPGRADE,
+    NET_PHASE_OPEN,
+    NET_PHASE_HTTP
+};
 const char *net_phase_name(enum net_phase phase);
 
 /* How a link or request ended. */
@@ -33,19 +45,23 @@ struct net_end {
     int code; /* close code or status */
     bool local;
     int64_t retry_after_ms; /* -1: not said */
-    char text[400];         /* close reason, start of the body, or error: printable UTF-8 */
+    /* Close reason, start of the body ("Location: ..." for a redirect), or error: printable UTF-8,
+     * one line. Never empty but for a close without a reason. */
+    char text[400];
 };
 
 struct net_options {
     struct tls_context *tls; /* for wss/https; referenced by the link */
     bool allow_plaintext;    /* ws/http to other than loopback */
-    int64_t dns_timeout_ms, tcp_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
+    int64_t dns_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
+    int64_t tcp_timeout_ms;  /* for each address */
     int64_t http_timeout_ms; /* whole request */
 };
 
 struct net_link;
 struct net_link_events {
-    void (*on_connected)(void *arg, const char *address, const char *tls); /* TCP (and TLS) are up */
+    /* TCP (and TLS) are up: "192.0.2.7:443", "TLSv1.2 ..."; tls is NULL without TLS. */
+    void (*on_connected)(void *arg, const char *address, const char *tls);
     void (*on_open)(void *arg, const struct http_response *response);
     /* As ws_handler.on_message: ERR_AGAIN pauses reading until net_link_resume(). */
     int (*on_message)(void *arg, enum ws_type type, struct slice payload);
@@ -58,15 +74,22 @@ int net_link_open(struct io_loop *loop, const struct net_options *options, struc
                   struct slice headers, struct slice subprotocol, uint64_t max_message,
                   const struct net_link_events *events, void *arg, struct net_link **out,
                   struct error *err);
+/* Text or binary. ERR_AGAIN: too much waits already; ERR_LIMIT: over NET_QUEUE_MAX by itself;
+ * ERR_EOF: not open (any more). */
 int net_link_send(struct net_link *link, enum ws_type type, struct slice payload);
-int net_link_ping(struct net_link *link); /* its pong yields on_pong */
-/* Close handshake: code and reason go out, the peer has 2 s, then on_closed(local). */
+int net_link_ping(struct net_link *link); /* its pong yields on_pong; ERR_AGAIN, ERR_EOF as above */
+/* Close handshake: code and reason go out, the peer has NET_CLOSE_WAIT_MS, then on_closed(local).
+ * Before the link is open, on_closed comes at once. Messages that still come are not delivered:
+ * only on_closed follows. A link that is closing already goes on as it was. */
 void net_link_close(struct net_link *link, int code, struct slice reason);
 void net_link_abort(struct net_link *link);
 void net_link_resume(struct net_link *link);
-/* When the last byte came from the peer (monotonic ms). While reading is paused by us: now. */
+/* When the last byte came from the peer, or the connection was made (io_now_ms). While reading is
+ * paused by us: now. 0 before. */
 int64_t net_link_last_rx_ms(const struct net_link *link);
 
+/* One request on a connection of its own. A 2xx answer with more than body_max bytes is a failure;
+ * of another the body is cut (response->body_cut). */
 struct net_http;
 struct net_http_result {
     bool failed;        /* then .end tells */

@@ -121,7 +121,7 @@ struct profile_rule_action {
 /* What one message (or one item of a catch-up page) means. All slices are borrowed from the
  * message or from the scanner, until its next scan. */
 struct profile_message {
-    bool json; /* false: not JSON; kept as text */
+    bool json; /* false: not JSON; kept as text (and .fault, if the profile reads JSON) */
     bool event;
     bool ephemeral;
     struct slice id;       /* decoded; .ptr NULL where absent */
@@ -129,6 +129,8 @@ struct profile_message {
     struct slice type;
     struct slice time; /* the service's own time, raw JSON; .ptr NULL where absent */
     struct slice data; /* the payload byte for byte: JSON text, or the text itself */
+    /* Of the rules that hold, in the profile's order; `event` and `ignore` are not among them:
+     * .event says what they came to, the last one deciding. */
     const struct profile_rule_action *actions[PROFILE_ACTIONS_MAX];
     size_t n_actions;
     const char *fault; /* NULL, or what is wrong with it ("id is 1,400 bytes, limit is 1,024") */
@@ -154,7 +156,8 @@ struct profile_page {
 int profile_page_parse(struct profile_scanner *scanner, struct slice body,
                        struct profile_page *out, struct error *err);
 /* The next item, as a message (with [catchup] map.* applied); false at the end. The scan of an
- * item invalidates the message of the one before, not the page. */
+ * item invalidates the message of the one before, not the page. An item is always an event: rules
+ * and [event] only are about messages of the link. */
 bool profile_page_next(struct profile_scanner *scanner, struct profile_page *page,
                        struct profile_message *out);
 
@@ -174,6 +177,8 @@ int profile_render_connect(const struct profile *profile, profile_lookup lookup,
 /* Renders [http NAME] number `http` (profile->catchup.http). */
 int profile_render_http(const struct profile *profile, unsigned http, profile_lookup lookup,
                         void *arg, struct profile_request *out, struct error *err);
+/* True if [http NAME] number `http` counts this status as success (`ok`, by default 200 alone). */
+bool profile_http_ok(const struct profile *profile, unsigned http, int status);
 
 /* ---- the compiled profile; read-only ---- */
 enum profile_catchup_via { PROFILE_CATCHUP_NONE, PROFILE_CATCHUP_HTTP, PROFILE_CATCHUP_URL };
@@ -182,6 +187,7 @@ enum profile_dedup { PROFILE_DEDUP_ID, PROFILE_DEDUP_POSITION, PROFILE_DEDUP_HAS
 
 #define PROFILE_BACKOFF_STEPS_MAX 16
 #define PROFILE_FLAPS_MAX 16
+#define PROFILE_FLAP_COUNT_MAX 16 /* ends that a flap counts */
 
 struct profile_secret {
     const char *name;   /* as the profile declares it: "token" */
@@ -192,6 +198,7 @@ struct profile_secret {
 
 struct profile {
     const char *name, *title;
+    const char *docs; /* address of the service's own documentation, or NULL */
     struct {
         int close_code;       /* when we leave; default 1001 */
         uint64_t max_message; /* bytes */
@@ -224,7 +231,9 @@ struct profile {
     int64_t park_probe_ms; /* from the stream; -1 never */
     const struct profile_secret *secrets;
     size_t n_secrets;
-    struct slice fingerprint; /* profile name, host and parameters, without secrets */
+    /* Profile name, authority of [connect] url and parameters with their values, a line each;
+     * without secrets. Not meant for display: the generic profile's whole url is a parameter. */
+    struct slice fingerprint;
     struct profile_private *priv;
 };
 

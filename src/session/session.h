@@ -8,6 +8,16 @@
  *
  * Decides: when to dial, ping, catch up, hold, release, discard, wait, rest, park and stop.
  * Leaves: rendering and bytes to the executor (engine); what an event is to flow.
+ * Owns: nothing outside struct session, which is plain memory and needs no release.
+ * Fails: never. An event that makes no sense in a state is ignored: what peers and executors send
+ * must not be able to break the machine.
+ *
+ * Rules that hold in every state:
+ *  - At most one link. A link that is closing still counts: a DIAL waits for its end, at most
+ *    SESSION_CLOSE_MS. LINK_ABORT takes effect at once.
+ *  - HOLD comes with LINK_OPEN when a catch-up will follow, so no event passes before it.
+ *  - Every state has a deadline, or waits for something that is owed from outside.
+ *
  * How to extend: a new state is a row in SESSION_STATES and in the transition table; a new input
  * is a row in SESSION_EVENTS and a handler; a new action is a row in SESSION_ACTIONS and a raised
  * SESSION_ACTIONS_MAX if the worst case of one step grows.
@@ -16,10 +26,13 @@
 #define HAWSER_SESSION_SESSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/rng.h"
 #include "profile/profile.h"
+
+#define SESSION_TEXT 320 /* bytes of a reason, with the NUL */
 
 #define SESSION_STATES(X)                                                                          \
     X(STARTING, "starting")                                                                        \
@@ -39,13 +52,13 @@ enum session_state {
 #define X(id, text) SESSION_##id,
     SESSION_STATES(X)
 #undef X
-    SESSION_STATE_COUNT
+        SESSION_STATE_COUNT
 };
 
 #define SESSION_EVENTS(X)                                                                          \
     X(START)                                                                                       \
-    X(STOP)  /* close the link with close_code and end in STOPPED */                               \
-    X(TICK)  /* session_deadline_ms() has come */                                                  \
+    X(STOP)           /* close the link with close_code and end in STOPPED */                      \
+    X(TICK)           /* session_deadline_ms() has come */                                         \
     X(LINK_CONNECTED) /* TCP and TLS are up: the upgrade request goes out */                       \
     X(LINK_OPEN)      /* 101 and valid */                                                          \
     X(LINK_FAILED)    /* before open; .end */                                                      \
@@ -69,11 +82,12 @@ enum session_event_kind {
 };
 
 struct session_page {
-    unsigned items;     /* in the page */
-    unsigned fresh;     /* of them, not known before */
-    bool more;          /* the service says there is more */
-    bool reached_hold;  /* the first held event's position (or id) has been returned by sync */
-    bool has_next;      /* an empty page that has more came with a cursor */
+    unsigned items;    /* in the page */
+    unsigned fresh;    /* of them, not known before */
+    bool more;         /* the service says there is more */
+    bool reached_hold; /* the first held event's position (or id) has been returned by sync */
+    bool has_next;     /* an empty page that has more came with a cursor */
+    bool owed;         /* sync has yet to bring events that the link has shown and flow dropped */
 };
 
 struct session_event {
@@ -82,6 +96,7 @@ struct session_event {
     int64_t last_rx_ms; /* when the last byte of the link came in, as far as hawser was reading */
     uint64_t link;      /* LINK_*, RULE, HELD_* */
     uint64_t request;   /* HTTP_* */
+    bool has_position;  /* STORE_READY: what is on disk has a position to resume from */
     const struct profile_end *end;
     const struct profile_rule_action *rule;
     const struct session_page *page;
@@ -92,10 +107,11 @@ struct session_event {
     X(LINK_CLOSE)  /* .link .code: start the close handshake */                                    \
     X(LINK_ABORT)  /* .link: drop it without a word */                                             \
     X(LINK_PING)   /* .link */                                                                     \
-    X(HTTP_START)  /* .request: catch-up from flow's position (.use_next: from the page's cursor) */ \
+    X(HTTP_START)  /* .request: catch-up from flow's position (.use_next: from the page's cursor)  \
+                    */                                                                             \
     X(HTTP_CANCEL) /* .request */                                                                  \
     X(HOLD)        /* flow: keep the link's events from here */                                    \
-    X(RELEASE)     /* flow: let them go, in order */                                               \
+    X(RELEASE)     /* flow: let them go, in order; from now on events pass */                      \
     X(DISCARD)     /* flow: drop what is held and what comes, until HOLD or RELEASE */             \
     X(GAP)         /* store a gap; .gap, .text */                                                  \
     X(FORGET)      /* drop the position */                                                         \
@@ -108,8 +124,10 @@ enum session_action_kind {
 };
 
 #define SESSION_GAPS(X)                                                                            \
-    X(UPSTREAM, "upstream") X(NO_RESUME, "no_resume") X(NO_POSITION, "no_position")                \
-    X(EPOCH, "epoch") X(OVERSIZE, "oversize") X(MALFORMED, "malformed")
+    X(UPSTREAM, "upstream")                                                                        \
+    X(NO_RESUME, "no_resume")                                                                      \
+    X(NO_POSITION, "no_position") X(EPOCH, "epoch") X(OVERSIZE, "oversize")                        \
+        X(MALFORMED, "malformed")
 enum session_gap {
 #define X(id, text) SESSION_GAP_##id,
     SESSION_GAPS(X)
@@ -124,7 +142,7 @@ struct session_action {
     enum session_gap gap;
     enum session_state from, to;
     int64_t retry_ms;
-    char text[320];
+    char text[SESSION_TEXT]; /* GAP, STATE */
 };
 
 /* Worst case of one step; session.c proves it. */
@@ -138,16 +156,81 @@ struct session_actions {
 struct session_init_args {
     const struct profile *profile; /* borrowed, outlives the session */
     uint64_t seed;
-    bool has_position;             /* a position is stored, or start = oldest / POSITION */
+    bool has_position; /* a position is stored, or start = oldest / POSITION */
 };
 
-#define SESSION_FLAP_TIMES 16
+/* ---- the machine's own bounds ---- */
+#define SESSION_FLAP_TIMES 16           /* ends remembered for each row of flap */
+#define SESSION_CLOSE_MS 3000           /* for a close handshake, then LINK_ABORT */
+#define SESSION_REFRESH_MS 30000        /* for CREDENTIAL to answer a REFRESH */
+#define SESSION_LATE_MS 2000            /* a TICK later than this: hawser stalled, not the peer */
+#define SESSION_SPREAD_MS 500           /* a backoff step of 0 is spread over this */
+#define SESSION_CALM_MS 10000           /* so long live takes one backoff step back */
+#define SESSION_ASK_MS 500              /* between sync requests while something is held */
+#define SESSION_STALE_PAGES 8           /* in a row: more promised, nothing new in them */
+#define SESSION_DISCARDS 3              /* full holds in a row, then sync delivers */
+#define SESSION_RETRY_AFTER_MS 86400000 /* longest Retry-After that is believed: 24 h */
+#define SESSION_PROBE_MS 86400000       /* longest pause between probes of a parked stream */
+
+enum session_link_phase {
+    SESSION_LINK_NONE,
+    SESSION_LINK_DIALING, /* until LINK_OPEN */
+    SESSION_LINK_UP,
+    SESSION_LINK_CLOSING /* its end is decided; LINK_CLOSED is owed */
+};
+
+/* What flow does with the link's events. */
+enum session_gate { SESSION_GATE_PASS, SESSION_GATE_HOLD, SESSION_GATE_DISCARD };
+
+struct session_catchup {
+    enum session_gate gate;
+    uint64_t request, request_last; /* 0: none outstanding; the newest number */
+    int64_t sent_ms;                /* when the newest went out */
+    int64_t next_ms;                /* when the next goes out, INT64_MAX: not planned */
+    int64_t quiet_ms;               /* since when sync has nothing more, -1: it has */
+    bool in_hold;                   /* the newest was sent after the present HOLD */
+    bool held;                      /* flow holds something */
+    bool reached;                   /* sync has returned the first held event */
+    bool use_next;                  /* of the next request */
+    bool backing_off;               /* next_ms is a backoff: nothing may cut it short */
+    unsigned discards, stale_pages, failures;
+    uint64_t fresh; /* events it has brought */
+};
+
+struct session_flap {
+    int64_t at_ms[SESSION_FLAP_TIMES];
+    unsigned count; /* since the row last acted; at_ms is a ring */
+};
+
 struct session {
     const struct profile *profile;
     struct rng rng;
     enum session_state state;
     /* The room's own fields follow here; nobody else reads them. */
-    int64_t placeholder;
+    int64_t now_ms, since_ms;
+    int64_t wake_ms;     /* the state's own deadline, INT64_MAX: none */
+    int64_t retry_at_ms; /* of the next dial, -1: none planned */
+    char reason[SESSION_TEXT];
+
+    uint64_t link, link_last; /* 0: none; the newest number */
+    enum session_link_phase link_phase;
+    int64_t close_by_ms;                  /* CLOSING: LINK_ABORT then */
+    int64_t rx_ms, pinged_ms, ping_at_ms; /* last sign of life; oldest unanswered ping, -1: none */
+
+    struct session_catchup sync;
+    bool has_position;
+    bool owes_no_resume, owes_no_position; /* gaps to be said when that can be done */
+    bool store_stalled;
+    bool dial_due;   /* WAITING: dial as soon as the old link is gone */
+    bool refreshing; /* WAITING: for CREDENTIAL */
+    bool wakes_on_credential;
+    enum session_state leaving; /* STOPPED or PAUSED while the link closes; else STATE_COUNT */
+
+    unsigned step, attempts, refreshes;
+    struct session_flap flaps[PROFILE_FLAPS_MAX];
+    bool probing;            /* this link is a probe out of PARKED */
+    unsigned probes;         /* since parked */
+    struct profile_end park; /* what parked it; only kind, code and failure count */
 };
 
 void session_init(struct session *session, const struct session_init_args *args);
@@ -157,7 +240,6 @@ int session_step(struct session *session, const struct session_event *event,
 /* When TICK is due (monotonic ms), or INT64_MAX. May be called at any time. */
 int64_t session_deadline_ms(const struct session *session);
 enum session_state session_state(const struct session *session);
-/* True once, and as long as, the stream holds a position to resume from. */
 const char *session_state_name(enum session_state state);
 const char *session_gap_name(enum session_gap gap);
 const char *session_event_name(enum session_event_kind kind);
@@ -166,11 +248,14 @@ const char *session_action_name(enum session_action_kind kind);
 struct session_status {
     enum session_state state;
     int64_t since_ms, retry_at_ms;
-    uint64_t link; /* 0: none */
+    uint64_t link;     /* 0: none */
     unsigned attempts; /* links in a row without reset_after of life */
-    int64_t rtt_ms; /* unused by the session: left 0 */
-    char reason[320];
+    int64_t rtt_ms;    /* unused by the session: left 0 */
+    char reason[SESSION_TEXT];
 };
 void session_status(const struct session *session, struct session_status *out);
+/* One action as a line of text: "waiting > dialing (why)", "DIAL link=2". For traces and debug
+ * logs. Returns the length; a line that does not fit is cut. */
+size_t session_trace_action(const struct session_action *action, char *out, size_t size);
 
 #endif

@@ -1,9 +1,13 @@
 /*
  * http: HTTP/1.1 messages, incrementally (RFC 9112), over http-parser or llhttp.
  *
- * Decides: what is a well-formed answer within LIMIT_HTTP_HEADERS; writes requests.
+ * Decides: what is a well-formed answer within LIMIT_HTTP_HEADERS; writes requests. Stricter than
+ * RFC 9112 asks of a client: folded header lines, both Content-Length and Transfer-Encoding, any
+ * coding but "chunked", a bare CR and control bytes are refused, whichever library is underneath.
  * Leaves: the meaning of statuses to profile and session; sockets to net.
- * Fails: ERR_PROTOCOL / ERR_LIMIT with a text.
+ * Owns: a parser holds its header block (twice LIMIT_HTTP_HEADERS at most) and its body (body_max
+ * at most); both may hold secrets and are wiped when freed.
+ * Fails: ERR_PROTOCOL / ERR_LIMIT with a text, ERR_NOMEM.
  */
 #ifndef HAWSER_WIRE_HTTP_H
 #define HAWSER_WIRE_HTTP_H
@@ -17,45 +21,53 @@
 
 /* A parsed absolute URL: ws wss http https (RFC 3986). Slices into the given text. */
 struct http_url {
-    bool secure;    /* wss, https */
-    bool websocket; /* ws, wss */
+    bool secure;       /* wss, https */
+    bool websocket;    /* ws, wss */
     struct slice host; /* without brackets for IPv6 */
     bool host_is_ipv6;
     uint16_t port; /* default of the scheme where absent */
-    struct slice target; /* path and query, "/" where empty; fragment is an error (RFC 6455 3) */
+    /* Path and query, "/" where both are empty; begins with '?' where the path is: the writers put
+     * the '/' before it. A fragment is an error (RFC 6455 3). */
+    struct slice target;
 };
+/* ERR_PARSE, or ERR_LIMIT over LIMIT_HTTP_HEADERS bytes. The text never repeats path or query:
+ * they may hold a secret. */
 int http_url_parse(struct slice text, struct http_url *out, struct error *err);
 
 /* Writes "METHOD target HTTP/1.1", Host, the given header lines ("Name: value\r\n" each) and, if
- * body.len, Content-Length, then the body. */
+ * body.len or the method is POST, PUT or PATCH, Content-Length, then the body. ERR_INVAL, and
+ * nothing written, for a header line that is not whole, has a control byte in it, or is one of
+ * Host, Content-Length and Transfer-Encoding. */
 int http_request_write(struct buf *out, struct slice method, const struct http_url *url,
                        struct slice headers, struct slice body);
 
 struct http_response {
     int status;
     bool keep_alive;
-    bool upgrade; /* 101, or the parser stopped at an upgrade */
-    struct buf headers; /* "name: value\n", names lower-cased, values trimmed, folded lines joined */
+    bool upgrade;       /* 101 */
+    struct buf headers; /* "name: value\n" each, names lower-cased, values trimmed */
     struct buf body;    /* at most body_max bytes are kept */
     bool body_cut;      /* there was more */
 };
 /* The value of the first such header (name in lower case), .ptr NULL if absent. */
 struct slice http_response_header(const struct http_response *response, const char *name);
-/* All values joined by ", " into out (RFC 9110 5.3). */
+/* All values joined by ", " into out (RFC 9110 5.3); nothing if there is no such header. */
 int http_response_header_joined(const struct http_response *response, const char *name,
                                 struct buf *out);
 /* Retry-After as delay (RFC 9110 10.2.3), both forms; now_unix_s is the wall clock. -1: absent or
- * bad. Capped at 24 h. */
+ * bad. A date gone by is 0. Capped at 24 h. */
 int64_t http_retry_after_ms(const struct http_response *response, int64_t now_unix_s);
 
 struct http_parser_state;
-/* head: the request was HEAD. body_max: bytes of body to keep; a longer body is ERR_LIMIT if
- * body_strict, else cut and skipped. 1xx answers but 101 are skipped. */
+/* body_max: bytes of body to keep; a longer body is ERR_LIMIT if body_strict, else cut and skipped.
+ * 1xx answers but 101 are skipped; their headers count against LIMIT_HTTP_HEADERS. Trailers are
+ * dropped, and count too. Not for answers to HEAD or CONNECT. */
 int http_parser_new(bool body_strict, size_t body_max, struct http_parser_state **out);
 void http_parser_free(struct http_parser_state *parser);
 /* Feeds bytes. *used tells how many were consumed (less than n after the end of the message, or
  * after the header of a 101: the rest belongs to the next protocol). *done when the message is
- * complete. A message that ends with the connection: http_parser_eof(). */
+ * complete. A message that ends with the connection: http_parser_eof(), which is ERR_PROTOCOL if
+ * the message is not complete then. After a failure every call fails with the same error. */
 int http_parser_feed(struct http_parser_state *parser, const char *bytes, size_t n, size_t *used,
                      bool *done, struct error *err);
 int http_parser_eof(struct http_parser_state *parser, struct error *err);

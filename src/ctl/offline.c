@@ -1,0 +1,150 @@
+/* offline: what needs no daemon: check, profiles. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "profile/configuration.h"
+
+static void print_diag(const struct diag *diag)
+{
+    const char *message;
+    for (size_t i = 0; (message = diag_get(diag, i)) != NULL; i++)
+        fprintf(stderr, "%s\n", message);
+    if (diag_count(diag) > LIMIT_ERRORS)
+        fprintf(stderr, "and %zu more\n", diag_count(diag) - LIMIT_ERRORS);
+}
+
+/* --config FILE of a command; *rest: index of its first plain argument. Returns -1 or an exit status. */
+static int parse_config(struct ctl *ctl, const char **config, int *rest)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {NULL, 0, NULL, 0}};
+    int option;
+    optind = 1;
+    while ((option = getopt_long(ctl->argc, ctl->argv, "c:", options, NULL)) != -1) {
+        if (option != 'c')
+            return ctl_usage("bad option");
+        *config = optarg;
+    }
+    *rest = optind;
+    return -1;
+}
+
+int ctl_check(struct ctl *ctl)
+{
+    struct configuration configuration;
+    const char *config = CONFIGURATION_DEFAULT;
+    int rest, result = parse_config(ctl, &config, &rest);
+    if (result >= 0)
+        return result;
+    if (rest < ctl->argc)
+        return ctl_usage("check takes no argument but --config");
+    int status = configuration_load(config, &configuration);
+    if (status != 0)
+        print_diag(configuration.diag);
+    else if (ctl->json)
+        printf("{\"ok\":\"check\",\"streams\":%zu}\n", configuration.settings->n_streams);
+    else
+        printf("%s: ok, %zu streams\n", config, configuration.settings->n_streams);
+    configuration_fini(&configuration);
+    return status == 0 ? CTL_OK : CTL_NOT_WELL;
+}
+
+/* ---- profiles ---- */
+
+struct listing {
+    const struct ctl *ctl;
+    const char *const *dirs;
+    const char *wanted; /* print only the path of this one; NULL: list all */
+    char path[4096];
+    bool first;
+};
+
+static void on_profile(void *arg, const char *name, const char *path)
+{
+    struct listing *listing = arg;
+    struct profile *profile = NULL;
+    struct diag *diag = diag_new();
+    if (listing->wanted != NULL) {
+        if (strcmp(name, listing->wanted) == 0)
+            snprintf(listing->path, sizeof(listing->path), "%s", path);
+    } else if (diag != NULL) {
+        bool good = profile_load(listing->dirs, name, NULL, diag, &profile) == 0;
+        const char *title = good && profile->title != NULL ? profile->title : "";
+        if (listing->ctl->json)
+            printf("%s{\"profile\":\"%s\",\"path\":\"%s\",\"ok\":%s}", listing->first ? "" : ",",
+                   name, path, good ? "true" : "false");
+        else
+            printf("%-16s %s%s\n", name, good ? title : "broken: see below", "");
+        listing->first = false;
+        print_diag(diag);
+        profile_free(profile);
+    }
+    diag_free(diag);
+}
+
+static int show(const char *path)
+{
+    char block[4096];
+    size_t n;
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        fprintf(stderr, "hawserctl: %s cannot be read\n", path);
+        return CTL_NOT_WELL;
+    }
+    printf("# %s\n", path);
+    while ((n = fread(block, 1, sizeof(block), file)) > 0)
+        fwrite(block, 1, n, stdout);
+    fclose(file);
+    return CTL_OK;
+}
+
+static int list(struct ctl *ctl, const char *const *dirs, const char *wanted)
+{
+    struct listing listing = {.ctl = ctl, .dirs = dirs, .wanted = wanted, .first = true};
+    struct error err = {0};
+    bool json = ctl->json && wanted == NULL;
+    if (json)
+        printf("{\"profiles\":[");
+    int status = profile_list(dirs, on_profile, &listing, &err);
+    if (json)
+        printf("]}\n");
+    if (status != 0) {
+        fprintf(stderr, "hawserctl: %s\n", err.text);
+        return CTL_NOT_WELL;
+    }
+    if (wanted == NULL)
+        return CTL_OK;
+    if (listing.path[0] != '\0')
+        return show(listing.path);
+    fprintf(stderr, "hawserctl: no profile %s; `hawserctl profiles` lists them\n", wanted);
+    return CTL_NOT_WELL;
+}
+
+int ctl_profiles(struct ctl *ctl)
+{
+    struct diag *diag = diag_new();
+    struct settings *settings = NULL;
+    const char *config = CONFIGURATION_DEFAULT;
+    const char *dirs[3] = {configuration_shipped_profiles()};
+    int rest, result = parse_config(ctl, &config, &rest);
+    const char *wanted = NULL;
+    if (result < 0 && rest < ctl->argc) {
+        if (ctl->argc - rest != 2 || strcmp(ctl->argv[rest], "show") != 0)
+            result = ctl_usage("profiles takes nothing, or: show NAME");
+        else
+            wanted = ctl->argv[rest + 1];
+    }
+    /* Its profile_dir is searched first; a configuration that is missing or broken does not matter. */
+    if (result < 0 && diag != NULL && settings_load(config, diag, &settings) == 0) {
+        dirs[1] = dirs[0];
+        dirs[0] = settings->daemon.profile_dir;
+    }
+    if (result < 0)
+        result = list(ctl, dirs, wanted);
+    settings_free(settings);
+    diag_free(diag);
+    return result;
+}

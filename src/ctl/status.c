@@ -1,0 +1,178 @@
+/* status: what is not well, why, since when, and what happens next. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/timefmt.h"
+#include "ctl/ctl.h"
+#include "json/json.h"
+
+/* ---- reading the reply: values by JSON Pointer ---- */
+
+static struct json_value at(struct slice object, const char *pointer)
+{
+    struct json_value value = {.type = JSON_ABSENT};
+    struct json_paths *paths = NULL;
+    unsigned slot;
+    if (json_paths_new(&paths) == 0 && json_paths_add(paths, slice_str(pointer), &slot, NULL) == 0 &&
+        json_scan(paths, object, &value, NULL) != 0)
+        value.type = JSON_ABSENT;
+    json_paths_free(paths);
+    return value;
+}
+
+static int64_t int_at(struct slice object, const char *pointer, int64_t absent)
+{
+    struct json_value value = at(object, pointer);
+    int64_t number;
+    return value.type == JSON_NUMBER && json_int64(&value, &number) == 0 ? number : absent;
+}
+
+/* Into out, cut to its size; control characters were cleaned by hawserd. */
+static const char *text_at(struct slice object, const char *pointer, char *out, size_t size)
+{
+    struct json_value value = at(object, pointer);
+    struct buf text;
+    buf_init(&text, 65536);
+    out[0] = '\0';
+    if (value.type == JSON_STRING && json_string_decode(&value, &text) == 0)
+        snprintf(out, size, "%s", buf_cstr(&text));
+    buf_fini(&text);
+    return out;
+}
+
+/* ---- printing ---- */
+
+static bool is_well(const char *state)
+{
+    static const char *const bad[] = {"waiting", "held", "parked", "stalled", "stopped"};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (strcmp(state, bad[i]) == 0)
+            return false;
+    return true;
+}
+
+static const char *paint(const struct ctl *ctl, const char *state)
+{
+    if (!ctl->colour)
+        return "";
+    if (strcmp(state, "live") == 0 || strcmp(state, "ok") == 0)
+        return "\033[32m";
+    return is_well(state) && strcmp(state, "failing") != 0 ? "\033[33m" : "\033[1;31m";
+}
+
+static void print_next(struct slice stream)
+{
+    char delay[DURATION_TEXT_SIZE], reason[512];
+    int64_t retry_ms = int_at(stream, "/retry_in_ms", -1);
+    text_at(stream, "/reason", reason, sizeof(reason));
+    if (reason[0] != '\0')
+        printf("    why:  %s\n", reason);
+    if (retry_ms >= 0) {
+        duration_format(retry_ms, delay, sizeof(delay));
+        printf("    next: attempt in %s (%lld in a row so far)\n", delay,
+               (long long)int_at(stream, "/attempts", 0));
+    }
+}
+
+/* Returns false if the stream is not well. */
+static bool print_stream(const struct ctl *ctl, struct slice stream)
+{
+    char name[LIMIT_STREAM_NAME + 1], state[32], since[DURATION_TEXT_SIZE], position[40], rtt[24];
+    text_at(stream, "/stream", name, sizeof(name));
+    text_at(stream, "/state", state, sizeof(state));
+    text_at(stream, "/position", position, sizeof(position));
+    duration_format(int_at(stream, "/since_ms", 0), since, sizeof(since));
+    snprintf(rtt, sizeof(rtt), "-");
+    if (int_at(stream, "/rtt_ms", -1) >= 0)
+        snprintf(rtt, sizeof(rtt), "%lldms", (long long)int_at(stream, "/rtt_ms", 0));
+    int64_t stored = int_at(stream, "/stored/live", 0) + int_at(stream, "/stored/sync", 0);
+    printf("%-20s %s%-12s%s %8s %12lld %10lld %7s  %s\n", name, paint(ctl, state), state,
+           ctl->colour ? "\033[0m" : "", since, (long long)stored,
+           (long long)int_at(stream, "/duplicates", 0), rtt, position[0] ? position : "-");
+    if (strcmp(state, "live") != 0)
+        print_next(stream);
+    return is_well(state);
+}
+
+static bool print_store(const struct ctl *ctl, struct slice reply)
+{
+    char state[32], reason[512];
+    text_at(reply, "/store/state", state, sizeof(state));
+    text_at(reply, "/store/reason", reason, sizeof(reason));
+    printf("\nstore: %s%s%s, seq %lld to %lld, %.1f MiB\n", paint(ctl, state), state,
+           ctl->colour ? "\033[0m" : "", (long long)int_at(reply, "/store/oldest", 0),
+           (long long)int_at(reply, "/store/newest", 0),
+           (double)int_at(reply, "/store/bytes", 0) / (1024 * 1024));
+    if (reason[0] != '\0')
+        printf("    why:  %s\n", reason);
+    return strcmp(state, "ok") == 0;
+}
+
+static int print_reply(const struct ctl *ctl, struct slice reply, bool one)
+{
+    struct json_value streams = at(reply, "/streams"), element;
+    struct json_iter it = json_iter_array(&streams);
+    bool well = true;
+    size_t n = 0;
+    char server[64], up[DURATION_TEXT_SIZE];
+    duration_format(int_at(reply, "/uptime_ms", 0), up, sizeof(up));
+    printf("%s, up %s\n\n", text_at(reply, "/server", server, sizeof(server)), up);
+    printf("%-20s %-12s %8s %12s %10s %7s  %s\n", "STREAM", "STATE", "SINCE", "EVENTS",
+           "DUPLICATES", "RTT", "POSITION");
+    for (; json_iter_next(&it, &element); n++)
+        well = print_stream(ctl, element.raw) && well;
+    if (one && n == 0) {
+        fprintf(stderr, "hawserctl: no stream of that name\n");
+        return CTL_NOT_WELL;
+    }
+    well = print_store(ctl, reply) && well;
+    return well ? CTL_OK : CTL_NOT_WELL;
+}
+
+/* As print_reply, without the print. */
+static int judge(struct slice reply)
+{
+    struct json_value streams = at(reply, "/streams"), element;
+    struct json_iter it = json_iter_array(&streams);
+    char state[32];
+    bool well = strcmp(text_at(reply, "/store/state", state, sizeof(state)), "ok") == 0;
+    while (json_iter_next(&it, &element))
+        well = is_well(text_at(element.raw, "/state", state, sizeof(state))) && well;
+    return well ? CTL_OK : CTL_NOT_WELL;
+}
+
+int ctl_status(struct ctl *ctl)
+{
+    struct connection connection;
+    struct error err = {0};
+    struct slice reply;
+    struct buf request;
+    if (ctl->argc > 2)
+        return ctl_usage("status takes at most one stream");
+    buf_init(&request, 65536);
+    int status = buf_append_str(&request, "{\"op\":\"status\"");
+    if (ctl->argc == 2 && status == 0)
+        status = buf_append_str(&request, ",\"stream\":");
+    if (ctl->argc == 2 && status == 0)
+        status = json_write_string(&request, slice_str(ctl->argv[1]));
+    if (status == 0)
+        status = buf_append_str(&request, "}\n");
+    if (status == 0)
+        status = connection_open(&connection, ctl->socket, &err);
+    if (status != 0) {
+        fprintf(stderr, "hawserctl: %s\n", err.text);
+        buf_fini(&request);
+        return CTL_UNREACHABLE;
+    }
+    status = connection_ask(&connection, buf_slice(&request), &reply, &err);
+    if (status != 0)
+        fprintf(stderr, "hawserctl: %s\n", err.text);
+    else if (ctl->json)
+        printf("%.*s\n", (int)reply.len, reply.ptr);
+    int result = status != 0  ? CTL_UNREACHABLE
+                 : ctl->json ? judge(reply)
+                             : print_reply(ctl, reply, ctl->argc == 2);
+    connection_close(&connection);
+    buf_fini(&request);
+    return result;
+}

@@ -1,0 +1,210 @@
+/* tail: prints events as they come, and goes on where it was when hawserd comes back. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "json/json.h"
+
+struct tail {
+    const struct ctl *ctl;
+    const char *from, *types[32];
+    unsigned n_types;
+    uint64_t count, seen, last_seq;
+    bool payload, notices, any; /* any: last_seq is known */
+    struct json_paths *paths;
+    struct json_value slots[9];
+};
+
+enum { SEQ, STREAM, TYPE, TIME, DATA, TEXT, BASE64, NOTICE, ERROR };
+static const char *const pointers[] = {"/seq",  "/stream", "/type",   "/time", "/data",
+                                       "/text", "/base64", "/notice", "/error"};
+
+static int parse(struct tail *tail)
+{
+    static const struct option options[] = {
+        {"from", required_argument, NULL, 'f'}, {"type", required_argument, NULL, 't'},
+        {"count", required_argument, NULL, 'n'}, {"payload", no_argument, NULL, 'p'},
+        {"notices", no_argument, NULL, 'N'},    {NULL, 0, NULL, 0},
+    };
+    int option;
+    optind = 1;
+    while ((option = getopt_long(tail->ctl->argc, tail->ctl->argv, "n:", options, NULL)) != -1) {
+        if (option == 'f')
+            tail->from = optarg;
+        else if (option == 't' && tail->n_types < 32)
+            tail->types[tail->n_types++] = optarg;
+        else if (option == 'n' && slice_parse_u64(slice_str(optarg), &tail->count) != 0)
+            return ctl_usage("--count takes a number");
+        else if (option == 'p')
+            tail->payload = true;
+        else if (option == 'N')
+            tail->notices = true;
+        else if (option == '?' || option == 't')
+            return ctl_usage("tail: bad option");
+    }
+    uint64_t seq;
+    if (strcmp(tail->from, "now") != 0 && strcmp(tail->from, "oldest") != 0 &&
+        slice_parse_u64(slice_str(tail->from), &seq) != 0)
+        return ctl_usage("--from takes now, oldest or a seq");
+    return CTL_OK;
+}
+
+static void write_list(struct buf *out, const char *key, char *const *items, unsigned n)
+{
+    (void)buf_appendf(out, ",\"%s\":[", key);
+    for (unsigned i = 0; i < n; i++) {
+        if (i > 0)
+            (void)buf_append_byte(out, ',');
+        (void)json_write_string(out, slice_str(items[i]));
+    }
+    (void)buf_append_byte(out, ']');
+}
+
+static void write_subscribe(struct tail *tail, struct buf *out)
+{
+    (void)buf_append_str(out, "{\"op\":\"subscribe\",\"from\":");
+    if (tail->any)
+        (void)buf_append_u64(out, tail->last_seq);
+    else if (strcmp(tail->from, "now") == 0 || strcmp(tail->from, "oldest") == 0)
+        (void)json_write_string(out, slice_str(tail->from));
+    else
+        (void)buf_append_str(out, tail->from);
+    if (optind < tail->ctl->argc)
+        write_list(out, "streams", tail->ctl->argv + optind, (unsigned)(tail->ctl->argc - optind));
+    if (tail->n_types > 0)
+        write_list(out, "types", (char *const *)tail->types, tail->n_types);
+    (void)buf_appendf(out, ",\"notices\":%s}\n", tail->notices ? "true" : "false");
+}
+
+/* A value for people: a string without its quotes, anything else as it is. Text of a stranger goes to
+ * a terminal: control characters stay escaped, because a decoded string is not printed. */
+static struct slice bare(const struct json_value *value)
+{
+    if (value->type == JSON_ABSENT || value->type == JSON_NULL)
+        return slice_str("-");
+    if (value->type == JSON_STRING)
+        return slice_make(value->raw.ptr + 1, value->raw.len - 2);
+    return value->raw;
+}
+
+static const struct json_value *payload_of(const struct tail *tail)
+{
+    for (int i = DATA; i <= BASE64; i++)
+        if (tail->slots[i].type != JSON_ABSENT)
+            return &tail->slots[i];
+    return &tail->slots[DATA];
+}
+
+static void print_event(struct tail *tail, struct slice line)
+{
+    struct slice data = bare(payload_of(tail)), seq = bare(&tail->slots[SEQ]);
+    struct slice stream = bare(&tail->slots[STREAM]), type = bare(&tail->slots[TYPE]);
+    struct slice time = bare(&tail->slots[TIME]);
+    if (tail->ctl->json)
+        printf("%.*s\n", (int)line.len, line.ptr);
+    else if (tail->payload)
+        printf("%.*s\n", (int)data.len, data.ptr);
+    else
+        printf("%10.*s  %.*s  %-12.*s  %-20.*s  %.*s\n", (int)seq.len, seq.ptr, (int)time.len,
+               time.ptr, (int)stream.len, stream.ptr, (int)type.len, type.ptr, (int)data.len,
+               data.ptr);
+}
+
+/* Returns -1 to go on, else an exit status. */
+static int take_line(struct tail *tail, struct slice line)
+{
+    int64_t seq;
+    if (json_scan(tail->paths, line, tail->slots, NULL) != 0) {
+        fprintf(stderr, "hawserctl: hawserd sent a line that is no JSON\n");
+        return CTL_NOT_WELL;
+    }
+    if (tail->slots[ERROR].type != JSON_ABSENT) {
+        fprintf(stderr, "hawserctl: %.*s\n", (int)line.len, line.ptr);
+        return CTL_NOT_WELL;
+    }
+    if (tail->slots[SEQ].type == JSON_NUMBER && json_int64(&tail->slots[SEQ], &seq) == 0) {
+        tail->last_seq = (uint64_t)seq;
+        tail->any = true;
+    }
+    if (tail->slots[NOTICE].type != JSON_ABSENT) {
+        if (tail->ctl->json)
+            printf("%.*s\n", (int)line.len, line.ptr);
+        else
+            fprintf(stderr, "%.*s\n", (int)line.len, line.ptr);
+        return -1;
+    }
+    if (tail->slots[SEQ].type == JSON_ABSENT)
+        return -1; /* the reply to subscribe */
+    print_event(tail, line);
+    tail->seen++;
+    return tail->count > 0 && tail->seen >= tail->count ? CTL_OK : -1;
+}
+
+/* Follows one connection to its end. Returns -1 when it ended, else an exit status. */
+static int follow(struct tail *tail, struct connection *connection)
+{
+    struct buf request;
+    struct error err = {0};
+    struct slice line;
+    int result = -1;
+    buf_init(&request, LIMIT_LINE_IN);
+    write_subscribe(tail, &request);
+    int status = connection_send(connection, buf_slice(&request), &err);
+    buf_fini(&request);
+    while (status == 0 && result < 0) {
+        if (connection->used == connection->in.len)
+            fflush(stdout);
+        status = connection_line(connection, -1, &line, &err);
+        if (status == 0)
+            result = take_line(tail, line);
+    }
+    if (ferror(stdout))
+        return CTL_OK; /* whoever read us has gone */
+    return result;
+}
+
+static int run(struct tail *tail)
+{
+    struct connection connection;
+    struct error err = {0};
+    bool before = false, told = false;
+    for (;;) {
+        int status = connection_open(&connection, tail->ctl->socket, &err);
+        if (status != 0 && !before) {
+            fprintf(stderr, "hawserctl: %s\n", err.text);
+            return CTL_UNREACHABLE;
+        }
+        if (status == 0) {
+            before = true;
+            told = false;
+            int result = follow(tail, &connection);
+            connection_close(&connection);
+            if (result >= 0)
+                return result;
+        }
+        if (!told)
+            fprintf(stderr, "hawserctl: hawserd has gone; waiting for it to come back\n");
+        told = true;
+        usleep(500 * 1000);
+    }
+}
+
+int ctl_tail(struct ctl *ctl)
+{
+    struct tail tail = {.ctl = ctl, .from = "now"};
+    unsigned slot;
+    int result = parse(&tail);
+    if (result != CTL_OK)
+        return result;
+    if (json_paths_new(&tail.paths) != 0)
+        return CTL_NOT_WELL;
+    for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
+        (void)json_paths_add(tail.paths, slice_str(pointers[i]), &slot, NULL);
+    result = run(&tail);
+    json_paths_free(tail.paths);
+    fflush(stdout);
+    return result;
+}

@@ -1,0 +1,295 @@
+#include "daemon/client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/upstream.h"
+
+static const struct slice no_id = {NULL, 0};
+
+void client_close(struct client *client)
+{
+    persist_read_cancel(client->listener->daemon->persist, &client->read);
+    list_remove(&client->node);
+    client->listener->n_clients--;
+    io_stream_close(client->stream);
+    ndjson_request_fini(&client->request);
+    buf_fini(&client->in);
+    buf_fini(&client->out);
+    free(client);
+}
+
+/* ---- writing ---- */
+
+/* The first line of what may be several. */
+static struct slice first_line(struct slice lines)
+{
+    const char *end = slice_find_byte(lines, '\n');
+    return end == NULL ? lines : slice_make(lines.ptr, (size_t)(end - lines.ptr) + 1);
+}
+
+/* Writes now what fits; when nothing does, one line is queued, so that on_drain comes. Returns the
+ * bytes that count as written, or < 0: the client is gone. */
+static ssize_t write_lines(struct client *client, const struct slice *lines, unsigned count)
+{
+    ssize_t n = io_stream_try_writev(client->stream, lines, count);
+    if (n != ERR_AGAIN)
+        return n;
+    struct slice line = first_line(lines[0]);
+    int status = io_stream_write(client->stream, line.ptr, line.len);
+    return status != 0 ? status : (ssize_t)line.len;
+}
+
+/* False: nothing more to do now (or the client is gone). */
+static bool write_hot(struct client *client, const struct fanout_batch *batch)
+{
+    struct slice rest;
+    ssize_t n = write_lines(client, batch->line, batch->count);
+    if (n < 0) {
+        client_close(client);
+        return false;
+    }
+    fanout_advance(hub_fanout(client->listener->daemon->hub), &client->sub, batch, (size_t)n,
+                   &rest);
+    if (rest.len > 0 && io_stream_write(client->stream, rest.ptr, rest.len) != 0) {
+        client_close(client);
+        return false;
+    }
+    return true;
+}
+
+static void on_page(void *arg, const struct persist_page *page, const struct error *err)
+{
+    struct client *client = arg;
+    struct fanout *fanout = hub_fanout(client->listener->daemon->hub);
+    size_t i = 0, begin = 0;
+    ssize_t n = 0;
+    client->cold = false;
+    if (page->count > 0) {
+        struct slice all = slice_make(page->bytes, page->lines[page->count - 1].end);
+        n = write_lines(client, &all, 1);
+        if (n < 0) {
+            client_close(client);
+            return;
+        }
+    }
+    for (; i < page->count && begin < (size_t)n; begin = page->lines[i++].end) {
+        const struct persist_line *line = &page->lines[i];
+        if (line->end > (size_t)n &&
+            io_stream_write(client->stream, page->bytes + n, line->end - (size_t)n) != 0) {
+            client_close(client);
+            return;
+        }
+        if (line->gap)
+            client->read.told[line->stream] = line->seq;
+        else
+            fanout_cold_done(fanout, &client->sub, line->seq);
+    }
+    if (i == page->count && page->done_seq > client->sub.cursor)
+        fanout_cold_done(fanout, &client->sub, page->done_seq);
+    if (err != NULL && i == page->count) {
+        log_error(NULL, NULL, "listen %s: pid %d: %s", client->listener->name, (int)client->pid,
+                  err->text);
+        client_reply_error(client, no_id, NDJSON_E_INTERNAL, err->text);
+        client->ending = true;
+    }
+    client_pump(client);
+}
+
+static void read_cold(struct client *client)
+{
+    struct fanout *fanout = hub_fanout(client->listener->daemon->hub);
+    client->cold = true;
+    client->read.filter = &client->filter;
+    client->read.after_seq = client->sub.cursor;
+    client->read.to_seq = fanout_evicted_seq(fanout);
+    client->read.on_done = on_page;
+    client->read.arg = client;
+    persist_read_start(client->listener->daemon->persist, &client->read);
+}
+
+static bool write_replies(struct client *client)
+{
+    if (client->out.len == 0)
+        return true;
+    int status = io_stream_write(client->stream, client->out.data, client->out.len);
+    if (status != 0) {
+        client_close(client);
+        return false;
+    }
+    buf_clear(&client->out);
+    if (!client->reading && !client->ending && io_stream_read_start(client->stream) == 0)
+        client->reading = true;
+    return true;
+}
+
+void client_pump(struct client *client)
+{
+    struct daemon *daemon = client->listener->daemon;
+    struct fanout_batch batch;
+    size_t written = 0;
+    while (io_stream_queued(client->stream) == 0) {
+        if (!write_replies(client))
+            return;
+        if (io_stream_queued(client->stream) > 0)
+            return;
+        if (client->ending) {
+            client_close(client);
+            return;
+        }
+        if (!client->subscribed || client->cold)
+            return;
+        switch (fanout_next(hub_fanout(daemon->hub), &client->sub, CLIENT_TURN_BYTES / 4, &batch)) {
+        case FANOUT_NEXT_IDLE:
+            return;
+        case FANOUT_NEXT_COLD:
+            read_cold(client);
+            return;
+        case FANOUT_NEXT_LINES:
+            if (!write_hot(client, &batch))
+                return;
+            written += batch.bytes;
+        }
+        if (written >= CLIENT_TURN_BYTES) {
+            daemon->serve_wanted = true;
+            io_idle_arm(daemon->soon);
+            return;
+        }
+    }
+}
+
+/* ---- reading ---- */
+
+void client_reply_error(struct client *client, struct slice id, enum ndjson_error error,
+                        const char *detail)
+{
+    if (ndjson_write_error(&client->out, id, error, detail) != 0)
+        client->ending = true; /* its replies' bound is reached: it floods and does not read */
+}
+
+static void take_line(struct client *client, struct slice line)
+{
+    if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+        line.len--;
+    if (line.len > 0)
+        request_handle(client, line);
+}
+
+static void too_long(struct client *client)
+{
+    client_reply_error(client, no_id, NDJSON_E_TOO_LONG,
+                       "a request line is at most 65536 bytes; closing");
+    client->ending = true;
+}
+
+static void take_bytes(struct client *client, struct slice bytes)
+{
+    while (bytes.len > 0 && !client->ending) {
+        const char *end = slice_find_byte(bytes, '\n');
+        size_t n = end != NULL ? (size_t)(end - bytes.ptr) : bytes.len;
+        if (client->in.len + n > LIMIT_LINE_IN || buf_append(&client->in, bytes.ptr, n) != 0) {
+            too_long(client);
+            return;
+        }
+        if (end == NULL)
+            return;
+        take_line(client, buf_slice(&client->in));
+        buf_clear(&client->in);
+        bytes = slice_from(bytes, n + 1);
+    }
+}
+
+static void on_read(void *arg, const char *bytes, ssize_t n, const struct error *err)
+{
+    struct client *client = arg;
+    (void)err;
+    if (n <= 0) {
+        /* A subscriber may shut down its sending side and go on listening, as socat does. */
+        client->reading = false;
+        if (n < 0 || !client->subscribed)
+            client_close(client);
+        return;
+    }
+    take_bytes(client, slice_make(bytes, (size_t)n));
+    if (client->out.len > CLIENT_REPLIES_MAX / 2 || client->ending) {
+        io_stream_read_stop(client->stream);
+        client->reading = false;
+    }
+    client_pump(client);
+}
+
+static void on_drain(void *arg, int status)
+{
+    struct client *client = arg;
+    if (status != 0)
+        client_close(client);
+    else
+        client_pump(client);
+}
+
+static const struct io_stream_events stream_events = {.on_read = on_read, .on_drain = on_drain};
+
+/* ---- life ---- */
+
+static int greet(struct client *client)
+{
+    struct daemon *daemon = client->listener->daemon;
+    const struct store_info *info = persist_info(daemon->persist);
+    struct ndjson_stream_state *states = calloc(daemon->n_upstreams + 1, sizeof(*states));
+    unsigned n = 0;
+    if (states == NULL)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < daemon->n_upstreams; i++) {
+        struct session_status status;
+        if (!listener_sees(client->listener, daemon->upstreams[i]->store_id))
+            continue;
+        stream_session_status(daemon->upstreams[i]->stream, &status);
+        states[n].name = daemon->upstreams[i]->settings->name;
+        states[n++].state = session_state_name(status.state);
+    }
+    int status = ndjson_write_greeting(&client->out, "hawserd " HAWSER_VERSION, info->instance,
+                                       info->oldest_seq,
+                                       fanout_published_seq(hub_fanout(daemon->hub)), states, n);
+    free(states);
+    return status;
+}
+
+int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid)
+{
+    struct client *client = calloc(1, sizeof(*client));
+    if (client == NULL)
+        return ERR_NOMEM;
+    client->listener = listener;
+    client->uid = uid;
+    client->pid = pid;
+    client->stream = stream;
+    buf_init(&client->in, LIMIT_LINE_IN);
+    buf_init(&client->out, CLIENT_REPLIES_MAX);
+    ndjson_request_init(&client->request);
+    int status = greet(client);
+    io_stream_events(stream, &stream_events, client);
+    if (status == 0)
+        status = io_stream_read_start(stream);
+    if (status != 0) {
+        ndjson_request_fini(&client->request);
+        buf_fini(&client->out);
+        free(client);
+        return status;
+    }
+    client->reading = true;
+    list_push_back(&listener->clients, &client->node);
+    listener->n_clients++;
+    log_debug(NULL, NULL, "listen %s: pid %d (uid %d) connected", listener->name, (int)pid,
+              (int)uid);
+    client_pump(client);
+    return 0;
+}
+
+void client_bye(struct client *client, const char *reason)
+{
+    if (ndjson_write_bye(&client->out, reason) != 0)
+        buf_clear(&client->out);
+    client->ending = true;
+    client_pump(client);
+}

@@ -1,0 +1,365 @@
+#include "daemon/daemon.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/listener.h"
+#include "daemon/notify.h"
+#include "daemon/paths.h"
+#include "daemon/upstream.h"
+
+/* ---- once an iteration: what the callbacks of this iteration asked for ---- */
+
+static void maybe_stopped(struct daemon *daemon);
+
+static void flush(struct daemon *daemon)
+{
+    int64_t interval = daemon->settings->store.commit_interval_ms;
+    int64_t due = daemon->last_commit_ms + interval - io_now_ms(daemon->loop);
+    daemon->flush_wanted = false;
+    if (interval > 0 && due > 0 && daemon->phase == DAEMON_RUNNING) {
+        io_timer_set(daemon->commit_timer, due);
+        return;
+    }
+    hub_flush(daemon->hub);
+}
+
+static void give_room(struct daemon *daemon)
+{
+    daemon->room_wanted = false;
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        stream_room(daemon->upstreams[i]->stream);
+}
+
+static void on_soon(void *arg)
+{
+    struct daemon *daemon = arg;
+    if (daemon->room_wanted)
+        give_room(daemon);
+    if (daemon->flush_wanted)
+        flush(daemon);
+    if (daemon->serve_wanted) {
+        daemon->serve_wanted = false;
+        for (size_t i = 0; i < daemon->n_listeners; i++)
+            listener_serve(daemon->listeners[i]);
+    }
+    maybe_stopped(daemon);
+}
+
+static void on_commit_timer(void *arg)
+{
+    struct daemon *daemon = arg;
+    hub_flush(daemon->hub);
+}
+
+/* ---- the hub's wishes ---- */
+
+static void op_commit(void *arg, const struct hub_batch *batch)
+{
+    struct daemon *daemon = arg;
+    daemon->last_commit_ms = io_now_ms(daemon->loop);
+    persist_commit(daemon->persist, batch);
+}
+
+static void op_published(void *arg)
+{
+    struct daemon *daemon = arg;
+    daemon->serve_wanted = true;
+    io_idle_arm(daemon->soon);
+}
+
+static void op_room(void *arg)
+{
+    struct daemon *daemon = arg;
+    daemon->room_wanted = true;
+    io_idle_arm(daemon->soon);
+}
+
+static void op_wanted(void *arg)
+{
+    struct daemon *daemon = arg;
+    daemon->flush_wanted = true;
+    io_idle_arm(daemon->soon);
+}
+
+static const struct hub_ops hub_ops = {
+    .commit = op_commit, .published = op_published, .room = op_room, .wanted = op_wanted};
+
+/* ---- the store's news ---- */
+
+static void on_committed(void *arg, int status)
+{
+    struct daemon *daemon = arg;
+    hub_committed(daemon->hub, status);
+    io_idle_arm(daemon->soon);
+}
+
+static void on_stalled(void *arg, const char *why)
+{
+    struct daemon *daemon = arg;
+    (void)why;
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        stream_store_stalled(daemon->upstreams[i]->stream);
+}
+
+static void on_ready(void *arg, bool reopened)
+{
+    struct daemon *daemon = arg;
+    const struct store_info *info = persist_info(daemon->persist);
+    struct error err = {0};
+    for (size_t i = 0; reopened && i < daemon->n_upstreams; i++)
+        if (upstream_restore(daemon->upstreams[i], &err) != 0)
+            log_error(daemon->upstreams[i]->settings->name, NULL, "store: %s", err.text);
+    if (reopened)
+        hub_reopen(daemon->hub, info->newest_seq, info->reserved_seq);
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        stream_store_ready(daemon->upstreams[i]->stream);
+}
+
+static const struct persist_events persist_events = {
+    .on_committed = on_committed, .on_stalled = on_stalled, .on_ready = on_ready};
+
+/* ---- stopping ---- */
+
+static void enter_phase(struct daemon *daemon, enum daemon_phase phase)
+{
+    daemon->phase = phase;
+    if (phase == DAEMON_FLUSHING) {
+        io_timer_set(daemon->stop_timer, DAEMON_STOP_MS - DAEMON_STREAMS_MS);
+        for (size_t i = 0; i < daemon->n_upstreams; i++)
+            stream_room(daemon->upstreams[i]->stream);
+        hub_flush(daemon->hub);
+    }
+    if (phase == DAEMON_STOPPED) {
+        for (size_t i = 0; i < daemon->n_listeners; i++)
+            listener_serve(daemon->listeners[i]);
+        for (size_t i = 0; i < daemon->n_listeners; i++)
+            listener_bye(daemon->listeners[i], "hawserd stops");
+        io_loop_stop(daemon->loop);
+    }
+}
+
+static void maybe_stopped(struct daemon *daemon)
+{
+    if (daemon->phase == DAEMON_STOPPING_STREAMS) {
+        for (size_t i = 0; i < daemon->n_upstreams; i++)
+            if (!stream_stopped(daemon->upstreams[i]->stream))
+                return;
+        enter_phase(daemon, DAEMON_FLUSHING);
+    }
+    if (daemon->phase == DAEMON_FLUSHING && (hub_idle(daemon->hub) || hub_failed(daemon->hub)))
+        enter_phase(daemon, DAEMON_STOPPED);
+}
+
+static void on_stop_timer(void *arg)
+{
+    struct daemon *daemon = arg;
+    if (daemon->phase == DAEMON_STOPPING_STREAMS) {
+        log_warning(NULL, NULL, "some upstreams did not say goodbye in time");
+        enter_phase(daemon, DAEMON_FLUSHING);
+        io_idle_arm(daemon->soon);
+        return;
+    }
+    log_warning(NULL, NULL, "the store did not take the last events in time; they are fetched again "
+                            "at the next start");
+    enter_phase(daemon, DAEMON_STOPPED);
+}
+
+void daemon_stop(struct daemon *daemon, const char *why)
+{
+    if (daemon->phase != DAEMON_RUNNING)
+        return;
+    log_notice(NULL, NULL, "stopping: %s", why);
+    notify_stopping();
+    daemon->phase = DAEMON_STOPPING_STREAMS;
+    io_timer_set(daemon->stop_timer, DAEMON_STREAMS_MS);
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        stream_stop(daemon->upstreams[i]->stream);
+    io_idle_arm(daemon->soon);
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct daemon *daemon = arg;
+    if (signum == SIGHUP)
+        log_notice(NULL, NULL, "SIGHUP: restart hawserd to apply a changed configuration");
+    else
+        daemon_stop(daemon, signum == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+/* ---- starting ---- */
+
+static int start_store(struct daemon *daemon, struct error *err)
+{
+    char path[4096];
+    snprintf(path, sizeof(path), "%s/store", daemon->state_dir);
+    struct store_options options = {
+        .path = path,
+        .retain_size_bytes = daemon->settings->store.retain_size_bytes,
+        .min_free_percent = daemon->settings->store.min_free_percent,
+    };
+    int status =
+        persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
+    return status != 0 ? error_wrap(err, "store") : 0;
+}
+
+/* A line may be as long as a message in base64 with its envelope. */
+static size_t ring_bytes(const struct configuration *configuration)
+{
+    size_t bytes = DAEMON_RING_BYTES;
+    for (size_t i = 0; i < configuration->settings->n_streams; i++) {
+        size_t need = 3 * (size_t)configuration->profiles[i]->connect.max_message + (64u << 10);
+        if (need > bytes)
+            bytes = need;
+    }
+    return bytes;
+}
+
+static int start_hub(struct daemon *daemon, const struct configuration *configuration,
+                     struct error *err)
+{
+    const struct store_info *info = persist_info(daemon->persist);
+    struct hub_options options = {
+        .ring_bytes = ring_bytes(configuration),
+        .ring_entries = DAEMON_RING_ENTRIES,
+        .deliver_received = daemon->settings->store.deliver == SETTINGS_DELIVER_RECEIVED,
+        .newest_seq = info->newest_seq,
+        .reserved_seq = info->reserved_seq,
+        .ops = &hub_ops,
+        .ops_arg = daemon,
+    };
+    return hub_new(&options, &daemon->hub) != 0 ? error_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
+static int start_upstreams(struct daemon *daemon, const struct configuration *configuration,
+                           struct error *err)
+{
+    const struct settings *settings = daemon->settings;
+    daemon->upstreams = calloc(settings->n_streams + 1, sizeof(struct upstream *));
+    if (daemon->upstreams == NULL)
+        return error_set(err, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < settings->n_streams; i++) {
+        struct upstream *upstream = NULL;
+        int status = upstream_new(daemon, &settings->streams[i], configuration->profiles[i],
+                                  &upstream, err);
+        if (status != 0)
+            return status;
+        daemon->upstreams[daemon->n_upstreams++] = upstream;
+        status = upstream_restore(upstream, err);
+        if (status != 0)
+            return status;
+    }
+    return 0;
+}
+
+static int start_listeners(struct daemon *daemon, struct error *err)
+{
+    const struct settings *settings = daemon->settings;
+    daemon->listeners = calloc(settings->n_listens + 1, sizeof(struct listener *));
+    int status = daemon->listeners == NULL ? error_set(err, ERR_NOMEM, "out of memory") : 0;
+    for (size_t i = 0; status == 0 && i <= settings->n_listens; i++) {
+        const struct settings_listen *listen = i == 0 ? NULL : &settings->listens[i - 1];
+        status = listener_new(daemon, listen, &daemon->listeners[daemon->n_listeners], err);
+        if (status == 0)
+            daemon->n_listeners++;
+    }
+    return status;
+}
+
+static int start_loop(struct daemon *daemon, struct error *err)
+{
+    static const int signums[] = {SIGTERM, SIGINT, SIGHUP};
+    int status = io_loop_new(&daemon->loop, err);
+    if (status != 0)
+        return status;
+    for (size_t i = 0; status == 0 && i < sizeof(signums) / sizeof(signums[0]); i++)
+        status =
+            io_signal_start(daemon->loop, signums[i], on_signal, daemon, &daemon->signals[i]);
+    if (status == 0)
+        status = io_idle_new(daemon->loop, on_soon, daemon, &daemon->soon);
+    if (status == 0)
+        status = io_timer_new(daemon->loop, on_commit_timer, daemon, &daemon->commit_timer);
+    if (status == 0)
+        status = io_timer_new(daemon->loop, on_stop_timer, daemon, &daemon->stop_timer);
+    return status != 0 ? error_set(err, status, "event loop: %s", error_text(status)) : 0;
+}
+
+static int start_parts(struct daemon *daemon, const struct configuration *configuration,
+                       struct error *err)
+{
+    int status = paths_make(daemon->state_dir, 0700, err);
+    if (status == 0)
+        status = paths_make(daemon->runtime_dir, 0755, err);
+    if (status == 0)
+        status = start_loop(daemon, err);
+    if (status == 0)
+        status = start_store(daemon, err);
+    if (status == 0)
+        status = start_hub(daemon, configuration, err);
+    if (status == 0)
+        status = start_upstreams(daemon, configuration, err);
+    if (status == 0)
+        status = start_listeners(daemon, err);
+    return status;
+}
+
+int daemon_start(struct daemon *daemon, const struct configuration *configuration,
+                 struct error *err)
+{
+    *daemon = (struct daemon){.settings = configuration->settings};
+    daemon->state_dir = paths_state_dir(daemon->settings);
+    daemon->runtime_dir = paths_runtime_dir(daemon->settings);
+    int status = start_parts(daemon, configuration, err);
+    if (status != 0) {
+        daemon_fini(daemon);
+        return status;
+    }
+    daemon->started_ms = io_now_ms(daemon->loop);
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        stream_start(daemon->upstreams[i]->stream);
+    notify_ready();
+    log_notice(NULL, NULL, "hawserd %s: %zu streams, store at seq %llu", HAWSER_VERSION,
+               daemon->n_upstreams, (unsigned long long)persist_info(daemon->persist)->newest_seq);
+    return 0;
+}
+
+void daemon_run(struct daemon *daemon)
+{
+    io_loop_run(daemon->loop);
+}
+
+void daemon_fini(struct daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->n_listeners; i++)
+        listener_free(daemon->listeners[i]);
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        upstream_free(daemon->upstreams[i]);
+    persist_close(daemon->persist); /* before the hub: a commit may still read from its ring */
+    hub_free(daemon->hub);
+    for (size_t i = 0; i < sizeof(daemon->signals) / sizeof(daemon->signals[0]); i++)
+        if (daemon->signals[i] != NULL)
+            io_signal_close(daemon->signals[i]);
+    if (daemon->soon != NULL)
+        io_idle_close(daemon->soon);
+    if (daemon->commit_timer != NULL)
+        io_timer_close(daemon->commit_timer);
+    if (daemon->stop_timer != NULL)
+        io_timer_close(daemon->stop_timer);
+    if (daemon->loop != NULL)
+        io_loop_free(daemon->loop);
+    free(daemon->listeners);
+    free(daemon->upstreams);
+}
+
+/* ---- looking ---- */
+
+struct upstream *daemon_upstream(struct daemon *daemon, struct slice name)
+{
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        if (slice_eq_str(name, daemon->upstreams[i]->settings->name))
+            return daemon->upstreams[i];
+    return NULL;
+}

@@ -1,0 +1,61 @@
+/*
+ * daemon: hawserd, wired. Everything here runs on the loop's thread, but for the two workers that
+ * persist owns (one writes the store, one reads it).
+ *
+ *     upstream  one [stream]: engine's stream with its link, requests and secrets on libuv
+ *     persist   the store behind its threads: commits, cold reads, retention, failure and healing
+ *     listener  Unix sockets; client  one local program; request  what it may ask for
+ *     status    what hawserd says of itself
+ */
+#ifndef HAWSER_DAEMON_DAEMON_H
+#define HAWSER_DAEMON_DAEMON_H
+
+#include "base/list.h"
+#include "daemon/persist.h"
+#include "engine/stream.h"
+#include "io/io.h"
+#include "profile/configuration.h"
+#include "tls/tls.h"
+
+#define DAEMON_STOP_MS 5000      /* a clean stop takes at most this */
+#define DAEMON_STREAMS_MS 3500   /* of it, for upstreams to say goodbye */
+#define DAEMON_HOLD_BYTES (4u << 20) /* live events held during a catch-up, a stream */
+#define DAEMON_RING_BYTES (4u << 20) /* hot tail; more where max_message asks for it */
+#define DAEMON_RING_ENTRIES 16384
+
+enum daemon_phase { DAEMON_RUNNING, DAEMON_STOPPING_STREAMS, DAEMON_FLUSHING, DAEMON_STOPPED };
+
+struct upstream;
+struct listener;
+
+struct daemon {
+    const struct settings *settings;
+    const char *state_dir, *runtime_dir;
+    struct io_loop *loop;
+    struct persist *persist;
+    struct hub *hub;
+    struct upstream **upstreams; /* as configured */
+    size_t n_upstreams;
+    struct listener **listeners; /* the control socket first */
+    size_t n_listeners;
+    struct io_idle *soon; /* flush the hub and serve clients, once an iteration */
+    struct io_timer *commit_timer, *stop_timer;
+    struct io_signal *signals[3];
+    bool flush_wanted, serve_wanted, room_wanted;
+    enum daemon_phase phase;
+    int64_t started_ms, last_commit_ms;
+};
+
+/* Builds everything from a checked configuration (borrowed, outlives the daemon) and starts the
+ * streams. ERR_ codes and err as the parts give them; then nothing is left running. */
+int daemon_start(struct daemon *daemon, const struct configuration *configuration,
+                 struct error *err);
+void daemon_run(struct daemon *daemon); /* until stopped */
+void daemon_fini(struct daemon *daemon);
+/* Begins a clean stop: upstreams say goodbye, the store takes the rest, clients get `bye`. */
+void daemon_stop(struct daemon *daemon, const char *why);
+
+/* The stream of that name, or NULL. */
+struct upstream *daemon_upstream(struct daemon *daemon, struct slice name);
+
+#endif

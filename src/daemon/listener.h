@@ -1,0 +1,33 @@
+/*
+ * listener: a Unix socket that local programs connect to, and the clients on it.
+ *
+ * Decides: who may connect (SO_PEERCRED before anything is allocated), how many, which streams they
+ * see. Leaves: the conversation to client.
+ */
+#ifndef HAWSER_DAEMON_LISTENER_H
+#define HAWSER_DAEMON_LISTENER_H
+
+#include "daemon/daemon.h"
+
+struct listener {
+    struct daemon *daemon;
+    const char *name, *path;
+    bool control;   /* right to change things */
+    bool everyone;  /* else only uids, root and our own user */
+    uid_t *uids;
+    size_t n_uids;
+    unsigned max_clients, n_clients;
+    uint64_t streams[(LIMIT_STREAMS + 63) / 64]; /* visible here, by store number */
+    struct io_listener *io;
+    struct list_node clients;
+};
+
+/* settings NULL: the control socket, RUNTIME_DIR/control.sock, 0600. Upstreams exist already. */
+int listener_new(struct daemon *daemon, const struct settings_listen *settings,
+                 struct listener **out, struct error *err);
+void listener_serve(struct listener *listener); /* there may be something new for its clients */
+void listener_bye(struct listener *listener, const char *reason);
+void listener_free(struct listener *listener); /* closes its clients too */
+bool listener_sees(const struct listener *listener, unsigned store_id);
+
+#endif

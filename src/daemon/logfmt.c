@@ -1,0 +1,34 @@
+#include "daemon/logfmt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/timefmt.h"
+#include "io/io.h"
+
+/* syslog(3) priorities, by level. */
+static const int priorities[] = {
+    [LOG_LEVEL_ERROR] = 3, [LOG_LEVEL_WARNING] = 4, [LOG_LEVEL_NOTICE] = 5,
+    [LOG_LEVEL_INFO] = 6,  [LOG_LEVEL_DEBUG] = 7,
+};
+
+static void sink(void *arg, const struct log_record *record)
+{
+    char head[64], time[32];
+    if (arg != NULL) {
+        snprintf(head, sizeof(head), "<%d>", priorities[record->level]);
+    } else {
+        time_format_us(io_wall_us(), time);
+        snprintf(head, sizeof(head), "%s %-7s ", time, log_level_name(record->level));
+    }
+    fprintf(stderr, "%s%s%s%s%s%s%s\n", head, record->stream != NULL ? record->stream : "",
+            record->link != NULL ? " [" : "", record->link != NULL ? record->link : "",
+            record->link != NULL ? "]" : "", record->stream != NULL ? ": " : "", record->text);
+}
+
+void logfmt_install(void)
+{
+    static int journal;
+    log_set_sink(sink, getenv("JOURNAL_STREAM") != NULL ? &journal : NULL);
+}

@@ -1,0 +1,107 @@
+/* hawserd: arguments, configuration, exit status. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "daemon/logfmt.h"
+#include "profile/configuration.h"
+
+static const char usage[] =
+    "usage: hawserd [--config FILE] [--check] [--version]\n"
+    "\n"
+    "Holds WebSocket feeds for local programs. Runs in the foreground.\n"
+    "  --config FILE  configuration, with conf.d beside it (default " CONFIGURATION_DEFAULT ")\n"
+    "  --check        read the configuration and profiles, tell every error, and exit\n"
+    "  --version      print the version and exit\n"
+    "\n"
+    "exit status: 0 clean stop, 78 configuration error, 64 wrong usage, 1 anything else\n";
+
+struct arguments {
+    const char *config;
+    bool check;
+};
+
+/* Returns -1 to go on, else an exit status. */
+static int parse_arguments(int argc, char **argv, struct arguments *out)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            out->config = optarg;
+            break;
+        case 'k':
+            out->check = true;
+            break;
+        case 'v':
+            printf("hawserd %s\n", HAWSER_VERSION);
+            return EXIT_SUCCESS;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fputs(usage, stderr);
+            return EX_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "hawserd: unexpected argument %s\n%s", argv[optind], usage);
+        return EX_USAGE;
+    }
+    return -1;
+}
+
+static void print_errors(const struct configuration *configuration)
+{
+    const char *message;
+    if (configuration->diag == NULL || diag_count(configuration->diag) == 0)
+        fputs("hawserd: out of memory\n", stderr);
+    for (size_t i = 0; (message = diag_get(configuration->diag, i)) != NULL; i++)
+        fprintf(stderr, "%s\n", message);
+    if (diag_count(configuration->diag) > LIMIT_ERRORS)
+        fprintf(stderr, "and %zu more\n", diag_count(configuration->diag) - LIMIT_ERRORS);
+}
+
+static int run(struct configuration *configuration)
+{
+    struct daemon daemon;
+    struct error err = {0};
+    log_set_level(configuration->settings->daemon.log);
+    if (daemon_start(&daemon, configuration, &err) != 0) {
+        log_error(NULL, NULL, "%s", err.text);
+        return EXIT_FAILURE;
+    }
+    daemon_run(&daemon);
+    daemon_fini(&daemon);
+    log_notice(NULL, NULL, "stopped");
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {.config = CONFIGURATION_DEFAULT};
+    struct configuration configuration;
+    int status = parse_arguments(argc, argv, &arguments);
+    if (status >= 0)
+        return status;
+    logfmt_install();
+    if (configuration_load(arguments.config, &configuration) != 0) {
+        print_errors(&configuration);
+        status = EX_CONFIG;
+    } else if (arguments.check) {
+        printf("%s: ok, %zu streams\n", arguments.config, configuration.settings->n_streams);
+        status = EXIT_SUCCESS;
+    } else {
+        status = run(&configuration);
+    }
+    configuration_fini(&configuration);
+    return status;
+}

@@ -1,0 +1,471 @@
+#include "daemon/persist.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "wire/ndjson.h"
+
+struct write_job {
+    struct io_job job;
+    struct persist *persist;
+    int status;
+    struct error err;
+};
+
+struct persist {
+    struct io_loop *loop;
+    struct store_options options;
+    char *path;
+    struct store *store; /* NULL while it is closed for healing */
+    struct store_info info;
+    struct io_worker *writer, *reader;
+    const struct persist_events *events;
+    void *arg;
+    char trouble[600];
+    bool stalled;
+    uint64_t commits;
+    struct store_stream_options streams[LIMIT_STREAMS]; /* by the store's number; name NULL: none */
+
+    struct write_job commit, retain, reopen;
+    const struct hub_batch *batch; /* in flight; NULL: none */
+    struct io_timer *stall_timer, *retry_timer, *retain_timer;
+    bool retaining, retain_more, closing;
+    bool reopening; /* the store is to be closed and opened: no new reads */
+
+    struct {
+        struct io_job job;
+        struct list_node waiting;
+        struct persist_read *current; /* NULL: nobody waits for the result any more */
+        bool running;
+        struct fanout_filter filter; /* a copy: the client may go meanwhile */
+        char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE];
+        struct store_read read;
+        struct error err;
+        int status;
+        struct buf bytes;
+        uint64_t told[LIMIT_STREAMS];
+        struct persist_line lines[PERSIST_READ_LINES];
+        size_t count;
+        struct persist *persist;
+    } cold;
+};
+
+/* ---- writer ---- */
+
+static void stall(struct persist *persist, const char *why)
+{
+    snprintf(persist->trouble, sizeof(persist->trouble), "%s", why);
+    if (persist->stalled)
+        return;
+    persist->stalled = true;
+    persist->events->on_stalled(persist->arg, persist->trouble);
+}
+
+static void heal(struct persist *persist, bool reopened)
+{
+    bool was_stalled = persist->stalled;
+    persist->trouble[0] = '\0';
+    persist->stalled = false;
+    if (was_stalled || reopened)
+        persist->events->on_ready(persist->arg, reopened);
+}
+
+static void run_commit(struct io_job *job)
+{
+    struct write_job *commit = (struct write_job *)job;
+    const struct hub_batch *batch = commit->persist->batch;
+    commit->status = store_append(commit->persist->store, batch->records, batch->count,
+                                  batch->reserve_seq, &commit->err);
+}
+
+/* No space: the batch is kept, and tried again. */
+static void wait_for_space(struct persist *persist, const struct error *err)
+{
+    if (persist->trouble[0] == '\0')
+        log_error(NULL, NULL,
+                  "store: %s; nothing is lost, reading from upstream stops until there is room",
+                  err->text);
+    snprintf(persist->trouble, sizeof(persist->trouble), "%s", err->text);
+    persist->reopening = store_failed(persist->store);
+    io_timer_set(persist->retry_timer, PERSIST_FULL_RETRY_MS);
+}
+
+static void done_commit(struct io_job *job)
+{
+    struct write_job *commit = (struct write_job *)job;
+    struct persist *persist = commit->persist;
+    if (commit->status == ERR_FULL) {
+        wait_for_space(persist, &commit->err);
+        return;
+    }
+    io_timer_clear(persist->stall_timer);
+    persist->batch = NULL;
+    if (commit->status == 0) {
+        if (persist->trouble[0] != '\0')
+            log_notice(NULL, NULL, "store: takes writes again");
+        persist->commits++;
+        store_info(persist->store, &persist->info);
+        persist->events->on_committed(persist->arg, 0);
+        heal(persist, false);
+        return;
+    }
+    log_error(NULL, NULL, "store: %s; trying to open it again every %d s", commit->err.text,
+              PERSIST_REOPEN_MS / 1000);
+    persist->events->on_committed(persist->arg, commit->status);
+    stall(persist, commit->err.text);
+    persist->reopening = true;
+    io_timer_set(persist->retry_timer, PERSIST_REOPEN_MS);
+}
+
+void persist_commit(struct persist *persist, const struct hub_batch *batch)
+{
+    persist->batch = batch;
+    persist->commit.err.code = 0;
+    if (!persist->stalled)
+        io_timer_set(persist->stall_timer, PERSIST_STALL_MS);
+    io_worker_submit(persist->writer, &persist->commit.job);
+}
+
+static void on_stall_timer(void *arg)
+{
+    struct persist *persist = arg;
+    char why[560];
+    if (persist->trouble[0] != '\0')
+        snprintf(why, sizeof(why), "%.520s", persist->trouble);
+    else
+        snprintf(why, sizeof(why), "a commit has taken more than %d s: the disk is slow or hung",
+                 PERSIST_STALL_MS / 1000);
+    log_error(NULL, NULL, "store: %s; upstream links rest until it goes on", why);
+    stall(persist, why);
+}
+
+static void run_retain(struct io_job *job)
+{
+    struct write_job *retain = (struct write_job *)job;
+    bool more = false;
+    retain->status = store_retain(retain->persist->store, io_wall_us(), &more, &retain->err);
+    retain->persist->retain_more = more;
+}
+
+static void done_retain(struct io_job *job)
+{
+    struct write_job *retain = (struct write_job *)job;
+    struct persist *persist = retain->persist;
+    persist->retaining = false;
+    if (retain->status == 0)
+        store_info(persist->store, &persist->info);
+    else
+        log_warning(NULL, NULL, "store: retention: %s", retain->err.text);
+    io_timer_set(persist->retain_timer,
+                 persist->retain_more && retain->status == 0 ? 1 : PERSIST_RETAIN_MS);
+}
+
+static void on_retain_timer(void *arg)
+{
+    struct persist *persist = arg;
+    if (persist->store == NULL || persist->reopening) {
+        io_timer_set(persist->retain_timer, PERSIST_RETAIN_MS);
+        return;
+    }
+    persist->retaining = true;
+    io_worker_submit(persist->writer, &persist->retain.job);
+}
+
+/* ---- healing ---- */
+
+static int reopen_streams(struct persist *persist, struct error *err)
+{
+    int status = 0;
+    for (unsigned i = 0; status == 0 && i < LIMIT_STREAMS; i++) {
+        struct store_stream_state state;
+        if (persist->streams[i].name != NULL)
+            status = store_stream_open(persist->store, &persist->streams[i], &state, err);
+    }
+    return status;
+}
+
+static void run_reopen(struct io_job *job)
+{
+    struct write_job *reopen = (struct write_job *)job;
+    struct persist *persist = reopen->persist;
+    store_close(persist->store);
+    persist->store = NULL;
+    reopen->status = store_open(&persist->options, &persist->store, &reopen->err);
+    if (reopen->status == 0)
+        reopen->status = reopen_streams(persist, &reopen->err);
+}
+
+static void next_read(struct persist *persist);
+
+/* The batch that waited for space may be on disk after all: a commit can fail after its last write. */
+static bool batch_is_stored(const struct persist *persist)
+{
+    const struct hub_batch *batch = persist->batch;
+    return batch->count > 0 && persist->info.newest_seq >= batch->records[batch->count - 1].seq;
+}
+
+static void done_reopen(struct io_job *job)
+{
+    struct write_job *reopen = (struct write_job *)job;
+    struct persist *persist = reopen->persist;
+    if (reopen->status != 0) {
+        snprintf(persist->trouble, sizeof(persist->trouble), "%s", reopen->err.text);
+        log_error(NULL, NULL, "store: still not usable: %s", reopen->err.text);
+        io_timer_set(persist->retry_timer, PERSIST_REOPEN_MS);
+        return;
+    }
+    persist->reopening = false;
+    store_info(persist->store, &persist->info);
+    next_read(persist);
+    if (persist->batch == NULL) {
+        log_notice(NULL, NULL, "store: open again");
+        heal(persist, true);
+    } else if (batch_is_stored(persist)) {
+        persist->commit.status = 0;
+        done_commit(&persist->commit.job);
+    } else {
+        io_worker_submit(persist->writer, &persist->commit.job);
+    }
+}
+
+/* The reader and retention must be out of the store before it is closed. */
+static void on_retry_timer(void *arg)
+{
+    struct persist *persist = arg;
+    if (!persist->reopening)
+        io_worker_submit(persist->writer, &persist->commit.job);
+    else if (persist->cold.running || persist->retaining)
+        io_timer_set(persist->retry_timer, 50);
+    else
+        io_worker_submit(persist->writer, &persist->reopen.job);
+}
+
+/* ---- reader ---- */
+
+static struct persist_line *add_line(struct persist *persist, struct slice line, uint64_t seq)
+{
+    if (persist->cold.count == PERSIST_READ_LINES)
+        return NULL;
+    if (persist->cold.count > 0 && persist->cold.bytes.len + line.len > PERSIST_READ_BYTES)
+        return NULL;
+    if (buf_append_slice(&persist->cold.bytes, line) != 0)
+        return NULL;
+    struct persist_line *added = &persist->cold.lines[persist->cold.count++];
+    *added = (struct persist_line){.end = (uint32_t)persist->cold.bytes.len, .seq = seq};
+    return added;
+}
+
+static bool on_visit(void *arg, const struct store_event *event)
+{
+    struct persist *persist = arg;
+    enum fanout_kind kind = event->kind == STORE_GAP ? FANOUT_GAP : FANOUT_EVENT;
+    if (!fanout_match(&persist->cold.filter, kind, event->stream, event->type))
+        return true;
+    return add_line(persist, event->line, event->seq) != NULL;
+}
+
+static void on_lost(void *arg, unsigned stream, uint64_t from_seq, uint64_t to_seq)
+{
+    struct persist *persist = arg;
+    struct buf line;
+    if (stream >= LIMIT_STREAMS || to_seq <= persist->cold.told[stream])
+        return;
+    if (from_seq <= persist->cold.told[stream])
+        from_seq = persist->cold.told[stream] + 1;
+    buf_init(&line, 1024);
+    if (persist->streams[stream].name != NULL &&
+        ndjson_write_retention_gap(&line, persist->streams[stream].name, from_seq, to_seq) == 0) {
+        struct persist_line *added = add_line(persist, buf_slice(&line), to_seq);
+        if (added != NULL) {
+            added->gap = true;
+            added->stream = stream;
+        }
+    }
+    buf_fini(&line);
+}
+
+static void run_read(struct io_job *job)
+{
+    struct persist *persist = LIST_ENTRY(job, struct persist, cold.job);
+    persist->cold.err.code = 0;
+    persist->cold.status = store_read(persist->store, &persist->cold.read, &persist->cold.err);
+}
+
+static void done_read(struct io_job *job)
+{
+    struct persist *persist = LIST_ENTRY(job, struct persist, cold.job);
+    struct persist_read *read = persist->cold.current;
+    persist->cold.running = false;
+    persist->cold.current = NULL;
+    if (read != NULL) {
+        struct persist_page page = {
+            .bytes = persist->cold.bytes.data,
+            .count = persist->cold.count,
+            .lines = persist->cold.lines,
+            .done_seq = persist->cold.read.done_seq,
+        };
+        read->on_done(read->arg, &page, persist->cold.status != 0 ? &persist->cold.err : NULL);
+    }
+    next_read(persist);
+}
+
+static void copy_filter(struct persist *persist, const struct fanout_filter *filter)
+{
+    persist->cold.filter = *filter;
+    for (unsigned i = 0; i < filter->n_types; i++) {
+        size_t n = filter->types[i].len < LIMIT_EVENT_TYPE ? filter->types[i].len : LIMIT_EVENT_TYPE;
+        memcpy(persist->cold.types[i], filter->types[i].ptr, n);
+        persist->cold.filter.types[i] = slice_make(persist->cold.types[i], n);
+    }
+}
+
+static void next_read(struct persist *persist)
+{
+    struct list_node *node = list_first(&persist->cold.waiting);
+    if (persist->cold.running || persist->reopening || persist->closing || node == NULL)
+        return;
+    struct persist_read *read = LIST_ENTRY(node, struct persist_read, node);
+    list_remove(node);
+    read->queued = false;
+    persist->cold.running = true;
+    persist->cold.current = read;
+    persist->cold.count = 0;
+    buf_clear(&persist->cold.bytes);
+    copy_filter(persist, read->filter);
+    persist->cold.read = (struct store_read){
+        .after_seq = read->after_seq,
+        .to_seq = read->to_seq,
+        .visit = on_visit,
+        .lost = on_lost,
+        .arg = persist,
+        .max_visits = PERSIST_READ_LINES,
+    };
+    memcpy(persist->cold.read.streams, read->filter->streams, sizeof(read->filter->streams));
+    memcpy(persist->cold.told, read->told, sizeof(read->told));
+    io_worker_submit(persist->reader, &persist->cold.job);
+}
+
+void persist_read_start(struct persist *persist, struct persist_read *read)
+{
+    read->queued = true;
+    list_push_back(&persist->cold.waiting, &read->node);
+    next_read(persist);
+}
+
+void persist_read_cancel(struct persist *persist, struct persist_read *read)
+{
+    if (read->queued)
+        list_remove(&read->node);
+    read->queued = false;
+    if (persist->cold.current == read)
+        persist->cold.current = NULL;
+}
+
+/* ---- life ---- */
+
+static void init_jobs(struct persist *persist)
+{
+    persist->commit = (struct write_job){.job = {.run = run_commit, .done = done_commit}};
+    persist->retain = (struct write_job){.job = {.run = run_retain, .done = done_retain}};
+    persist->reopen = (struct write_job){.job = {.run = run_reopen, .done = done_reopen}};
+    persist->commit.persist = persist->retain.persist = persist->reopen.persist = persist;
+    persist->cold.job = (struct io_job){.run = run_read, .done = done_read};
+    list_init(&persist->cold.waiting);
+    buf_init(&persist->cold.bytes, 2u * LIMIT_MESSAGE_MAX + PERSIST_READ_BYTES);
+}
+
+int persist_open(struct io_loop *loop, const struct store_options *options,
+                 const struct persist_events *events, void *arg, struct persist **out,
+                 struct error *err)
+{
+    struct persist *persist = calloc(1, sizeof(*persist));
+    if (persist == NULL)
+        return error_set(err, ERR_NOMEM, "out of memory");
+    persist->loop = loop;
+    persist->options = *options;
+    persist->path = strdup(options->path);
+    persist->options.path = persist->path;
+    persist->events = events;
+    persist->arg = arg;
+    init_jobs(persist);
+    int status = store_open(&persist->options, &persist->store, err);
+    if (status == 0)
+        status = io_worker_start(loop, "store-write", &persist->writer, err);
+    if (status == 0)
+        status = io_worker_start(loop, "store-read", &persist->reader, err);
+    if (status == 0 &&
+        (io_timer_new(loop, on_stall_timer, persist, &persist->stall_timer) != 0 ||
+         io_timer_new(loop, on_retry_timer, persist, &persist->retry_timer) != 0 ||
+         io_timer_new(loop, on_retain_timer, persist, &persist->retain_timer) != 0))
+        status = error_set(err, ERR_NOMEM, "out of memory");
+    if (status != 0) {
+        persist_close(persist);
+        return status;
+    }
+    store_info(persist->store, &persist->info);
+    io_timer_set(persist->retain_timer, PERSIST_RETAIN_MS);
+    *out = persist;
+    return 0;
+}
+
+void persist_close(struct persist *persist)
+{
+    if (persist == NULL)
+        return;
+    persist->closing = true;
+    if (persist->writer != NULL)
+        io_worker_stop(persist->writer);
+    if (persist->reader != NULL)
+        io_worker_stop(persist->reader);
+    if (persist->stall_timer != NULL)
+        io_timer_close(persist->stall_timer);
+    if (persist->retry_timer != NULL)
+        io_timer_close(persist->retry_timer);
+    if (persist->retain_timer != NULL)
+        io_timer_close(persist->retain_timer);
+    store_close(persist->store);
+    buf_fini(&persist->cold.bytes);
+    for (unsigned i = 0; i < LIMIT_STREAMS; i++) {
+        free((char *)persist->streams[i].name);
+        free((char *)persist->streams[i].fingerprint.ptr);
+    }
+    free(persist->path);
+    free(persist);
+}
+
+struct store *persist_store(struct persist *persist)
+{
+    return persist->store;
+}
+
+const struct store_info *persist_info(const struct persist *persist)
+{
+    return &persist->info;
+}
+
+const char *persist_trouble(const struct persist *persist)
+{
+    return persist->trouble[0] != '\0' ? persist->trouble : NULL;
+}
+
+uint64_t persist_commits(const struct persist *persist)
+{
+    return persist->commits;
+}
+
+int persist_stream_open(struct persist *persist, const struct store_stream_options *options,
+                        struct store_stream_state *state, struct error *err)
+{
+    int status = store_stream_open(persist->store, options, state, err);
+    if (status != 0 || persist->streams[state->id].name != NULL)
+        return status;
+    struct store_stream_options *kept = &persist->streams[state->id];
+    *kept = *options;
+    kept->fingerprint.ptr = slice_dup(options->fingerprint);
+    kept->name = strdup(options->name);
+    if (kept->fingerprint.ptr == NULL || kept->name == NULL)
+        return error_set(err, ERR_NOMEM, "out of memory");
+    return 0;
+}

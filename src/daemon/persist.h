@@ -1,0 +1,79 @@
+/*
+ * persist: the store behind its threads. One worker writes (commits, retention, reopening), another
+ * reads for cold consumers, so that neither a slow disk nor a slow reader touches the loop.
+ *
+ * Decides: how a store that cannot take more is healed. No space: the same batch is tried again each
+ * second (on a store opened anew, where the old one is spoilt), nothing is lost meanwhile. Failed (an
+ * I/O error): what was not on disk is dropped, the store is closed, and opened again every 5 s until
+ * that works; streams then start from what is on disk.
+ * Leaves: what streams do meanwhile, to daemon (on_stalled, on_ready).
+ */
+#ifndef HAWSER_DAEMON_PERSIST_H
+#define HAWSER_DAEMON_PERSIST_H
+
+#include "base/list.h"
+#include "engine/hub.h"
+#include "io/io.h"
+#include "store/store.h"
+
+#define PERSIST_STALL_MS 10000   /* a commit that takes longer stalls the streams */
+#define PERSIST_FULL_RETRY_MS 1000
+#define PERSIST_REOPEN_MS 5000
+#define PERSIST_RETAIN_MS 1000   /* between looks at retention */
+#define PERSIST_READ_BYTES (256u << 10)
+#define PERSIST_READ_LINES 4096
+
+struct persist_events {
+    void (*on_committed)(void *arg, int status); /* for hub_committed */
+    void (*on_stalled)(void *arg, const char *why);
+    /* It takes writes again. reopened: everything not on disk is gone, restore streams. */
+    void (*on_ready)(void *arg, bool reopened);
+};
+
+struct persist;
+int persist_open(struct io_loop *loop, const struct store_options *options,
+                 const struct persist_events *events, void *arg, struct persist **out,
+                 struct error *err);
+/* Waits for the job that runs. */
+void persist_close(struct persist *persist);
+/* For start-up and on_ready, when no job runs. */
+struct store *persist_store(struct persist *persist);
+/* As store_stream_open(); the stream is opened again whenever the store is. Options are copied. */
+int persist_stream_open(struct persist *persist, const struct store_stream_options *options,
+                        struct store_stream_state *state, struct error *err);
+void persist_commit(struct persist *persist, const struct hub_batch *batch);
+/* As of the newest commit or look at retention. */
+const struct store_info *persist_info(const struct persist *persist);
+const char *persist_trouble(const struct persist *persist); /* NULL, or what is wrong, for status */
+uint64_t persist_commits(const struct persist *persist);
+
+/* One line of a page. */
+struct persist_line {
+    uint32_t end; /* where it ends in the page's bytes */
+    bool gap;     /* it tells a retention gap: then stream's events up to seq are gone */
+    unsigned stream;
+    uint64_t seq;
+};
+
+struct persist_page {
+    const char *bytes;
+    const struct persist_line *lines;
+    size_t count;
+    uint64_t done_seq; /* all up to here was looked at */
+};
+
+/* A cold read for one subscription, in the caller's memory; one buffer serves all reads, in turn. */
+struct persist_read {
+    struct list_node node;
+    const struct fanout_filter *filter;
+    uint64_t after_seq, to_seq;
+    uint64_t told[LIMIT_STREAMS]; /* by stream: losses up to here have been told */
+    /* The page is the reader's memory, for the call. err NULL: good. Never inline. */
+    void (*on_done)(void *arg, const struct persist_page *page, const struct error *err);
+    void *arg;
+    bool queued;
+};
+void persist_read_start(struct persist *persist, struct persist_read *read);
+void persist_read_cancel(struct persist *persist, struct persist_read *read);
+
+#endif

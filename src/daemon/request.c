@@ -1,0 +1,188 @@
+/* request: what a local program asks for, done. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/glob.h"
+#include "base/log.h"
+#include "base/suggest.h"
+#include "daemon/client.h"
+#include "daemon/status.h"
+#include "daemon/upstream.h"
+
+/* ---- subscribe ---- */
+
+/* Names or globs to the bits of streams that this listener shows. False: one matched nothing. */
+static bool choose_streams(struct client *client, const struct ndjson_request *request,
+                           struct slice *unknown)
+{
+    struct daemon *daemon = client->listener->daemon;
+    if (request->n_streams == 0) {
+        memcpy(client->filter.streams, client->listener->streams, sizeof(client->filter.streams));
+        return true;
+    }
+    for (unsigned i = 0; i < request->n_streams; i++) {
+        bool found = false;
+        for (size_t k = 0; k < daemon->n_upstreams; k++) {
+            unsigned id = daemon->upstreams[k]->store_id;
+            if (!listener_sees(client->listener, id) ||
+                !glob_match(request->streams[i], slice_str(daemon->upstreams[k]->settings->name)))
+                continue;
+            client->filter.streams[id / 64] |= 1ull << (id % 64);
+            found = true;
+        }
+        if (!found) {
+            *unknown = request->streams[i];
+            return false;
+        }
+    }
+    return true;
+}
+
+static void choose_types(struct client *client, const struct ndjson_request *request)
+{
+    client->filter.n_types = 0;
+    for (unsigned i = 0; i < request->n_types && i < FANOUT_TYPES_MAX; i++) {
+        size_t n = request->types[i].len < LIMIT_EVENT_TYPE ? request->types[i].len
+                                                           : LIMIT_EVENT_TYPE;
+        memcpy(client->types[i], request->types[i].ptr, n);
+        client->filter.types[client->filter.n_types++] = slice_make(client->types[i], n);
+    }
+}
+
+/* One who asks for the oldest there is has lost nothing that went before. */
+static void forgive_losses(struct client *client)
+{
+    struct daemon *daemon = client->listener->daemon;
+    for (size_t i = 0; i < daemon->n_upstreams; i++) {
+        struct store_stream_info info;
+        unsigned id = daemon->upstreams[i]->store_id;
+        struct store *store = persist_store(daemon->persist);
+        if (id < LIMIT_STREAMS && store != NULL && store_stream_info(store, id, &info, NULL) == 0)
+            client->read.told[id] = info.trimmed_seq;
+    }
+}
+
+/* Where it begins; *reset when its seq or store is not ours. */
+static uint64_t choose_from(struct client *client, const struct ndjson_request *request,
+                            bool *reset)
+{
+    struct daemon *daemon = client->listener->daemon;
+    const struct store_info *info = persist_info(daemon->persist);
+    bool foreign = request->instance.ptr != NULL && !slice_eq_str(request->instance, info->instance);
+    *reset = false;
+    switch (request->from) {
+    case NDJSON_FROM_DEFAULT:
+    case NDJSON_FROM_NOW:
+        return UINT64_MAX;
+    case NDJSON_FROM_OLDEST:
+        break;
+    case NDJSON_FROM_SEQ:
+        *reset = foreign || request->from_seq > hub_reserved_seq(daemon->hub);
+        if (!*reset)
+            return request->from_seq;
+        break;
+    }
+    forgive_losses(client);
+    return 0;
+}
+
+static void subscribe(struct client *client, const struct ndjson_request *request)
+{
+    struct daemon *daemon = client->listener->daemon;
+    struct fanout *fanout = hub_fanout(daemon->hub);
+    const struct store_info *info = persist_info(daemon->persist);
+    struct slice unknown;
+    char detail[256];
+    bool reset;
+    if (client->subscribed) {
+        client_reply_error(client, request->id, NDJSON_E_BAD_REQUEST,
+                           "this connection has a subscription; open another for another");
+        return;
+    }
+    memset(&client->filter, 0, sizeof(client->filter));
+    if (!choose_streams(client, request, &unknown)) {
+        snprintf(detail, sizeof(detail), "no stream \"%.*s\" on this socket",
+                 (int)(unknown.len < 64 ? unknown.len : 64), unknown.ptr);
+        client_reply_error(client, request->id, NDJSON_E_UNKNOWN_STREAM, detail);
+        return;
+    }
+    choose_types(client, request);
+    client->filter.notices = request->notices;
+    uint64_t from = choose_from(client, request, &reset);
+    fanout_subscribe(fanout, &client->sub, &client->filter, from);
+    client->subscribed = true;
+    uint64_t next = client->sub.cursor + 1;
+    if (next < info->oldest_seq)
+        next = info->oldest_seq;
+    int status = ndjson_write_subscribed(&client->out, request->id, next, info->oldest_seq,
+                                         fanout_published_seq(fanout));
+    if (status == 0 && reset)
+        status =
+            ndjson_write_store_reset(&client->out, info->instance, fanout_published_seq(fanout));
+    if (status != 0)
+        client->ending = true;
+}
+
+/* ---- the rest ---- */
+
+static void reply_ok(struct client *client, const struct ndjson_request *request, const char *op)
+{
+    if (ndjson_write_ok(&client->out, request->id, op) != 0)
+        client->ending = true;
+}
+
+static void status(struct client *client, const struct ndjson_request *request)
+{
+    if (status_write(client->listener, request->id, request->stream, &client->out) != 0)
+        client_reply_error(client, request->id, NDJSON_E_INTERNAL, "the answer is too long");
+}
+
+static void control(struct client *client, const struct ndjson_request *request, const char *op,
+                    void (*act)(struct stream *stream))
+{
+    if (!client->listener->control) {
+        client_reply_error(client, request->id, NDJSON_E_FORBIDDEN,
+                           "this socket has no control right; use control.sock, or control = yes");
+        return;
+    }
+    struct upstream *upstream = daemon_upstream(client->listener->daemon, request->stream);
+    if (upstream == NULL) {
+        client_reply_error(client, request->id, NDJSON_E_UNKNOWN_STREAM, "no such stream");
+        return;
+    }
+    log_notice(upstream->settings->name, NULL, "%s, asked for by uid %d (pid %d)", op,
+               (int)client->uid, (int)client->pid);
+    act(upstream->stream);
+    reply_ok(client, request, op);
+}
+
+void request_handle(struct client *client, struct slice line)
+{
+    struct error detail = {0};
+    struct ndjson_request *request = &client->request;
+    enum ndjson_error error = ndjson_request_parse(request, line, &detail);
+    if (error != NDJSON_OK) {
+        client_reply_error(client, request->id, error, detail.text);
+        return;
+    }
+    switch (request->op) {
+    case NDJSON_SUBSCRIBE:
+        subscribe(client, request);
+        return;
+    case NDJSON_PING:
+        reply_ok(client, request, "ping");
+        return;
+    case NDJSON_STATUS:
+        status(client, request);
+        return;
+    case NDJSON_RECONNECT:
+        control(client, request, "reconnect", stream_reconnect);
+        return;
+    case NDJSON_PAUSE:
+        control(client, request, "pause", stream_pause);
+        return;
+    case NDJSON_RESUME:
+        control(client, request, "resume", stream_resume);
+        return;
+    }
+}

@@ -1,0 +1,605 @@
+#include "daemon/upstream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/timefmt.h"
+#include "daemon/secrets.h"
+
+static const char *link_id(const struct upstream *upstream)
+{
+    return upstream->link_number != 0 ? upstream->link_id : NULL;
+}
+
+/* ---- how net's endings look to the session ---- */
+
+static enum profile_phase phase_of(enum net_phase phase)
+{
+    switch (phase) {
+    case NET_PHASE_DNS:
+        return PROFILE_PHASE_DNS;
+    case NET_PHASE_TCP:
+        return PROFILE_PHASE_TCP;
+    case NET_PHASE_TLS:
+        return PROFILE_PHASE_TLS;
+    case NET_PHASE_UPGRADE:
+        return PROFILE_PHASE_UPGRADE;
+    case NET_PHASE_OPEN:
+    case NET_PHASE_HTTP:
+        return PROFILE_PHASE_HTTP;
+    }
+    return PROFILE_PHASE_HTTP;
+}
+
+static enum profile_failure failure_of(enum net_phase phase)
+{
+    switch (phase) {
+    case NET_PHASE_DNS:
+        return PROFILE_FAILURE_DNS;
+    case NET_PHASE_TCP:
+        return PROFILE_FAILURE_TCP;
+    case NET_PHASE_TLS:
+        return PROFILE_FAILURE_TLS;
+    case NET_PHASE_UPGRADE:
+        return PROFILE_FAILURE_HANDSHAKE;
+    case NET_PHASE_OPEN:
+    case NET_PHASE_HTTP:
+        return PROFILE_FAILURE_HTTP;
+    }
+    return PROFILE_FAILURE_HTTP;
+}
+
+static void end_from_net(const struct net_end *from, struct profile_end *to)
+{
+    *to = (struct profile_end){
+        .kind = PROFILE_END_FAILURE, .local = from->local, .retry_after_ms = from->retry_after_ms};
+    snprintf(to->text, sizeof(to->text), "%.250s", from->text);
+    switch (from->kind) {
+    case NET_END_CLOSE:
+        to->kind = PROFILE_END_CLOSE;
+        to->code = from->code;
+        return;
+    case NET_END_STATUS:
+        to->kind = PROFILE_END_STATUS;
+        to->code = from->code;
+        return;
+    case NET_END_STRIPPED:
+        to->failure = PROFILE_FAILURE_STRIPPED;
+        return;
+    case NET_END_HANDSHAKE:
+        to->failure = from->phase == NET_PHASE_UPGRADE ? PROFILE_FAILURE_HANDSHAKE
+                                                       : PROFILE_FAILURE_HTTP;
+        return;
+    case NET_END_FAILED:
+        to->failure = failure_of(from->phase);
+        return;
+    case NET_END_TIMEOUT:
+        to->failure = PROFILE_FAILURE_TIMEOUT;
+        to->phase = phase_of(from->phase);
+        return;
+    }
+}
+
+/* ---- what must not be answered inline ---- */
+
+static void on_later(void *arg)
+{
+    struct upstream *upstream = arg;
+    if (upstream->failed_pending) {
+        upstream->failed_pending = false;
+        stream_link_failed(upstream->stream, upstream->failed_link, &upstream->failed);
+    }
+    if (upstream->http_failed_pending) {
+        upstream->http_failed_pending = false;
+        stream_http_failed(upstream->stream, upstream->failed_request, &upstream->failed);
+    }
+    if (upstream->refresh_pending) {
+        upstream->refresh_pending = false;
+        stream_credentials(upstream->stream);
+    }
+    if (upstream->resume_pending) {
+        upstream->resume_pending = false;
+        if (upstream->link != NULL)
+            net_link_resume(upstream->link);
+    }
+}
+
+static void fail_later(struct upstream *upstream, enum profile_failure failure,
+                       const struct error *err)
+{
+    upstream->failed = (struct profile_end){
+        .kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
+    snprintf(upstream->failed.text, sizeof(upstream->failed.text), "%.250s", err->text);
+    io_idle_arm(upstream->later);
+}
+
+/* ---- link callbacks ---- */
+
+static void on_connected(void *arg, const char *address, const char *tls)
+{
+    struct upstream *upstream = arg;
+    snprintf(upstream->address, sizeof(upstream->address), "%s", address);
+    snprintf(upstream->tls, sizeof(upstream->tls), "%s", tls != NULL ? tls : "");
+    log_debug(upstream->settings->name, link_id(upstream), "connected to %s%s%s", address,
+              tls != NULL ? " with " : "", tls != NULL ? tls : "");
+    stream_link_connected(upstream->stream, upstream->link_number);
+}
+
+static void on_open(void *arg, const struct http_response *response)
+{
+    struct upstream *upstream = arg;
+    (void)response;
+    log_info(upstream->settings->name, link_id(upstream), "open to %s%s%s", upstream->address,
+             upstream->tls[0] != '\0' ? ", " : "", upstream->tls);
+    stream_link_open(upstream->stream, upstream->link_number);
+}
+
+static int on_message(void *arg, enum ws_type type, struct slice payload)
+{
+    struct upstream *upstream = arg;
+    return stream_message(upstream->stream, upstream->link_number,
+                          type == WS_BINARY ? STREAM_BINARY : STREAM_TEXT, payload);
+}
+
+static void on_pong(void *arg, int64_t rtt_ms)
+{
+    struct upstream *upstream = arg;
+    stream_pong(upstream->stream, upstream->link_number, rtt_ms);
+}
+
+static void on_oversize(void *arg, uint64_t bytes)
+{
+    struct upstream *upstream = arg;
+    stream_oversize(upstream->stream, upstream->link_number, bytes);
+}
+
+static void on_closed(void *arg, const struct net_end *net_end)
+{
+    struct upstream *upstream = arg;
+    struct profile_end end;
+    uint64_t number = upstream->link_number;
+    char what[400];
+    end_from_net(net_end, &end);
+    profile_end_describe(&end, what, sizeof(what));
+    log_info(upstream->settings->name, link_id(upstream), "ended: %s%s", what,
+             net_end->local ? " (by us)" : "");
+    upstream->link = NULL;
+    upstream->link_number = 0;
+    if (net_end->kind == NET_END_CLOSE)
+        stream_link_closed(upstream->stream, number, &end);
+    else
+        stream_link_failed(upstream->stream, number, &end);
+}
+
+static const struct net_link_events link_events = {
+    .on_connected = on_connected,
+    .on_open = on_open,
+    .on_message = on_message,
+    .on_pong = on_pong,
+    .on_oversize = on_oversize,
+    .on_closed = on_closed,
+};
+
+/* ---- operations of the stream ---- */
+
+static int64_t op_now_ms(void *arg)
+{
+    struct upstream *upstream = arg;
+    return io_now_ms(upstream->daemon->loop);
+}
+
+static int64_t op_wall_us(void *arg)
+{
+    (void)arg;
+    return io_wall_us();
+}
+
+static struct slice op_secret(void *arg, const char *name, struct error *err)
+{
+    struct upstream *upstream = arg;
+    const struct profile *profile = upstream->profile;
+    struct slice none = {NULL, 0};
+    for (size_t i = 0; i < profile->n_secrets; i++) {
+        if (strcmp(profile->secrets[i].name, name) != 0)
+            continue;
+        if (profile->secrets[i].source == NULL)
+            return none;
+        buf_wipe(&upstream->secret);
+        if (secret_read(profile->secrets[i].source, &upstream->secret, err) != 0)
+            return none;
+        return buf_slice(&upstream->secret);
+    }
+    return none;
+}
+
+/* The trust anchors are read anew after a failure or an hour, so that a renewed CA is picked up. */
+static int need_tls(struct upstream *upstream, struct error *err)
+{
+    int64_t now = io_now_ms(upstream->daemon->loop);
+    struct session_status status;
+    stream_session_status(upstream->stream, &status);
+    bool stale = status.attempts > 0 || now - upstream->tls_loaded_ms > 3600 * 1000;
+    if (upstream->tls_context != NULL && !stale)
+        return 0;
+    struct tls_context *fresh = NULL;
+    int rc = tls_context_new(upstream->settings->tls_ca, &fresh, err);
+    if (rc != 0)
+        return rc;
+    tls_context_unref(upstream->tls_context);
+    upstream->tls_context = fresh;
+    upstream->tls_loaded_ms = now;
+    return 0;
+}
+
+static void net_options(const struct upstream *upstream, int64_t http_timeout_ms,
+                        struct net_options *out)
+{
+    const struct settings_stream *settings = upstream->settings;
+    *out = (struct net_options){
+        .tls = upstream->tls_context,
+        .allow_plaintext = settings->plaintext,
+        .dns_timeout_ms = settings->dns_timeout_ms,
+        .tcp_timeout_ms = settings->tcp_timeout_ms,
+        .tls_timeout_ms = settings->tls_timeout_ms,
+        .upgrade_timeout_ms = settings->upgrade_timeout_ms,
+        .http_timeout_ms = http_timeout_ms,
+    };
+}
+
+/* Plain-text addresses need no trust anchors. */
+static bool needs_tls(struct slice url)
+{
+    return slice_starts_with(url, SLICE("wss:")) || slice_starts_with(url, SLICE("https:"));
+}
+
+static void op_dial(void *arg, uint64_t link, const struct profile_request *request)
+{
+    struct upstream *upstream = arg;
+    struct net_options options;
+    struct error err = {0};
+    uint32_t id = 0;
+    int status = 0;
+    (void)tls_random(&id, sizeof(id));
+    snprintf(upstream->link_id, sizeof(upstream->link_id), "%08x", id);
+    upstream->link_number = link;
+    upstream->address[0] = upstream->tls[0] = '\0';
+    if (needs_tls(buf_slice(&request->url)))
+        status = need_tls(upstream, &err);
+    if (status != 0) {
+        upstream->failed_link = link;
+        upstream->failed_pending = true;
+        fail_later(upstream, PROFILE_FAILURE_CREDENTIAL, &err);
+        return;
+    }
+    net_options(upstream, 0, &options);
+    status = net_link_open(upstream->daemon->loop, &options, buf_slice(&request->url),
+                           buf_slice(&request->headers), buf_slice(&request->subprotocol),
+                           upstream->profile->connect.max_message, &link_events, upstream,
+                           &upstream->link, &err);
+    if (status != 0) {
+        upstream->link = NULL;
+        upstream->failed_link = link;
+        upstream->failed_pending = true;
+        fail_later(upstream, PROFILE_FAILURE_TCP, &err);
+    }
+    buf_wipe(&upstream->secret);
+}
+
+static void op_link_close(void *arg, uint64_t link, int code, const char *reason)
+{
+    struct upstream *upstream = arg;
+    if (link == upstream->link_number && upstream->link != NULL)
+        net_link_close(upstream->link, code, slice_str(reason));
+}
+
+static void op_link_abort(void *arg, uint64_t link)
+{
+    struct upstream *upstream = arg;
+    if (link != upstream->link_number)
+        return;
+    log_info(upstream->settings->name, link_id(upstream), "dropped");
+    if (upstream->link != NULL)
+        net_link_abort(upstream->link);
+    upstream->link = NULL;
+    upstream->link_number = 0;
+    upstream->failed_pending = false;
+}
+
+static void op_link_ping(void *arg, uint64_t link)
+{
+    struct upstream *upstream = arg;
+    if (link == upstream->link_number && upstream->link != NULL)
+        (void)net_link_ping(upstream->link); /* one that cannot go out is one without a pong */
+}
+
+static void op_link_resume(void *arg, uint64_t link)
+{
+    struct upstream *upstream = arg;
+    if (link != upstream->link_number)
+        return;
+    upstream->resume_pending = true;
+    io_idle_arm(upstream->later);
+}
+
+static int64_t op_last_rx_ms(void *arg, uint64_t link)
+{
+    struct upstream *upstream = arg;
+    if (link == upstream->link_number && upstream->link != NULL)
+        return net_link_last_rx_ms(upstream->link);
+    return 0;
+}
+
+static void on_http(void *arg, const struct net_http_result *result)
+{
+    struct upstream *upstream = arg;
+    uint64_t number = upstream->request_number;
+    struct profile_end end;
+    upstream->request = NULL;
+    upstream->request_number = 0;
+    if (!result->failed && result->status == 200) {
+        struct buf body;
+        buf_init(&body, LIMIT_HTTP_BODY);
+        if (buf_append(&body, result->response->body.data, result->response->body.len) == 0) {
+            stream_http_done(upstream->stream, number, &body);
+            buf_fini(&body);
+            return;
+        }
+    }
+    if (result->failed) {
+        end_from_net(&result->end, &end);
+    } else {
+        end = (struct profile_end){.kind = PROFILE_END_STATUS,
+                                   .code = result->status,
+                                   .retry_after_ms = result->retry_after_ms};
+        snprintf(end.text, sizeof(end.text), "%.*s",
+                 (int)(result->response->body.len < 250 ? result->response->body.len : 250),
+                 slice_chars(buf_slice(&result->response->body)));
+    }
+    stream_http_failed(upstream->stream, number, &end);
+}
+
+static void op_http(void *arg, uint64_t request, const struct profile_request *form,
+                    int64_t timeout_ms)
+{
+    struct upstream *upstream = arg;
+    struct net_options options;
+    struct error err = {0};
+    int status = 0;
+    upstream->request_number = request;
+    if (needs_tls(buf_slice(&form->url)))
+        status = need_tls(upstream, &err);
+    net_options(upstream, timeout_ms, &options);
+    if (status == 0)
+        status = net_http_start(upstream->daemon->loop, &options, buf_slice(&form->method),
+                                buf_slice(&form->url), buf_slice(&form->headers),
+                                buf_slice(&form->body), LIMIT_HTTP_BODY, on_http, upstream,
+                                &upstream->request, &err);
+    if (status != 0) {
+        upstream->request = NULL;
+        upstream->failed_request = request;
+        upstream->http_failed_pending = true;
+        fail_later(upstream, PROFILE_FAILURE_HTTP, &err);
+    }
+    buf_wipe(&upstream->secret);
+}
+
+static void op_http_cancel(void *arg, uint64_t request)
+{
+    struct upstream *upstream = arg;
+    if (request != upstream->request_number)
+        return;
+    if (upstream->request != NULL)
+        net_http_cancel(upstream->request);
+    upstream->request = NULL;
+    upstream->request_number = 0;
+    upstream->http_failed_pending = false;
+}
+
+/* Sources are read at each request, so a refresh is only the wish to try again with what is there. */
+static void op_refresh(void *arg)
+{
+    struct upstream *upstream = arg;
+    upstream->refresh_pending = true;
+    io_idle_arm(upstream->later);
+}
+
+static void op_state(void *arg, const struct session_action *action, uint64_t link)
+{
+    struct upstream *upstream = arg;
+    char delay[DURATION_TEXT_SIZE + 32] = "";
+    (void)link;
+    bool bad = action->to == SESSION_PARKED || action->to == SESSION_HELD ||
+               action->to == SESSION_STALLED;
+    bool detail = action->to == SESSION_DIALING || action->to == SESSION_OPENING ||
+                  action->to == SESSION_GREETING;
+    if (action->retry_ms >= 0) {
+        char text[DURATION_TEXT_SIZE];
+        duration_format(action->retry_ms, text, sizeof(text));
+        snprintf(delay, sizeof(delay), "; next attempt in %s", text);
+    }
+    log_write(bad      ? LOG_LEVEL_WARNING
+              : detail ? LOG_LEVEL_DEBUG
+                       : LOG_LEVEL_INFO,
+              upstream->settings->name, link_id(upstream), "%s > %s%s%s%s",
+              session_state_name(action->from), session_state_name(action->to),
+              action->text[0] != '\0' ? ": " : "", action->text, delay);
+}
+
+static void op_gap(void *arg, enum session_gap reason, const char *detail)
+{
+    struct upstream *upstream = arg;
+    log_warning(upstream->settings->name, link_id(upstream), "gap %s%s%s", session_gap_name(reason),
+                detail != NULL ? ": " : "", detail != NULL ? detail : "");
+}
+
+static void on_timer(void *arg)
+{
+    struct upstream *upstream = arg;
+    stream_tick(upstream->stream);
+}
+
+static void op_deadline(void *arg, int64_t deadline_ms)
+{
+    struct upstream *upstream = arg;
+    if (deadline_ms == INT64_MAX) {
+        io_timer_clear(upstream->timer);
+        return;
+    }
+    int64_t delay = deadline_ms - io_now_ms(upstream->daemon->loop);
+    io_timer_set(upstream->timer, delay > 0 ? delay : 0);
+}
+
+static const struct stream_ops stream_ops = {
+    .now_ms = op_now_ms,
+    .wall_us = op_wall_us,
+    .secret = op_secret,
+    .dial = op_dial,
+    .link_close = op_link_close,
+    .link_abort = op_link_abort,
+    .link_ping = op_link_ping,
+    .link_resume = op_link_resume,
+    .link_last_rx_ms = op_last_rx_ms,
+    .http = op_http,
+    .http_cancel = op_http_cancel,
+    .refresh = op_refresh,
+    .state = op_state,
+    .gap = op_gap,
+    .deadline = op_deadline,
+};
+
+/* ---- life ---- */
+
+static int open_in_store(struct upstream *upstream, struct store_stream_state *state,
+                         struct error *err)
+{
+    const struct settings_stream *settings = upstream->settings;
+    struct store_stream_options options = {
+        .name = settings->name,
+        .fingerprint = upstream->profile->fingerprint,
+        .retain_size_bytes = settings->retain_size_bytes,
+        .retain_age_ms = settings->retain_age_ms,
+        .dedup_window = settings->dedup_window,
+    };
+    return persist_stream_open(upstream->daemon->persist, &options, state, err);
+}
+
+static void on_key(void *arg, const uint8_t key[16])
+{
+    stream_restore_key(arg, key);
+}
+
+int upstream_restore(struct upstream *upstream, struct error *err)
+{
+    struct store_stream_state state;
+    int status = open_in_store(upstream, &state, err);
+    if (status != 0)
+        return error_wrap(err, "%s", upstream->settings->name);
+    upstream->store_id = state.id;
+    struct slice position = {NULL, 0};
+    if (state.has_position)
+        position = slice_make(state.position, state.position_len);
+    stream_restore(upstream->stream, position, state.fingerprint_changed);
+    status = store_dedup_load(persist_store(upstream->daemon->persist), state.id, on_key,
+                              upstream->stream, err);
+    return status != 0 ? error_wrap(err, "%s", upstream->settings->name) : 0;
+}
+
+static int encode_tags(const struct settings_stream *settings, struct buf *out)
+{
+    int status = 0;
+    for (size_t i = 0; i < settings->n_tags && status == 0; i++) {
+        char name[256];
+        snprintf(name, sizeof(name), "tag.%s", settings->tags[i].name);
+        if (out->len > 0)
+            status = buf_append_byte(out, ',');
+        if (status == 0)
+            status = json_write_string(out, slice_str(name));
+        if (status == 0)
+            status = buf_append_byte(out, ':');
+        if (status == 0)
+            status = json_write_string(out, slice_str(settings->tags[i].value));
+    }
+    return status;
+}
+
+static int make_stream(struct upstream *upstream, struct error *err)
+{
+    struct daemon *daemon = upstream->daemon;
+    const struct settings_stream *settings = upstream->settings;
+    struct store_stream_state state;
+    struct hub_stream *hub_stream;
+    struct buf tags;
+    int status = open_in_store(upstream, &state, err);
+    if (status != 0)
+        return status;
+    buf_init(&tags, LIMIT_INI_LINE);
+    status = encode_tags(settings, &tags);
+    if (status == 0)
+        status = hub_stream_new(daemon->hub, settings->name, state.id, buf_slice(&tags),
+                                &hub_stream);
+    buf_fini(&tags);
+    if (status != 0)
+        return error_set(err, status, "tags: %s", error_text(status));
+    struct stream_options options = {
+        .name = settings->name,
+        .profile = upstream->profile,
+        .hub = daemon->hub,
+        .hub_stream = hub_stream,
+        .hash_key = persist_info(daemon->persist)->hash_key,
+        .dedup_window = settings->dedup_window,
+        .hold_bytes = DAEMON_HOLD_BYTES,
+        .start = settings->start,
+        .start_position = settings->start_position,
+        .ops = &stream_ops,
+        .ops_arg = upstream,
+    };
+    (void)tls_random(&options.seed, sizeof(options.seed));
+    status = stream_new(&options, &upstream->stream);
+    return status != 0 ? error_set(err, status, "%s", error_text(status)) : 0;
+}
+
+int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
+                 const struct profile *profile, struct upstream **out, struct error *err)
+{
+    struct upstream *upstream = calloc(1, sizeof(*upstream));
+    if (upstream == NULL)
+        return error_set(err, ERR_NOMEM, "out of memory");
+    upstream->daemon = daemon;
+    upstream->settings = settings;
+    upstream->profile = profile;
+    buf_init(&upstream->secret, LIMIT_SECRET);
+    int status = io_timer_new(daemon->loop, on_timer, upstream, &upstream->timer);
+    if (status == 0)
+        status = io_idle_new(daemon->loop, on_later, upstream, &upstream->later);
+    if (status != 0)
+        error_set(err, status, "out of memory");
+    if (status == 0)
+        status = make_stream(upstream, err);
+    if (status != 0) {
+        upstream_free(upstream);
+        return error_wrap(err, "%s", settings->name);
+    }
+    *out = upstream;
+    return 0;
+}
+
+void upstream_free(struct upstream *upstream)
+{
+    if (upstream == NULL)
+        return;
+    if (upstream->link != NULL)
+        net_link_abort(upstream->link);
+    if (upstream->request != NULL)
+        net_http_cancel(upstream->request);
+    if (upstream->timer != NULL)
+        io_timer_close(upstream->timer);
+    if (upstream->later != NULL)
+        io_idle_close(upstream->later);
+    stream_free(upstream->stream);
+    tls_context_unref(upstream->tls_context);
+    buf_wipe(&upstream->secret);
+    buf_fini(&upstream->secret);
+    free(upstream);
+}

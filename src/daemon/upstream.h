@@ -1,0 +1,47 @@
+/*
+ * upstream: one stream on libuv. Gives the engine's stream its links, requests, secrets and clock,
+ * and says in the log what happens to it.
+ *
+ * Owns: the stream, its link and its request. Every log line about a link carries the
+ * link's id, 8 random hex digits.
+ */
+#ifndef HAWSER_DAEMON_UPSTREAM_H
+#define HAWSER_DAEMON_UPSTREAM_H
+
+#include "daemon/daemon.h"
+#include "net/net.h"
+
+struct upstream {
+    struct daemon *daemon;
+    const struct settings_stream *settings;
+    const struct profile *profile;
+    struct stream *stream;
+    unsigned store_id;
+    struct io_timer *timer; /* the session's deadline */
+
+    uint64_t link_number;   /* the session's number of the link below; 0: none */
+    struct net_link *link;
+    char link_id[9];
+    char address[96], tls[96];
+    struct io_idle *later; /* answers that must not come inline */
+    struct profile_end failed;
+    bool failed_pending, http_failed_pending, refresh_pending, resume_pending;
+    uint64_t failed_link, failed_request;
+
+    uint64_t request_number;
+    struct net_http *request;
+
+    struct tls_context *tls_context;
+    int64_t tls_loaded_ms;
+    struct buf secret; /* the one last read; wiped after each request */
+    int64_t live_since_ms;
+};
+
+/* Settings and profile are borrowed. */
+int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
+                 const struct profile *profile, struct upstream **out, struct error *err);
+void upstream_free(struct upstream *upstream);
+/* Opens the stream in the store and restores the engine's stream from it. Also after a store failure. */
+int upstream_restore(struct upstream *upstream, struct error *err);
+
+#endif

@@ -1,0 +1,399 @@
+#include "engine/hub.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/ndjson.h"
+
+/* A batch has two buffers that take turns: one is filled while the other is on its way to disk. */
+enum { FILLING, FLYING };
+
+struct hub_stream {
+    struct hub_stream *next;
+    char *name;
+    unsigned id;
+    struct slice tags;
+    struct hub_stream_stats stats;
+    /* Only the newest position of a batch counts, since a batch is one transaction: it lives here,
+     * and only the last record that carries one refers to it. */
+    struct {
+        char position[LIMIT_POSITION];
+        struct store_record *record;
+    } turn[2];
+};
+
+struct hub {
+    struct fanout *fanout;
+    void *memory;
+    size_t ring_bytes;
+    struct hub_batch *batch[2];
+    unsigned filling; /* which of the two */
+    bool flying, failed, received, room_wanted;
+    uint64_t next_seq, reserved_seq;
+    struct hub_stream *streams;
+    const struct hub_ops *ops;
+    void *arg;
+};
+
+int hub_new(const struct hub_options *options, struct hub **out)
+{
+    struct hub *hub = calloc(1, sizeof(*hub));
+    if (hub == NULL)
+        return ERR_NOMEM;
+    hub->ring_bytes = options->ring_bytes;
+    hub->received = options->deliver_received;
+    hub->ops = options->ops;
+    hub->arg = options->ops_arg;
+    hub->batch[0] = calloc(1, sizeof(struct hub_batch));
+    hub->batch[1] = calloc(1, sizeof(struct hub_batch));
+    hub->memory =
+        aligned_alloc(16, (fanout_size(options->ring_bytes, options->ring_entries) + 15) & ~15ul);
+    if (hub->batch[0] == NULL || hub->batch[1] == NULL || hub->memory == NULL) {
+        hub_free(hub);
+        return ERR_NOMEM;
+    }
+    hub->fanout = fanout_init(hub->memory, options->ring_bytes, options->ring_entries,
+                              options->newest_seq);
+    hub->next_seq = 1;
+    hub_reopen(hub, options->newest_seq, options->reserved_seq);
+    *out = hub;
+    return 0;
+}
+
+void hub_free(struct hub *hub)
+{
+    if (hub == NULL)
+        return;
+    while (hub->streams != NULL) {
+        struct hub_stream *stream = hub->streams;
+        hub->streams = stream->next;
+        free(stream->name);
+        free((char *)stream->tags.ptr);
+        free(stream);
+    }
+    free(hub->batch[0]);
+    free(hub->batch[1]);
+    free(hub->memory);
+    free(hub);
+}
+
+int hub_stream_new(struct hub *hub, const char *name, unsigned id, struct slice tags,
+                   struct hub_stream **out)
+{
+    struct hub_stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL)
+        return ERR_NOMEM;
+    stream->name = strdup(name);
+    stream->tags.ptr = slice_dup(tags);
+    stream->tags.len = tags.len;
+    stream->id = id;
+    if (stream->name == NULL || stream->tags.ptr == NULL) {
+        free(stream->name);
+        free((char *)stream->tags.ptr);
+        free(stream);
+        return ERR_NOMEM;
+    }
+    stream->next = hub->streams;
+    hub->streams = stream;
+    *out = stream;
+    return 0;
+}
+
+/* ---- filling ---- */
+
+static int no_room(struct hub *hub)
+{
+    hub->room_wanted = true;
+    return ERR_AGAIN;
+}
+
+/* Room for `records` more in the batch, and seqs for them. */
+static int check_batch(struct hub *hub, size_t records)
+{
+    const struct hub_batch *batch = hub->batch[hub->filling];
+    if (hub->failed || batch->count + records > HUB_BATCH_RECORDS)
+        return no_room(hub);
+    if (hub->received && hub->next_seq + records - 1 > hub->reserved_seq) {
+        hub->ops->wanted(hub->arg); /* the flush reserves a block */
+        return no_room(hub);
+    }
+    return 0;
+}
+
+static void set_position(struct hub *hub, struct hub_stream *stream, struct store_record *record,
+                         struct slice position)
+{
+    char *place = stream->turn[hub->filling].position;
+    struct store_record *before = stream->turn[hub->filling].record;
+    if (before != NULL)
+        before->position = (struct slice){NULL, 0};
+    memcpy(place, position.ptr, position.len);
+    record->position = slice_make(place, position.len);
+    stream->turn[hub->filling].record = record;
+}
+
+static struct store_record *add_record(struct hub *hub, struct hub_stream *stream,
+                                       const struct fanout_entry *entry, enum store_kind kind,
+                                       int64_t received_us)
+{
+    struct hub_batch *batch = hub->batch[hub->filling];
+    struct store_record *record = &batch->records[batch->count];
+    if (batch->count++ == 0) {
+        batch->first_index = entry->index;
+        hub->ops->wanted(hub->arg);
+    }
+    *record = (struct store_record){
+        .seq = entry->seq,
+        .stream = stream->id,
+        .kind = kind,
+        .received_us = received_us,
+        .type = entry->type,
+        .line = entry->line,
+    };
+    hub->next_seq = entry->seq + 1;
+    stream->stats.newest_seq = entry->seq;
+    return record;
+}
+
+/* What is not stored is visible at once, unless something stored before it is not yet. With
+ * deliver = received nothing waits. */
+static void publish_unstored(struct hub *hub)
+{
+    if (!hub->received && (hub->flying || hub->batch[hub->filling]->count > 0))
+        return;
+    fanout_publish(hub->fanout, fanout_end_index(hub->fanout));
+    hub->ops->published(hub->arg);
+}
+
+static size_t encode_event(const struct hub_stream *stream, const struct flow_event *event,
+                           uint64_t seq, struct ndjson_event *out)
+{
+    *out = (struct ndjson_event){
+        .seq = seq,
+        .stream = stream->name,
+        .id = event->id,
+        .position = event->position,
+        .type = event->type,
+        .received_us = event->received_us,
+        .event_time = event->time,
+        .via = flow_via_name(event->via),
+        .tags = stream->tags,
+        .data_kind = event->data_kind == FLOW_DATA_JSON   ? NDJSON_DATA_JSON
+                     : event->data_kind == FLOW_DATA_TEXT ? NDJSON_DATA_TEXT
+                                                          : NDJSON_DATA_BINARY,
+        .data = event->data,
+    };
+    return ndjson_event_bound(out) + event->type.len;
+}
+
+static void push_ephemeral(struct hub *hub, struct hub_stream *stream,
+                           const struct flow_event *event)
+{
+    struct ndjson_event form;
+    size_t bound = encode_event(stream, event, 0, &form);
+    char *at = hub->failed ? NULL : fanout_reserve(hub->fanout, bound);
+    if (at == NULL) {
+        stream->stats.ephemeral_dropped++;
+        return;
+    }
+    if (event->type.len > 0)
+        memcpy(at, event->type.ptr, event->type.len);
+    size_t length = ndjson_event_encode(&form, at + event->type.len);
+    fanout_push(hub->fanout, FANOUT_EPHEMERAL, hub->next_seq - 1, stream->id, event->type.len,
+                length);
+    stream->stats.ephemeral++;
+    publish_unstored(hub);
+}
+
+#define GAP_LINE_MAX (2 * 6 * LIMIT_POSITION + 6 * 320 + 512) /* every byte may need 6 */
+
+static int push_gap(struct hub *hub, struct hub_stream *stream, const struct hub_gap *gap)
+{
+    struct buf line;
+    buf_init(&line, GAP_LINE_MAX);
+    int status =
+        ndjson_write_gap(&line, hub->next_seq, stream->name, session_gap_name(gap->reason),
+                         gap->after, gap->before, gap->detail);
+    char *at = status == 0 ? fanout_reserve(hub->fanout, line.len) : NULL;
+    if (at != NULL) {
+        memcpy(at, line.data, line.len);
+        const struct fanout_entry *entry =
+            fanout_push(hub->fanout, FANOUT_GAP, hub->next_seq, stream->id, 0, line.len);
+        struct store_record *record = add_record(hub, stream, entry, STORE_GAP, gap->now_us);
+        record->forget_position = gap->forget;
+        if (gap->forget && stream->turn[hub->filling].record != NULL) {
+            stream->turn[hub->filling].record->position = (struct slice){NULL, 0};
+            stream->turn[hub->filling].record = NULL;
+        }
+        stream->stats.gaps[gap->reason]++;
+    }
+    buf_fini(&line);
+    return status != 0 ? status : at == NULL ? no_room(hub) : 0;
+}
+
+int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_event *event)
+{
+    if (event->ephemeral) {
+        push_ephemeral(hub, stream, event);
+        return 0;
+    }
+    size_t extra = event->malformed != NULL ? GAP_LINE_MAX : 0;
+    int status = check_batch(hub, event->malformed != NULL ? 2 : 1);
+    if (status != 0)
+        return status;
+    struct ndjson_event form;
+    size_t bound = encode_event(stream, event, hub->next_seq, &form);
+    if (bound + extra > hub->ring_bytes)
+        return ERR_LIMIT;
+    if (extra > 0 && !fanout_has_room(hub->fanout, bound + extra))
+        return no_room(hub);
+    char *at = fanout_reserve(hub->fanout, bound);
+    if (at == NULL)
+        return no_room(hub);
+    if (event->type.len > 0)
+        memcpy(at, event->type.ptr, event->type.len);
+    size_t length = ndjson_event_encode(&form, at + event->type.len);
+    const struct fanout_entry *entry = fanout_push(hub->fanout, FANOUT_EVENT, hub->next_seq,
+                                                   stream->id, event->type.len, length);
+    struct store_record *record = add_record(hub, stream, entry, STORE_EVENT, event->received_us);
+    record->has_key = event->has_key;
+    if (event->has_key)
+        memcpy(record->key, event->key, sizeof(record->key));
+    if (event->advances)
+        set_position(hub, stream, record, event->position);
+    stream->stats.stored[event->via]++;
+    if (event->malformed != NULL) {
+        struct hub_gap gap = {.reason = SESSION_GAP_MALFORMED,
+                              .after = event->position,
+                              .detail = event->malformed,
+                              .now_us = event->received_us};
+        /* Room was checked; should the ring's end have eaten it, the event itself is kept. */
+        (void)push_gap(hub, stream, &gap);
+    }
+    if (hub->received)
+        publish_unstored(hub);
+    return 0;
+}
+
+int hub_gap(struct hub *hub, struct hub_stream *stream, const struct hub_gap *gap)
+{
+    int status = check_batch(hub, 1);
+    if (status != 0)
+        return status;
+    status = push_gap(hub, stream, gap);
+    if (status == 0 && hub->received)
+        publish_unstored(hub);
+    return status;
+}
+
+void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line)
+{
+    char *at = fanout_reserve(hub->fanout, line.len);
+    if (at == NULL)
+        return;
+    memcpy(at, line.ptr, line.len);
+    fanout_push(hub->fanout, FANOUT_NOTICE, hub->next_seq - 1, stream->id, 0, line.len);
+    publish_unstored(hub);
+}
+
+/* ---- committing ---- */
+
+static void forget_turn(struct hub *hub, unsigned turn)
+{
+    for (struct hub_stream *s = hub->streams; s != NULL; s = s->next)
+        s->turn[turn].record = NULL;
+    hub->batch[turn]->count = 0;
+    hub->batch[turn]->reserve_seq = 0;
+}
+
+void hub_flush(struct hub *hub)
+{
+    struct hub_batch *batch = hub->batch[hub->filling];
+    if (hub->flying || hub->failed)
+        return;
+    if (hub->received && hub->next_seq + HUB_RESERVE_BLOCK / 2 > hub->reserved_seq)
+        batch->reserve_seq = hub->next_seq + HUB_RESERVE_BLOCK;
+    if (batch->count == 0 && batch->reserve_seq == 0)
+        return;
+    hub->flying = true;
+    hub->filling ^= 1;
+    hub->ops->commit(hub->arg, batch);
+}
+
+static void call_room(struct hub *hub)
+{
+    if (!hub->room_wanted)
+        return;
+    hub->room_wanted = false;
+    hub->ops->room(hub->arg);
+}
+
+void hub_committed(struct hub *hub, int status)
+{
+    unsigned flown = hub->filling ^ 1;
+    assert(hub->flying);
+    hub->flying = false;
+    if (status != 0) {
+        fanout_abandon(hub->fanout);
+        forget_turn(hub, 0);
+        forget_turn(hub, 1);
+        hub->failed = true;
+        return;
+    }
+    if (hub->batch[flown]->reserve_seq > hub->reserved_seq)
+        hub->reserved_seq = hub->batch[flown]->reserve_seq;
+    forget_turn(hub, flown);
+    const struct hub_batch *next = hub->batch[hub->filling];
+    uint64_t end = next->count > 0 ? next->first_index : fanout_end_index(hub->fanout);
+    fanout_durable(hub->fanout, end);
+    if (!hub->received)
+        fanout_publish(hub->fanout, end);
+    hub->ops->published(hub->arg);
+    call_room(hub);
+    if (next->count > 0)
+        hub->ops->wanted(hub->arg);
+}
+
+void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq)
+{
+    uint64_t used = newest_seq > reserved_seq ? newest_seq : reserved_seq;
+    if (used + 1 > hub->next_seq)
+        hub->next_seq = used + 1;
+    hub->reserved_seq = reserved_seq;
+    hub->failed = false;
+    call_room(hub);
+}
+
+/* ---- looking ---- */
+
+bool hub_failed(const struct hub *hub)
+{
+    return hub->failed;
+}
+
+bool hub_idle(const struct hub *hub)
+{
+    return !hub->flying && hub->batch[hub->filling]->count == 0;
+}
+
+struct fanout *hub_fanout(struct hub *hub)
+{
+    return hub->fanout;
+}
+
+uint64_t hub_next_seq(const struct hub *hub)
+{
+    return hub->next_seq;
+}
+
+uint64_t hub_reserved_seq(const struct hub *hub)
+{
+    return hub->received && hub->reserved_seq > hub->next_seq - 1 ? hub->reserved_seq
+                                                                  : hub->next_seq - 1;
+}
+
+void hub_stream_stats(const struct hub_stream *stream, struct hub_stream_stats *out)
+{
+    *out = stream->stats;
+}

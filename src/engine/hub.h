@@ -1,0 +1,96 @@
+/*
+ * hub: where the events of all streams become one log.
+ *
+ * Decides: each event's seq, its line (encoded once, into the ring that all consumers share), what
+ * goes into which commit, and when consumers may see it. Pure: the disk and the clock are reached
+ * through hub_ops.
+ * Leaves: writing to the store's thread, sending to the clients.
+ *
+ *     hub_event, hub_gap  ->  ring (pending) + batch being filled
+ *     hub_flush           ->  ops.commit(batch)            one commit in flight at a time
+ *     hub_committed       ->  durable, published, ops.published, ops.room
+ *
+ * While one batch is on its way to disk the next is filled, so a slow disk makes bigger batches and
+ * then, when the ring or the batch is full, ERR_AGAIN: back-pressure to the upstream.
+ * Fails: hub_committed() with an error drops what was not on disk and refuses everything until
+ * hub_reopen(); seqs that were given out are never given out again.
+ */
+#ifndef HAWSER_ENGINE_HUB_H
+#define HAWSER_ENGINE_HUB_H
+
+#include "fanout/fanout.h"
+#include "flow/flow.h"
+#include "session/session.h"
+#include "store/store.h"
+
+#define HUB_BATCH_RECORDS 4096 /* of one commit */
+#define HUB_RESERVE_BLOCK 65536 /* seqs reserved ahead with deliver = received */
+
+struct hub_batch {
+    struct store_record records[HUB_BATCH_RECORDS];
+    size_t count;
+    uint64_t reserve_seq; /* 0: none */
+    uint64_t first_index; /* of its first record in the ring */
+};
+
+struct hub_ops {
+    /* Writes the batch; exactly one hub_committed() follows, never inline. The batch and the ring
+     * bytes it points to stay untouched until then. */
+    void (*commit)(void *arg, const struct hub_batch *batch);
+    void (*published)(void *arg); /* consumers have something new to see */
+    void (*room)(void *arg);      /* after ERR_AGAIN: try again */
+    void (*wanted)(void *arg);    /* the batch is no longer empty: call hub_flush soon */
+};
+
+struct hub_options {
+    size_t ring_bytes; /* bound of a line and of what waits for the disk */
+    size_t ring_entries;
+    bool deliver_received;
+    uint64_t newest_seq, reserved_seq; /* from the store */
+    const struct hub_ops *ops;
+    void *ops_arg;
+};
+
+struct hub;
+struct hub_stream; /* what the hub knows of one stream */
+
+int hub_new(const struct hub_options *options, struct hub **out);
+void hub_free(struct hub *hub);
+/* id: the store's number. tags: members for the envelope, as in struct ndjson_event; copied.
+ * Owned by the hub, until hub_free. */
+int hub_stream_new(struct hub *hub, const char *name, unsigned id, struct slice tags,
+                   struct hub_stream **out);
+
+/* 0: taken. ERR_AGAIN: no room; ops.room will be called. ERR_LIMIT: larger than the ring. */
+int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_event *event);
+struct hub_gap {
+    enum session_gap reason;
+    struct slice after, before; /* positions; .ptr NULL where unknown */
+    const char *detail;         /* NULL or text */
+    bool forget;                /* the stored position goes with it */
+    int64_t now_us;
+};
+int hub_gap(struct hub *hub, struct hub_stream *stream, const struct hub_gap *gap);
+/* A line that is not stored; dropped when there is no room. */
+void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line);
+
+/* Starts a commit if one is due and none is in flight. */
+void hub_flush(struct hub *hub);
+void hub_committed(struct hub *hub, int status);
+/* After a failure, when the store is open again. */
+void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq);
+bool hub_failed(const struct hub *hub);
+bool hub_idle(const struct hub *hub); /* nothing filled, nothing in flight */
+struct fanout *hub_fanout(struct hub *hub);
+uint64_t hub_next_seq(const struct hub *hub);
+uint64_t hub_reserved_seq(const struct hub *hub); /* no seq above this was ever given out */
+
+struct hub_stream_stats {
+    uint64_t stored[2]; /* by enum flow_via */
+    uint64_t gaps[6];   /* by enum session_gap */
+    uint64_t ephemeral, ephemeral_dropped;
+    uint64_t newest_seq;
+};
+void hub_stream_stats(const struct hub_stream *stream, struct hub_stream_stats *out);
+
+#endif

@@ -1,0 +1,333 @@
+/*
+ * Names are looked up by getaddrinfo() on threads of our own, one a lookup, detached. libuv's pool
+ * would do the same with a fixed number of threads, and joins them at exit: a few names whose
+ * server is dead would hold up all other names, and then the end of the process.
+ *
+ * A lookup belongs to its thread while that runs, then to the loop. The two meet in the hub, which
+ * the threads keep alive beyond the loop; one that comes back to find the loop gone, or nobody
+ * waiting, frees its lookup and that is all.
+ */
+#include "io/internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct hub {
+    pthread_mutex_t lock;
+    uv_async_t *async;         /* NULL: the loop is gone */
+    struct list_node finished; /* lookups for the loop */
+    unsigned refs;             /* the loop and each thread */
+};
+
+struct resolver {
+    struct io_object object;
+    uv_async_t async;
+    struct hub *hub;
+    unsigned running;         /* threads, abandoned ones too */
+    struct list_node waiting; /* resolves that have no thread yet */
+};
+
+struct lookup {
+    struct list_node node; /* in hub->finished */
+    struct hub *hub;
+    struct io_resolve *owner; /* NULL: nobody waits any more; only the loop's thread looks at it */
+    int status;
+    struct error err;
+    unsigned count;
+    struct io_address addresses[IO_ADDRESSES_MAX];
+    uint16_t port;
+    char host[];
+};
+
+struct io_resolve {
+    struct io_object object;
+    uv_timer_t timer;
+    struct list_node node; /* in resolver->waiting, else alone */
+    struct lookup *lookup;
+    bool answered; /* numeric: the timer only defers the answer */
+    int64_t timeout_ms;
+    io_resolve_cb cb;
+    void *arg;
+};
+
+static void hub_unref_locked(struct hub *hub)
+{
+    bool last = --hub->refs == 0;
+
+    pthread_mutex_unlock(&hub->lock);
+    if (last) {
+        pthread_mutex_destroy(&hub->lock);
+        free(hub);
+    }
+}
+
+/* ---- on the lookup's thread ---- */
+
+static void lookup_take_addresses(struct lookup *lookup, const struct addrinfo *list)
+{
+    const struct addrinfo *ai;
+    uint16_t port = htons(lookup->port);
+
+    for (ai = list; ai != NULL && lookup->count < IO_ADDRESSES_MAX; ai = ai->ai_next) {
+        struct io_address *address = &lookup->addresses[lookup->count];
+
+        if (ai->ai_family != AF_INET && ai->ai_family != AF_INET6)
+            continue;
+        /* The port has the same place in both families (RFC 3493 3.3). */
+        memset(address, 0, sizeof *address);
+        memcpy(address, ai->ai_addr, ai->ai_addrlen);
+        memcpy(address->u.bytes + offsetof(struct sockaddr_in, sin_port), &port, sizeof port);
+        lookup->count++;
+    }
+}
+
+/* Returns getaddrinfo's own code. */
+static int lookup_run(struct lookup *lookup, int flags)
+{
+    struct addrinfo hints = {.ai_flags = flags, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *list = NULL;
+    int gai = getaddrinfo(lookup->host, NULL, &hints, &list);
+
+    if (gai != 0) {
+        lookup->status = error_set(&lookup->err, ERR_DNS, "resolve %s: %s", lookup->host,
+                                   gai == EAI_SYSTEM ? strerror(errno) : gai_strerror(gai));
+        return gai;
+    }
+    lookup_take_addresses(lookup, list);
+    freeaddrinfo(list);
+    if (lookup->count == 0)
+        lookup->status = error_set(&lookup->err, ERR_DNS, "resolve %s: no address", lookup->host);
+    return 0;
+}
+
+static void *lookup_main(void *arg)
+{
+    struct lookup *lookup = arg;
+    struct hub *hub = lookup->hub;
+
+    lookup_run(lookup, AI_ADDRCONFIG);
+    pthread_mutex_lock(&hub->lock);
+    if (hub->async != NULL) {
+        list_push_back(&hub->finished, &lookup->node);
+        uv_async_send(hub->async);
+    } else {
+        free(lookup);
+    }
+    hub_unref_locked(hub);
+    return NULL;
+}
+
+/* ---- on the loop's thread ---- */
+
+/* Hands the lookup to a thread of its own. */
+static int lookup_start(struct resolver *resolver, struct lookup *lookup)
+{
+    struct hub *hub = resolver->hub;
+    pthread_t thread;
+    int rc;
+
+    pthread_mutex_lock(&hub->lock);
+    hub->refs++;
+    pthread_mutex_unlock(&hub->lock);
+    lookup->hub = hub;
+    rc = io_thread_create(&thread, lookup_main, lookup);
+    if (rc != 0) {
+        pthread_mutex_lock(&hub->lock);
+        hub_unref_locked(hub);
+        return error_from_errno(rc);
+    }
+    pthread_detach(thread);
+    resolver->running++;
+    return 0;
+}
+
+/* Ends the request; what it says is in `lookup`, which is freed. */
+static void resolve_finish(struct io_resolve *resolve, struct lookup *lookup)
+{
+    io_resolve_cb cb = resolve->cb;
+    void *arg = resolve->arg;
+
+    io_object_begin_close(&resolve->object);
+    io_object_close_handle((uv_handle_t *)&resolve->timer);
+    cb(arg, lookup->status, lookup->status != 0 ? &lookup->err : NULL, lookup->addresses,
+       lookup->count);
+    free(lookup);
+}
+
+static void resolve_next(struct resolver *resolver)
+{
+    while (resolver->running < IO_LOOKUPS_MAX && !list_empty(&resolver->waiting)) {
+        struct io_resolve *resolve = LIST_ENTRY(resolver->waiting.next, struct io_resolve, node);
+        struct lookup *lookup = resolve->lookup;
+        int rc;
+
+        list_remove(&resolve->node);
+        rc = lookup_start(resolver, lookup);
+        if (rc != 0) {
+            lookup->status = error_set(&lookup->err, rc, "resolve %s: cannot start a thread: %s",
+                                       lookup->host, error_text(rc));
+            resolve_finish(resolve, lookup);
+        }
+    }
+}
+
+static void on_finished(uv_async_t *async)
+{
+    struct resolver *resolver = async->data;
+    struct hub *hub = resolver->hub;
+
+    for (;;) {
+        struct lookup *lookup = NULL;
+
+        pthread_mutex_lock(&hub->lock);
+        if (!list_empty(&hub->finished)) {
+            lookup = LIST_ENTRY(hub->finished.next, struct lookup, node);
+            list_remove(&lookup->node);
+        }
+        pthread_mutex_unlock(&hub->lock);
+        if (lookup == NULL)
+            break;
+        resolver->running--;
+        if (lookup->owner != NULL)
+            resolve_finish(lookup->owner, lookup);
+        else
+            free(lookup);
+    }
+    resolve_next(resolver);
+}
+
+/* The request lets go of its lookup: a thread that has it keeps it, otherwise it is freed. */
+static void resolve_abandon(struct io_resolve *resolve)
+{
+    bool has_thread = !resolve->answered && list_empty(&resolve->node);
+
+    if (has_thread) {
+        resolve->lookup->owner = NULL;
+    } else {
+        list_remove(&resolve->node);
+        free(resolve->lookup);
+    }
+    resolve->lookup = NULL;
+}
+
+void io_resolve_cancel(struct io_resolve *resolve)
+{
+    resolve_abandon(resolve);
+    io_object_begin_close(&resolve->object);
+    io_object_close_handle((uv_handle_t *)&resolve->timer);
+}
+
+static void resolve_close(struct io_object *object)
+{
+    io_resolve_cancel((struct io_resolve *)object);
+}
+
+static void on_resolve_timer(uv_timer_t *timer)
+{
+    struct io_resolve *resolve = timer->data;
+    io_resolve_cb cb = resolve->cb;
+    void *arg = resolve->arg;
+    struct error err;
+
+    if (resolve->answered) {
+        resolve_finish(resolve, resolve->lookup);
+        return;
+    }
+    error_set(&err, ERR_TIMEOUT, "resolve %s: no answer within %g s", resolve->lookup->host,
+              (double)resolve->timeout_ms / 1000);
+    io_resolve_cancel(resolve);
+    cb(arg, ERR_TIMEOUT, &err, NULL, 0);
+}
+
+int io_resolve_start(struct io_loop *loop, const char *host, uint16_t port, int64_t timeout_ms,
+                     io_resolve_cb cb, void *arg, struct io_resolve **out)
+{
+    struct resolver *resolver = loop->resolver;
+    struct io_resolve *resolve = calloc(1, sizeof *resolve);
+    struct lookup *lookup = calloc(1, sizeof *lookup + strlen(host) + 1);
+
+    if (resolve == NULL || lookup == NULL) {
+        free(resolve);
+        free(lookup);
+        return ERR_NOMEM;
+    }
+    memcpy(lookup->host, host, strlen(host) + 1);
+    lookup->port = port;
+    lookup->owner = resolve;
+    io_object_init(&resolve->object, loop, resolve_close);
+    uv_timer_init(&loop->uv, &resolve->timer);
+    io_object_adopt(&resolve->object, (uv_handle_t *)&resolve->timer);
+    list_init(&resolve->node);
+    resolve->lookup = lookup;
+    resolve->timeout_ms = timeout_ms;
+    resolve->cb = cb;
+    resolve->arg = arg;
+    *out = resolve;
+
+    resolve->answered = lookup_run(lookup, AI_NUMERICHOST) == 0;
+    if (!resolve->answered) {
+        lookup->status = 0;
+        list_push_back(&resolver->waiting, &resolve->node);
+        if (resolver->running < IO_LOOKUPS_MAX)
+            uv_async_send(&resolver->async);
+    }
+    uv_timer_start(&resolve->timer, on_resolve_timer,
+                   resolve->answered || timeout_ms < 0 ? 0 : (uint64_t)timeout_ms, 0);
+    return 0;
+}
+
+/* ---- with the loop ---- */
+
+int resolver_new(struct io_loop *loop, struct resolver **out)
+{
+    struct resolver *resolver = calloc(1, sizeof *resolver);
+    struct hub *hub = calloc(1, sizeof *hub);
+    int rc;
+
+    if (resolver == NULL || hub == NULL) {
+        rc = ERR_NOMEM;
+        goto err_after_alloc;
+    }
+    rc = uv_async_init(&loop->uv, &resolver->async, on_finished);
+    if (rc != 0) {
+        rc = io_error_code(rc);
+        goto err_after_alloc;
+    }
+    /* Not one of the user's objects: it goes last, by resolver_close. */
+    resolver->object = (struct io_object){.loop = loop};
+    io_object_adopt(&resolver->object, (uv_handle_t *)&resolver->async);
+    list_init(&resolver->waiting);
+    pthread_mutex_init(&hub->lock, NULL);
+    list_init(&hub->finished);
+    hub->async = &resolver->async;
+    hub->refs = 1;
+    resolver->hub = hub;
+    *out = resolver;
+    return 0;
+
+err_after_alloc:
+    free(resolver);
+    free(hub);
+    return rc;
+}
+
+void resolver_close(struct resolver *resolver)
+{
+    struct hub *hub = resolver->hub;
+
+    assert(list_empty(&resolver->waiting));
+    pthread_mutex_lock(&hub->lock);
+    hub->async = NULL;
+    while (!list_empty(&hub->finished)) {
+        struct lookup *lookup = LIST_ENTRY(hub->finished.next, struct lookup, node);
+
+        list_remove(&lookup->node);
+        free(lookup);
+    }
+    hub_unref_locked(hub);
+    io_object_close_handle((uv_handle_t *)&resolver->async);
+}

@@ -1,0 +1,353 @@
+#include "net/conn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PLAINTEXT_CHUNK = 16 * 1024 }; /* what one TLS record holds at most */
+
+/* ---- life ---- */
+
+void conn_enter(struct conn *conn)
+{
+    conn->depth++;
+}
+
+void conn_leave(struct conn *conn)
+{
+    if (--conn->depth == 0 && conn->closed)
+        conn->events->destroy(conn->arg);
+}
+
+static void on_deadline(void *arg)
+{
+    struct conn *conn = arg;
+
+    conn_enter(conn);
+    conn->events->on_deadline(conn->arg);
+    conn_leave(conn);
+}
+
+static void on_wake(void *arg);
+
+int conn_init(struct conn *conn, struct io_loop *loop, const struct net_options *options,
+              const struct http_url *url, const struct conn_events *events, void *arg,
+              struct error *err)
+{
+    int rc = ERR_NOMEM;
+
+    *conn = (struct conn){.loop = loop, .events = events, .arg = arg, .options = *options};
+    conn->secure = url->secure;
+    conn->port = url->port;
+    buf_init(&conn->errors, BUF_UNBOUNDED);
+    buf_init(&conn->held, BUF_UNBOUNDED);
+    buf_init(&conn->ciphertext, BUF_UNBOUNDED);
+    conn->options.tls = NULL;
+    if (url->secure && options->tls == NULL)
+        return error_set(err, ERR_INVAL, "no trust anchors are loaded, and the URL wants TLS");
+    conn->host = slice_dup(url->host);
+    if (conn->host == NULL || io_timer_new(loop, on_deadline, conn, &conn->deadline) != 0 ||
+        io_idle_new(loop, on_wake, conn, &conn->wake) != 0) {
+        error_set(err, rc, "connect: out of memory");
+        goto err_partial;
+    }
+    rc = dial_start(conn, err);
+    if (rc != 0)
+        goto err_partial;
+    if (url->secure)
+        conn->options.tls = tls_context_ref(options->tls);
+    return 0;
+
+err_partial:
+    if (conn->deadline != NULL)
+        io_timer_close(conn->deadline);
+    if (conn->wake != NULL)
+        io_idle_close(conn->wake);
+    free(conn->host);
+    return rc;
+}
+
+static void flush_tls(struct conn *conn)
+{
+    struct buf *out = tls_output(conn->tls);
+
+    /* A failed write shows as the end of reading, which is where it is dealt with. */
+    if (out->len != 0)
+        (void)io_stream_write(conn->stream, out->data, out->len);
+    buf_clear(out);
+}
+
+void conn_close(struct conn *conn)
+{
+    if (conn->closed)
+        return;
+    conn->closed = true;
+    if (conn->resolve != NULL)
+        io_resolve_cancel(conn->resolve);
+    if (conn->tls != NULL && conn->phase != NET_PHASE_TLS) {
+        (void)tls_shutdown(conn->tls);
+        flush_tls(conn);
+    }
+    if (conn->stream != NULL)
+        io_stream_close(conn->stream);
+    io_timer_close(conn->deadline);
+    io_idle_close(conn->wake);
+    if (conn->depth == 0)
+        conn->events->destroy(conn->arg);
+}
+
+void conn_fini(struct conn *conn)
+{
+    tls_free(conn->tls);
+    if (conn->options.tls != NULL)
+        tls_context_unref(conn->options.tls);
+    buf_fini(&conn->errors);
+    buf_fini(&conn->held);
+    buf_fini(&conn->ciphertext);
+    free(conn->host);
+}
+
+void conn_deadline(struct conn *conn, int64_t delay_ms)
+{
+    if (delay_ms < 0)
+        io_timer_clear(conn->deadline);
+    else
+        io_timer_set(conn->deadline, delay_ms);
+}
+
+void conn_fail(struct conn *conn, enum net_end_kind kind, const char *text)
+{
+    struct net_end end = {.kind = kind, .phase = conn->phase, .retry_after_ms = -1};
+
+    net_printable(end.text, sizeof end.text, slice_str(text));
+    conn->events->on_failed(conn->arg, &end);
+}
+
+void conn_timeout_text(const struct conn *conn, char *out, size_t size)
+{
+    double tls_s = (double)conn->options.tls_timeout_ms / 1000;
+    double upgrade_s = (double)conn->options.upgrade_timeout_ms / 1000;
+
+    if (conn->phase == NET_PHASE_TLS)
+        snprintf(out, size, "TLS handshake with %s: not finished within %g s", conn->address,
+                 tls_s);
+    else
+        snprintf(out, size, "upgrade request to %s: no answer within %g s", conn->address,
+                 upgrade_s);
+}
+
+/* ---- bytes in ---- */
+
+/*
+ * Offers plaintext to the owner and keeps what it leaves. `bytes` is either fresh or all that is
+ * held: the two never mix, since nothing is read while something is held.
+ */
+static void deliver(struct conn *conn, struct slice bytes)
+{
+    bool fresh = conn->held.len == 0;
+
+    conn->events->on_bytes(conn->arg, &bytes);
+    if (conn->closed)
+        return;
+    if (!fresh) {
+        conn->held_at = conn->held.len - bytes.len;
+        if (bytes.len == 0) {
+            buf_clear(&conn->held);
+            conn->held_at = 0;
+        }
+    } else if (bytes.len != 0 && buf_append_slice(&conn->held, bytes) != 0) {
+        conn->events->on_end(conn->arg, ERR_NOMEM, "out of memory for what has been read");
+    }
+}
+
+/* Decrypts and delivers what TLS has been fed, until it is used up or the owner pauses. */
+static void receive_tls(struct conn *conn)
+{
+    char plaintext[PLAINTEXT_CHUNK];
+
+    while (!conn->closed && !conn->paused) {
+        size_t n = 0;
+        enum tls_status status = tls_receive(conn->tls, plaintext, sizeof plaintext, &n);
+
+        flush_tls(conn);
+        switch (status) {
+        case TLS_SUCCESS:
+            deliver(conn, slice_make(plaintext, n));
+            break;
+        case TLS_AGAIN_OUTPUT:
+            break;
+        case TLS_AGAIN_INPUT:
+            return;
+        case TLS_CLOSED:
+            conn->events->on_end(conn->arg, 0, "");
+            return;
+        case TLS_FAILED:
+            conn->events->on_end(conn->arg, ERR_TLS, tls_error(conn->tls)->text);
+            return;
+        }
+    }
+}
+
+static void handshake_tls(struct conn *conn)
+{
+    enum tls_status status;
+
+    do {
+        status = tls_handshake(conn->tls);
+        flush_tls(conn);
+    } while (status == TLS_AGAIN_OUTPUT);
+    switch (status) {
+    case TLS_SUCCESS:
+        conn_deadline(conn, -1);
+        conn->events->on_up(conn->arg);
+        if (!conn->closed)
+            receive_tls(conn); /* what came along with the end of the handshake */
+        break;
+    case TLS_AGAIN_INPUT:
+    case TLS_AGAIN_OUTPUT:
+        break;
+    case TLS_CLOSED:
+        conn_fail(conn, NET_END_FAILED, "the peer ended the TLS handshake");
+        break;
+    case TLS_FAILED:
+        conn_fail(conn, NET_END_FAILED, tls_error(conn->tls)->text);
+        break;
+    }
+}
+
+static void read_tls(struct conn *conn, const char *bytes, size_t n)
+{
+    size_t left;
+
+    tls_feed(conn->tls, bytes, n);
+    if (conn->phase == NET_PHASE_TLS)
+        handshake_tls(conn);
+    else
+        receive_tls(conn);
+    if (conn->closed)
+        return;
+    /* The read buffer is only lent: what a paused owner has left in it moves to ours. */
+    left = tls_input_left(conn->tls);
+    if (left == 0)
+        return;
+    buf_clear(&conn->ciphertext);
+    if (buf_append(&conn->ciphertext, bytes + n - left, left) != 0) {
+        conn->events->on_end(conn->arg, ERR_NOMEM, "out of memory for what has been read");
+        return;
+    }
+    tls_feed(conn->tls, conn->ciphertext.data, left);
+}
+
+static void read_ended(struct conn *conn, int status, const char *text)
+{
+    char failure[sizeof((struct error *)0)->text + 2 * CONN_ADDRESS_TEXT];
+
+    if (conn->phase == NET_PHASE_TLS) {
+        snprintf(failure, sizeof failure, "%s in the TLS handshake with %s",
+                 status == 0 ? "connection closed" : text, conn->address);
+        conn_fail(conn, NET_END_FAILED, failure);
+    } else {
+        conn->events->on_end(conn->arg, status, text);
+    }
+}
+
+static void on_read(void *arg, const char *bytes, ssize_t n, const struct error *err)
+{
+    struct conn *conn = arg;
+
+    conn_enter(conn);
+    conn->last_rx_ms = io_now_ms(conn->loop);
+    if (n <= 0)
+        read_ended(conn, (int)n, n == 0 ? "" : err->text);
+    else if (conn->tls != NULL)
+        read_tls(conn, bytes, (size_t)n);
+    else
+        deliver(conn, slice_make(bytes, (size_t)n));
+    conn_leave(conn);
+}
+
+void conn_pause(struct conn *conn)
+{
+    if (conn->closed || conn->paused)
+        return;
+    conn->paused = true;
+    io_stream_read_stop(conn->stream);
+}
+
+void conn_resume(struct conn *conn)
+{
+    if (!conn->closed && conn->paused)
+        io_idle_arm(conn->wake);
+}
+
+static void on_wake(void *arg)
+{
+    struct conn *conn = arg;
+
+    conn_enter(conn);
+    conn->paused = false;
+    conn->last_rx_ms = io_now_ms(conn->loop);
+    deliver(conn, slice_from(buf_slice(&conn->held), conn->held_at));
+    if (conn->tls != NULL && !conn->closed && !conn->paused)
+        receive_tls(conn);
+    if (!conn->closed && !conn->paused)
+        (void)io_stream_read_start(conn->stream);
+    conn_leave(conn);
+}
+
+/* ---- TCP is up ---- */
+
+void conn_connected(struct conn *conn)
+{
+    static const struct io_stream_events events = {.on_read = on_read};
+    struct error err;
+    int rc;
+
+    io_stream_events(conn->stream, &events, conn);
+    conn->last_rx_ms = io_now_ms(conn->loop);
+    if (conn->secure) {
+        conn->phase = NET_PHASE_TLS;
+        rc = tls_new(conn->options.tls, conn->host, &conn->tls, &err);
+        if (rc != 0) {
+            conn_fail(conn, NET_END_FAILED, err.text);
+            return;
+        }
+        conn_deadline(conn, conn->options.tls_timeout_ms);
+    }
+    rc = io_stream_read_start(conn->stream);
+    if (rc != 0)
+        conn_fail(conn, NET_END_FAILED, error_text(rc));
+    else if (conn->secure)
+        handshake_tls(conn);
+    else
+        conn->events->on_up(conn->arg);
+}
+
+/* ---- bytes out ---- */
+
+int conn_send(struct conn *conn, const void *bytes, size_t n)
+{
+    const char *at = bytes;
+
+    if (conn->tls == NULL)
+        return io_stream_write(conn->stream, at, n);
+    while (n != 0) {
+        size_t sent = 0;
+        enum tls_status status = tls_send(conn->tls, at, n, &sent);
+        struct buf *out = tls_output(conn->tls);
+        int rc = out->len != 0 ? io_stream_write(conn->stream, out->data, out->len) : 0;
+
+        buf_clear(out);
+        if (rc != 0)
+            return rc;
+        if (status != TLS_SUCCESS && status != TLS_AGAIN_OUTPUT)
+            return ERR_TLS;
+        at += sent;
+        n -= sent;
+    }
+    return 0;
+}
+
+size_t conn_queued(const struct conn *conn)
+{
+    return io_stream_queued(conn->stream);
+}

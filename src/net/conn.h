@@ -1,0 +1,92 @@
+/*
+ * conn: one outgoing connection, from a name to bytes that flow. What link and http share.
+ *
+ * Decides: the order of dialling, each phase's deadline, where TLS sits, what is kept while its
+ * owner does not read. Leaves: what the bytes mean to the owner, in which it is embedded.
+ * Owns: the stream, the TLS state, the timer. The owner's memory is released by events->destroy,
+ * which is called once after conn_close() when no function of this file is on the stack any more:
+ * so an owner may close itself in every one of its callbacks.
+ * Fails: by on_failed() while dialling, by on_end() later.
+ */
+#ifndef HAWSER_NET_CONN_H
+#define HAWSER_NET_CONN_H
+
+#include "base/buf.h"
+#include "base/limits.h"
+#include "net/net.h"
+#include "wire/http.h"
+
+#define CONN_ADDRESS_TEXT 64 /* "[IPv6]:port" and NUL */
+
+struct conn_events {
+    void (*on_up)(void *arg);
+    void (*on_failed)(void *arg, const struct net_end *end); /* before on_up */
+    /* Bytes came. The owner advances *bytes past what it took; it leaves some only if it has called
+     * conn_pause(), and gets the rest, or an empty slice, after conn_resume(). */
+    void (*on_bytes)(void *arg, struct slice *bytes);
+    /* Nothing more comes: 0 for an end, or ERR_ and why. */
+    void (*on_end)(void *arg, int status, const char *text);
+    void (*on_deadline)(void *arg); /* conn_deadline()'s, or that of the TLS handshake */
+    void (*destroy)(void *arg);
+};
+
+struct conn {
+    struct io_loop *loop;
+    const struct conn_events *events;
+    void *arg;
+    struct net_options options; /* holds a reference on .tls */
+    bool secure;
+    char *host;
+    uint16_t port;
+    enum net_phase phase; /* the owner sets it after on_up */
+    unsigned depth;       /* of calls that look at this conn after a callback */
+    bool closed;
+    struct io_timer *deadline;
+    struct io_idle *wake;
+
+    struct io_resolve *resolve;
+    struct io_address addresses[IO_ADDRESSES_MAX];
+    unsigned n_addresses, next_address;
+    unsigned n_timeouts; /* addresses that gave no answer at all */
+    struct buf errors;   /* one for each address that failed */
+
+    struct io_stream *stream;
+    struct tls *tls; /* NULL: plaintext */
+    char address[CONN_ADDRESS_TEXT];
+    bool paused;
+    struct buf held; /* plaintext that the owner did not take, from held_at on */
+    size_t held_at;
+    struct buf ciphertext; /* not yet given to TLS when the owner paused */
+    int64_t last_rx_ms;
+};
+
+/* On failure nothing is left to release. destroy is to call conn_fini(). */
+int conn_init(struct conn *conn, struct io_loop *loop, const struct net_options *options,
+              const struct http_url *url, const struct conn_events *events, void *arg,
+              struct error *err);
+void conn_close(struct conn *conn);
+void conn_fini(struct conn *conn);
+
+/* Around everything that calls the owner's user from elsewhere than a callback of this file. */
+void conn_enter(struct conn *conn);
+void conn_leave(struct conn *conn);
+
+void conn_deadline(struct conn *conn, int64_t delay_ms); /* < 0: none */
+int conn_send(struct conn *conn, const void *bytes, size_t n);
+size_t conn_queued(const struct conn *conn);
+void conn_pause(struct conn *conn);
+void conn_resume(struct conn *conn); /* later, never inline */
+
+/* The dialling done (dial.c to conn.c): TCP is connected. And the ways to fail. */
+int dial_start(struct conn *conn, struct error *err);
+void conn_connected(struct conn *conn);
+void conn_fail(struct conn *conn, enum net_end_kind kind, const char *text);
+
+/* How a phase's deadline reads: "TLS handshake with 127.0.0.1:443: not finished within 10 s". */
+void conn_timeout_text(const struct conn *conn, char *out, size_t size);
+
+/* Text from a peer made fit to show: one line of UTF-8, no control characters, runs of white space
+ * as one space, cut at a character. */
+void net_printable(char *out, size_t size, struct slice text);
+
+#endif

@@ -1,0 +1,195 @@
+#include <string.h>
+
+#include "net/link.h"
+
+enum {
+    KEEP_CAPACITY = 64 * 1024, /* bytes of the frame buffer that are not given back */
+    CONTROL_ROOM = 4096,       /* above NET_QUEUE_MAX, for close frames */
+};
+
+/* ---- out ---- */
+
+/* Masks are not to be foreseen by whoever chooses the payload (RFC 6455 10.3): from the kernel. */
+static const uint8_t *next_mask(struct net_link *link)
+{
+    if (link->masks_left == 0) {
+        if (tls_random(link->masks, sizeof link->masks) != 0)
+            return NULL;
+        link->masks_left = LINK_MASKS;
+    }
+    return link->masks[--link->masks_left];
+}
+
+static int send_frame(struct net_link *link, enum ws_type type, struct slice payload)
+{
+    const uint8_t *mask = next_mask(link);
+    int rc;
+
+    if (mask == NULL)
+        return ERR_IO;
+    buf_clear(&link->frame);
+    rc = ws_frame_write(&link->frame, type, payload, mask);
+    if (rc == 0)
+        rc = conn_send(&link->conn, link->frame.data, link->frame.len);
+    if (link->frame.cap > KEEP_CAPACITY)
+        buf_fini(&link->frame);
+    return rc;
+}
+
+static int check_room(const struct net_link *link, size_t bytes)
+{
+    if (link->conn.closed || link->state != LINK_OPEN)
+        return ERR_EOF;
+    if (bytes > NET_QUEUE_MAX)
+        return ERR_LIMIT;
+    return conn_queued(&link->conn) + bytes > NET_QUEUE_MAX ? ERR_AGAIN : 0;
+}
+
+int net_link_send(struct net_link *link, enum ws_type type, struct slice payload)
+{
+    int rc = check_room(link, payload.len);
+
+    if (type != WS_TEXT && type != WS_BINARY)
+        return ERR_INVAL;
+    return rc != 0 ? rc : send_frame(link, type, payload);
+}
+
+struct ping {
+    uint32_t cookie;
+    uint32_t number;
+    int64_t sent_ms;
+};
+
+int net_link_ping(struct net_link *link)
+{
+    struct ping ping = {.cookie = link->ping_cookie, .number = link->ping_count + 1};
+    int rc = check_room(link, sizeof ping);
+
+    if (rc != 0)
+        return rc;
+    ping.sent_ms = io_clock_ms();
+    rc = send_frame(link, WS_PING, slice_make((const char *)&ping, sizeof ping));
+    if (rc == 0)
+        link->ping_count++;
+    return rc;
+}
+
+void link_send_close(struct net_link *link, int code, struct slice reason)
+{
+    const uint8_t *mask = next_mask(link);
+
+    if (mask == NULL || conn_queued(&link->conn) > NET_QUEUE_MAX + CONTROL_ROOM)
+        return;
+    buf_clear(&link->frame);
+    if (ws_close_write(&link->frame, code, reason, mask) != 0 &&
+        ws_close_write(&link->frame, WS_CLOSE_NONE, SLICE(""), mask) != 0)
+        return;
+    (void)conn_send(&link->conn, link->frame.data, link->frame.len);
+}
+
+/* ---- in ---- */
+
+static int on_message(void *arg, enum ws_type type, struct slice payload)
+{
+    struct net_link *link = arg;
+
+    if (link->conn.closed)
+        return ERR_AGAIN; /* stops the decoder */
+    if (link->state != LINK_OPEN)
+        return 0;
+    return link->events->on_message(link->arg, type, payload) == 0 ? 0 : ERR_AGAIN;
+}
+
+static void on_oversize(void *arg, uint64_t bytes)
+{
+    struct net_link *link = arg;
+
+    if (!link->conn.closed && link->state == LINK_OPEN)
+        link->events->on_oversize(link->arg, bytes);
+}
+
+/* A peer that sends pings and reads no pongs gets none above the bound: the latest is what counts
+ * (RFC 6455 5.5.3). */
+static void on_ping(void *arg, struct slice payload)
+{
+    struct net_link *link = arg;
+
+    if (check_room(link, payload.len) == 0)
+        (void)send_frame(link, WS_PONG, payload);
+}
+
+static void on_pong(void *arg, struct slice payload)
+{
+    struct net_link *link = arg;
+    struct ping ping;
+    int64_t rtt_ms;
+
+    if (link->conn.closed || link->state != LINK_OPEN || payload.len != sizeof ping)
+        return;
+    memcpy(&ping, payload.ptr, sizeof ping);
+    rtt_ms = io_clock_ms() - ping.sent_ms;
+    if (ping.cookie != link->ping_cookie || ping.number == 0 || ping.number > link->ping_count ||
+        rtt_ms < 0)
+        return;
+    link->events->on_pong(link->arg, rtt_ms);
+}
+
+static void on_close(void *arg, int code, struct slice reason)
+{
+    struct net_link *link = arg;
+
+    if (link->conn.closed)
+        return;
+    if (link->state == LINK_CLOSING) {
+        link_finish(link); /* the answer to ours */
+        return;
+    }
+    link_send_close(link, code, SLICE(""));
+    link_set_end(link, NET_END_CLOSE, code, false, reason);
+    link_drain(link);
+}
+
+int link_decoder_new(struct net_link *link, uint64_t max_message)
+{
+    struct ws_handler handler = {
+        .on_message = on_message,
+        .on_ping = on_ping,
+        .on_pong = on_pong,
+        .on_oversize = on_oversize,
+        .on_close = on_close,
+        .arg = link,
+    };
+
+    return ws_decoder_new(&handler, max_message, &link->decoder);
+}
+
+static void protocol_error(struct net_link *link, int code, const struct error *err)
+{
+    if (link->state == LINK_OPEN) {
+        link_send_close(link, code, slice_str(err->text));
+        link_set_end(link, NET_END_CLOSE, code, true, slice_str(err->text));
+    }
+    link_drain(link);
+}
+
+void link_frames(struct net_link *link, struct slice *bytes)
+{
+    struct error err;
+    int code;
+    int rc;
+
+    do {
+        rc = ws_decoder_run(link->decoder, bytes, &code, &err);
+        if (link->conn.closed)
+            return;
+        if (rc == ERR_AGAIN && link->state == LINK_OPEN) {
+            conn_pause(&link->conn);
+            return;
+        }
+        /* A message that was refused by a link that is closing now is dropped in the next round. */
+    } while (rc == ERR_AGAIN);
+    if (rc != 0) {
+        protocol_error(link, code, &err);
+        *bytes = slice_from(*bytes, bytes->len);
+    }
+}

@@ -1,0 +1,117 @@
+/* Causes and fixes that hold for any service; a profile's own [explain] comes first. */
+#include "profile/policy.h"
+
+struct text_row {
+    int from, to;
+    const char *text;
+};
+
+static const struct text_row close_texts[] = {
+    {1000, 1000, "the service ended the connection in good order. Fix: nothing, hawser reconnects"},
+    {1001, 1001,
+     "the service is going away, as in a restart or deploy. Fix: nothing, hawser reconnects"},
+    {1002, 1002,
+     "one side broke the WebSocket protocol. Fix: if it comes again, look for a proxy that alters "
+     "frames and report it to the service"},
+    {1003, 1003,
+     "the service does not take this kind of data. Fix: check what the profile sends and the path"},
+    {1004, 1004, "a reserved code that no one should send. Fix: report it to the service"},
+    {1005, 1005, "the service closed without giving a code. Fix: nothing, hawser reconnects"},
+    {1006, 1006,
+     "the connection broke without a close frame: network, NAT, proxy or a crash of the service. "
+     "Fix: if it comes at regular times, ping more often than that (heartbeat.ws_ping)"},
+    {1007, 1007,
+     "text that is not UTF-8, or data not of its declared type. Fix: report it to the service"},
+    {1008, 1008,
+     "the service's policy refuses this client, mostly for its key or its rights. Fix: check the "
+     "credential and what it is allowed to do"},
+    {1009, 1009,
+     "a message was too big. Fix: raise connect.max_message if it was hawser that closed"},
+    {1010, 1010, "an extension was missing in the handshake. Fix: none here, ask the service"},
+    {1011, 1011,
+     "the service failed, or missed our pongs. Fix: nothing, hawser reconnects; if it comes often, "
+     "see whether this machine is overloaded"},
+    {1012, 1012, "the service restarts. Fix: nothing, hawser reconnects"},
+    {1013, 1013, "the service is overloaded. Fix: nothing, hawser reconnects more slowly"},
+    {1014, 1014,
+     "a gateway before the service got no good answer from it. Fix: nothing, hawser reconnects"},
+    {1015, 1015, "TLS failed. Fix: see the TLS error beside it"},
+    {3000, 4999,
+     "a code of the service's own. Fix: look it up in the service's documentation and put it into "
+     "the profile's [close] and [explain]"},
+};
+
+static const struct text_row status_texts[] = {
+    {300, 399, "the service has moved. Fix: write the new address into the configuration"},
+    {400, 400, "the service does not understand the request. Fix: check the profile's [connect]"},
+    {401, 401,
+     "the credential is missing, wrong or expired. Fix: renew it; hawser takes the new one by "
+     "itself"},
+    {402, 402, "the account's plan does not cover this. Fix: see the account at the service"},
+    {403, 403,
+     "the service or a firewall before it forbids this. Fix: check the credential's rights, and "
+     "that this machine's address is allowed"},
+    {404, 404, "there is nothing at this path. Fix: check the address for a typing error"},
+    {405, 405, "the path exists but not for this method. Fix: check the address"},
+    {407, 407, "the proxy wants a login. Fix: put user and password into the proxy's address"},
+    {408, 408, "the service waited too long for the request. Fix: nothing, hawser tries again"},
+    {426, 426,
+     "this path speaks HTTP, or a proxy lost the upgrade. Fix: check the path; behind a proxy, let "
+     "it pass Upgrade and Connection"},
+    {429, 429,
+     "too many requests. Fix: see whether another program uses the same account; hawser waits as "
+     "long as the service asks"},
+    {501, 501, "the service knows no upgrade here. Fix: check the address"},
+    {500, 599, "the service or a gateway before it fails. Fix: nothing, hawser tries again"},
+};
+
+static const char *explain_failure(enum profile_failure failure)
+{
+    switch (failure) {
+    case PROFILE_FAILURE_DNS:
+        return "the host's name was not resolved. Fix: check the name, and this machine's resolver";
+    case PROFILE_FAILURE_TCP:
+        return "no connection to any of the host's addresses. Fix: check network, firewall and "
+               "port";
+    case PROFILE_FAILURE_TLS:
+        return "TLS failed, mostly over the certificate. Fix: see the error beside it; a private "
+               "CA is named by tls_ca";
+    case PROFILE_FAILURE_STRIPPED:
+        return "an ordinary answer came instead of the upgrade: a proxy or balancer took the "
+               "Upgrade header away. Fix: let it pass Upgrade and Connection, or go around it";
+    case PROFILE_FAILURE_HANDSHAKE:
+        return "the upgrade was accepted with a wrong answer. Fix: a proxy answers in the "
+               "service's place, or the path is not a WebSocket one; go around it, check the path";
+    case PROFILE_FAILURE_TIMEOUT:
+        return "nothing came in time. Fix: see which phase it was; a firewall that drops silently "
+               "looks like this";
+    case PROFILE_FAILURE_CREDENTIAL:
+        return "a secret or CA could not be read. Fix: make the file that the message names; "
+               "hawser goes on by itself";
+    case PROFILE_FAILURE_HTTP:
+        return "the answer to a request was not what the profile says. Fix: check the address; if "
+               "the service has changed, the profile must follow";
+    }
+    return NULL;
+}
+
+static const char *find(const struct text_row *rows, size_t n, int code)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].from <= code && code <= rows[i].to)
+            return rows[i].text;
+    return NULL;
+}
+
+const char *explain_builtin(const struct profile_end *end)
+{
+    switch (end->kind) {
+    case PROFILE_END_CLOSE:
+        return find(close_texts, sizeof(close_texts) / sizeof(close_texts[0]), end->code);
+    case PROFILE_END_STATUS:
+        return find(status_texts, sizeof(status_texts) / sizeof(status_texts[0]), end->code);
+    case PROFILE_END_FAILURE:
+        return explain_failure(end->failure);
+    }
+    return NULL;
+}

@@ -1,0 +1,166 @@
+/*
+ * internal.h - the compiled form of a profile, shared by the files of this room only.
+ *
+ * All of it lies in the arena of the profile and does not change once profile_load() is done.
+ */
+#ifndef HAWSER_PROFILE_INTERNAL_H
+#define HAWSER_PROFILE_INTERNAL_H
+
+#include "base/limits.h"
+#include "profile/arena.h"
+#include "profile/profile.h"
+
+/* ---- where a value in a message stands ---- */
+struct source {
+    bool header;   /* of the header block, else a JSON Pointer */
+    unsigned slot; /* into the scanner's headers or slots */
+};
+
+/* The first of them that is present counts. */
+struct sources {
+    const struct source *at;
+    unsigned n;
+};
+
+/* ---- templates ---- */
+enum piece_kind {
+    PIECE_LITERAL,  /* text as it goes out: encoded when it was compiled */
+    PIECE_VARIABLE, /* text names a variable, encoded by where it stands */
+    PIECE_RAW,      /* the same, not encoded */
+    PIECE_SOURCE    /* taken from the message */
+};
+
+struct piece {
+    enum piece_kind kind;
+    struct slice text;
+    struct source source;
+};
+
+struct template
+{
+    const struct piece *pieces;
+    unsigned n;
+    bool omitted; /* it names a parameter that has no value: the line is left out */
+};
+
+/* How variables are encoded, and what the outcome may hold. */
+enum template_context {
+    TEMPLATE_URL,    /* literals are URL text already, variables are percent-encoded */
+    TEMPLATE_QUERY,  /* all is plain text and percent-encoded */
+    TEMPLATE_HEADER, /* control bytes are refused */
+    TEMPLATE_BODY,   /* variables are escaped as inside a JSON string */
+    TEMPLATE_MESSAGE /* of pieces of the message; nothing is encoded */
+};
+
+struct line { /* a query or header line */
+    struct slice name;
+    struct template value;
+};
+
+/* ---- expressions ---- */
+enum expr_kind { EXPR_AND, EXPR_OR, EXPR_EQ, EXPR_NE, EXPR_EXISTS };
+enum operand_kind { OPERAND_STRING, OPERAND_TEXT, OPERAND_NUMBER, OPERAND_LITERAL };
+
+struct operand {
+    enum operand_kind kind; /* TEXT: a parameter; equals a string or a number written so */
+    enum json_type literal; /* true, false or null */
+    struct slice text;      /* decoded */
+    bool is_int;
+    int64_t integer;
+};
+
+struct expr {
+    enum expr_kind kind;
+    const struct expr *child; /* AND, OR: the first of at least two */
+    const struct expr *next;  /* sibling */
+    struct source source;
+    struct operand operand;
+};
+
+struct rule {
+    const char *name;
+    const struct expr *match; /* NULL: it can never match, for want of a parameter */
+    const struct profile_rule_action *actions;
+    unsigned n_actions;
+    const char *file; /* of what the rule was first named by */
+    unsigned line;
+    bool has_match, has_do;
+};
+
+/* ---- policy ---- */
+enum row_rank { /* how exactly a row says what it is for */
+                ROW_DEFAULT,
+                ROW_RANGE,
+                ROW_CODE,
+                ROW_LOCAL, /* the close was ours; or the phase of a timeout */
+                ROW_TEXT   /* CODE/substring */
+};
+
+/* One row of [close], [status], [failure] or [explain]. */
+struct row {
+    enum profile_end_kind kind;
+    enum row_rank rank;
+    int from, to; /* codes; of a FAILURE: enum profile_failure */
+    enum profile_phase phase;
+    struct slice text; /* substring */
+    struct profile_policy_action action;
+    const char *explain;
+};
+
+struct rows {
+    struct row *at;
+    size_t n, cap;
+};
+
+/* ---- requests ---- */
+#define PROFILE_OK_MAX 8
+struct http {
+    const char *name;
+    const char *method;
+    struct template url;
+    struct line *query, *header;
+    unsigned n_query, n_header;
+    struct template *body; /* line by line */
+    unsigned n_body;
+    struct {
+        int from, to;
+    } ok[PROFILE_OK_MAX];
+    unsigned n_ok;
+    const char *file;
+    unsigned line;
+};
+
+/* ---- what a message, or an item of a page, is made of ---- */
+struct fields {
+    struct json_paths *paths;
+    struct sources id, position, type, time;
+    struct template id_template; /* .n != 0: instead of id */
+};
+
+struct profile_private {
+    struct arena arena;
+    struct http connect;
+    struct template subprotocol;
+    struct http *https;
+    unsigned n_https;
+
+    bool header_block;
+    const char **headers; /* names that sources ask for */
+    unsigned n_headers;
+
+    struct fields message, item;
+    const struct expr *only; /* NULL: every message is an event */
+    struct rule *rules;
+    unsigned n_rules;
+    const struct slice *ephemeral;
+    unsigned n_ephemeral;
+
+    struct json_paths *page_paths;
+    unsigned page_items, page_next, page_more; /* slots */
+    bool has_next, has_more;
+    const char *items_pointer, *next_pointer, *more_pointer;
+
+    struct rows policy, explain;
+};
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * load.h - the work of profile_load(), while it lasts.
+ *
+ * Entries of the profile's file, with the stream's overrides laid over them, go one by one to
+ * the setter that the key table names; then check.c looks at the whole. Every fault goes to the
+ * diag with the file and line of its entry, and loading goes on to find the next one.
+ */
+#ifndef HAWSER_PROFILE_LOAD_H
+#define HAWSER_PROFILE_LOAD_H
+
+#include "config/ini.h"
+#include "profile/internal.h"
+#include "profile/rule.h"
+#include "profile/template.h"
+
+#define PROFILE_ENTRIES_MAX 1024    /* keys of a profile, overrides included */
+#define PROFILE_PARAMS_MAX 32       /* parameters and secrets */
+#define PROFILE_RULES_MAX 64        /* [on NAME] sections */
+#define PROFILE_HTTPS_MAX 16        /* [http NAME] sections */
+#define PROFILE_LINES_MAX 64        /* query lines of one request, and header lines */
+#define PROFILE_HEADER_NAMES_MAX 16 /* different header:NAME in one profile */
+#define PROFILE_SOURCES_MAX 8       /* places in "a | b | c" */
+#define PROFILE_EPHEMERAL_MAX 64    /* globs */
+
+struct param {
+    const char *name;
+    const char *value; /* NULL: none */
+    bool secret, optional;
+    bool missed;      /* said once that it is missing */
+    const char *file; /* where it is configured */
+    unsigned line;
+};
+
+struct loader {
+    struct profile *profile;
+    struct profile_private *priv;
+    struct arena *arena;
+    struct diag *diag;
+    const struct settings_stream *stream; /* or NULL */
+    const char *path;                     /* of the profile's file */
+
+    struct ini_entry *entries;
+    size_t n_entries;
+
+    struct param params[PROFILE_PARAMS_MAX];
+    unsigned n_params;
+    bool placeholder; /* the text just compiled holds a stand-in for a parameter */
+
+    struct fields *fields; /* whose pointers a name of the message is added to */
+
+    /* Kept until the whole is known. */
+    const struct ini_entry *id, *position, *type, *time, *map_type, *only, *dedup, *compare;
+    const struct ini_entry *catchup_via, *catchup_http, *live_when;
+    struct slice authority; /* of [connect] url */
+};
+
+/* Adds a fault at the entry. */
+void load_fault(struct loader *l, const struct ini_entry *entry, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same with a text that is already written; "KEY: text". */
+void load_fault_error(struct loader *l, const struct ini_entry *entry, const struct error *err);
+
+/* params.c */
+void load_declare(struct loader *l, const struct ini_entry *entry, bool secrets);
+void load_configure(struct loader *l); /* takes the stream's parameters and secrets */
+void load_keep_secrets(struct loader *l);
+struct resolver load_resolver(struct loader *l);
+/* A secret's source is right, or *why says what is wrong; never with the value. */
+bool load_secret_source_ok(const char *value, const char **why);
+
+/* source.c */
+int load_source(struct loader *l, struct slice place, struct source *out, struct error *err);
+int load_sources(struct loader *l, const char *text, struct sources *out, struct error *err);
+struct expr_names load_expr_names(struct loader *l);
+
+/* url.c: authority (may be NULL) gets HOST[:PORT] as the URL has it. */
+int load_url(struct loader *l, const char *text, bool websocket, struct template *out,
+             struct slice *authority, struct error *err);
+
+/* keys.c: finds the setter and calls it. */
+void load_key(struct loader *l, const struct ini_entry *entry);
+
+/* check.c: what only the whole shows; builds what depends on several keys. */
+void load_check(struct loader *l);
+
+/* One row of the key table. */
+struct key {
+    const char *section;
+    const char *name; /* "query.*": any name behind the prefix; "*": any at all */
+    bool named;       /* the section has a name */
+    void (*set)(struct loader *l, const struct key *key, const struct ini_entry *entry);
+    size_t offset; /* into struct profile, for the plain types */
+    int64_t least, most;
+};
+typedef void key_setter(struct loader *l, const struct key *key, const struct ini_entry *entry);
+
+/* keys_request.c */
+key_setter set_url, set_query, set_header, set_method, set_body, set_ok, set_subprotocol;
+struct http *load_http(struct loader *l, const struct ini_entry *entry);
+/* keys_event.c */
+key_setter set_header_block, set_only, set_id, set_position, set_type, set_time, set_dedup,
+    set_ephemeral, set_compare, set_match, set_do, set_live_when, set_via, set_catchup_http,
+    set_items, set_next, set_more, set_map_type;
+struct rule *load_rule(struct loader *l, const struct ini_entry *entry);
+/* keys_policy.c */
+key_setter set_close, set_status, set_failure, set_flap, set_explain, set_steps, set_jitter;
+
+#endif

@@ -1,0 +1,234 @@
+/*
+ * catchup: filling what was missed, without loss and in order.
+ *
+ * The happy path: HOLD since LINK_OPEN, request, pages; a page returns the first event that is
+ * held, so nothing lies between sync and the link any more: RELEASE, live.
+ *
+ * What can go otherwise:
+ *  - Nothing is held: one answer without anything new is enough.
+ *  - Something is held, or was seen on a link and dropped, that sync does not return (it lags, or
+ *    leaves some events out): when it has had nothing more for `settle`, one further request, sent
+ *    after that, decides.
+ *  - The hold is full: what did not fit is lost to the link, so what is held is dropped too and a
+ *    new hold begun. Only a request sent after that is sure to cover the hole.
+ *  - That happens SESSION_DISCARDS times in a row: sync alone delivers (POLLING) until it has
+ *    nothing more, then the link gets another chance.
+ *  - Pages promise more for ever and bring nothing: after SESSION_STALE_PAGES the promise is not
+ *    believed; requests are paced, `settle` ends it, and a gap says what may be missing.
+ */
+#include <stdio.h>
+
+#include "session/machine.h"
+
+static void request(struct session *s, struct session_actions *out)
+{
+    struct session_catchup *sync = &s->sync;
+    struct session_action *action = session_do(out, SESSION_DO_HTTP_START);
+    sync->request = ++sync->request_last;
+    sync->sent_ms = s->now_ms;
+    sync->next_ms = SESSION_NEVER;
+    sync->in_hold = sync->gate == SESSION_GATE_HOLD;
+    sync->backing_off = false;
+    action->request = sync->request;
+    action->use_next = sync->use_next;
+    sync->use_next = false;
+}
+
+static void pace(struct session *s)
+{
+    s->sync.next_ms = session_after(s, SESSION_ASK_MS);
+}
+
+void session_hold(struct session *s, struct session_actions *out)
+{
+    session_do(out, SESSION_DO_HOLD);
+    s->sync.gate = SESSION_GATE_HOLD;
+    s->sync.held = false;
+    s->sync.reached = false;
+    s->sync.quiet_ms = -1;
+    s->sync.in_hold = false;
+}
+
+void session_catchup_begin(struct session *s, struct session_actions *out, const char *why)
+{
+    struct session_catchup *sync = &s->sync;
+    sync->use_next = false;
+    sync->stale_pages = 0;
+    sync->failures = 0;
+    sync->fresh = 0;
+    if (sync->gate != SESSION_GATE_HOLD)
+        session_hold(s, out);
+    request(s, out);
+    session_enter(s, out, SESSION_CATCHING_UP, SESSION_NEVER, "%s", why);
+}
+
+void session_catchup_end(struct session *s, struct session_actions *out)
+{
+    struct session_catchup *sync = &s->sync;
+    if (sync->request != 0)
+        session_do(out, SESSION_DO_HTTP_CANCEL)->request = sync->request;
+    sync->request = 0;
+    sync->next_ms = SESSION_NEVER;
+    sync->backing_off = false;
+    sync->discards = 0;
+}
+
+void session_catchup_abandon(struct session *s, struct session_actions *out)
+{
+    struct session_catchup *sync = &s->sync;
+    session_catchup_end(s, out);
+    if (sync->gate == SESSION_GATE_HOLD) {
+        session_do(out, SESSION_DO_DISCARD);
+        sync->gate = SESSION_GATE_DISCARD;
+    }
+}
+
+void session_catchup_tick(struct session *s, struct session_actions *out)
+{
+    if (s->sync.request == 0 && s->now_ms >= s->sync.next_ms)
+        request(s, out);
+}
+
+static void finish(struct session *s, struct session_actions *out)
+{
+    char why[SESSION_TEXT];
+    if (s->sync.fresh == 0)
+        snprintf(why, sizeof(why), "caught up: nothing was missed");
+    else
+        snprintf(why, sizeof(why), "caught up: %llu events", (unsigned long long)s->sync.fresh);
+    session_go_live(s, out, why);
+}
+
+/* Has sync had nothing more for `settle`, and one further request since? */
+static bool settled(struct session *s)
+{
+    struct session_catchup *sync = &s->sync;
+    if (sync->quiet_ms < 0) {
+        sync->quiet_ms = s->now_ms;
+        return false;
+    }
+    return sync->sent_ms - sync->quiet_ms >= s->profile->catchup.settle_ms;
+}
+
+/* A page of CATCHING_UP. more: there is more to be had, as far as that is believed. */
+static void judge_page(struct session *s, struct session_actions *out,
+                       const struct session_page *page, bool more, bool promised)
+{
+    struct session_catchup *sync = &s->sync;
+    bool nothing_new = !more && page->fresh == 0;
+
+    if (!nothing_new)
+        sync->quiet_ms = -1;
+    if (!sync->in_hold) {
+        request(s, out);
+        return;
+    }
+    bool waits = sync->held || page->owed;
+    if (sync->reached || (nothing_new && !waits && !promised)) {
+        finish(s, out);
+        return;
+    }
+    if (nothing_new && settled(s)) {
+        if (promised)
+            session_gap(out, SESSION_GAP_UPSTREAM,
+                        "sync says that there is more, but page after page brings nothing new");
+        finish(s, out);
+        return;
+    }
+    if (more || (page->fresh > 0 && !waits))
+        request(s, out);
+    else
+        pace(s);
+}
+
+void session_catchup_page(struct session *s, struct session_actions *out,
+                          const struct session_page *page)
+{
+    struct session_catchup *sync = &s->sync;
+    /* An empty page without a cursor leads nowhere, whatever it says. */
+    bool promised = page->more && (page->items > 0 || page->has_next);
+
+    sync->request = 0;
+    sync->failures = 0;
+    sync->fresh += page->fresh;
+    if (sync->gate == SESSION_GATE_HOLD && page->reached_hold)
+        sync->reached = true;
+    sync->stale_pages = promised && page->fresh == 0 ? sync->stale_pages + 1 : 0;
+    bool more = promised && sync->stale_pages < SESSION_STALE_PAGES;
+    sync->use_next = promised && page->items == 0;
+
+    if (s->state == SESSION_CATCHING_UP) {
+        judge_page(s, out, page, more, promised);
+        return;
+    }
+    if (more) { /* POLLING */
+        request(s, out);
+        return;
+    }
+    session_hold(s, out);
+    session_enter(s, out, SESSION_CATCHING_UP, SESSION_NEVER, "sync has nothing more");
+    if (promised)
+        pace(s);
+    else
+        request(s, out);
+}
+
+void session_catchup_overflow(struct session *s, struct session_actions *out)
+{
+    struct session_catchup *sync = &s->sync;
+    session_do(out, SESSION_DO_DISCARD);
+    sync->gate = SESSION_GATE_DISCARD;
+    sync->discards++;
+    if (s->state != SESSION_CATCHING_UP)
+        return; /* not accepted yet: the hold begins with the catch-up */
+    if (sync->discards < SESSION_DISCARDS) {
+        session_hold(s, out);
+    } else {
+        sync->discards = 0;
+        session_enter(s, out, SESSION_POLLING, SESSION_NEVER,
+                      "more comes on the link than can be held; sync delivers");
+    }
+    if (sync->request == 0 && !sync->backing_off) {
+        sync->use_next = false;
+        request(s, out);
+    }
+}
+
+/* Too old a position, or an unknown one: there is nothing to catch up from. What is held is whole
+ * since the link was accepted, so the stream goes on with it, after the gap. */
+static void go_on_without(struct session *s, struct session_actions *out, const char *why)
+{
+    session_forget(s, out, why);
+    session_go_live(s, out, why);
+}
+
+void session_catchup_failed(struct session *s, struct session_actions *out,
+                            const struct profile_end *end)
+{
+    struct session_catchup *sync = &s->sync;
+    struct profile_policy_action action = session_judge(s, end);
+    char what[SESSION_TEXT], why[SESSION_TEXT + 16];
+
+    sync->request = 0;
+    sync->use_next = false;
+    session_describe_end(s, end, what, sizeof(what));
+    snprintf(why, sizeof(why), "catch-up: %s", what);
+    switch (action.kind) {
+    case PROFILE_POLICY_RETRY:
+    case PROFILE_POLICY_RETRY_AFTER:
+        sync->next_ms =
+            session_after(s, session_backoff_delay_ms(s, &action, end, sync->failures++));
+        sync->backing_off = true;
+        session_enter(s, out, s->state, SESSION_NEVER, "%s", why);
+        return;
+    case PROFILE_POLICY_FORGET:
+        go_on_without(s, out, why);
+        return;
+    case PROFILE_POLICY_REFRESH:
+    case PROFILE_POLICY_HOLD:
+    case PROFILE_POLICY_PARK:
+        session_link_close(s, out, s->profile->connect.close_code);
+        session_lost_to(s, out, &action, end, why);
+        return;
+    }
+}

@@ -1,0 +1,138 @@
+/*
+ * link: the one link of a session, from dial to end.
+ *
+ * A link that hawser closes goes on existing until its LINK_CLOSED or SESSION_CLOSE_MS: services
+ * count connections, and a second one beside a half-closed one may be the one too many. Its end was
+ * decided when the closing began, so how it then ends counts for nothing.
+ */
+#include <stdio.h>
+
+#include "session/machine.h"
+
+void session_dial(struct session *s, struct session_actions *out, const char *why)
+{
+    s->refreshing = false;
+    if (s->store_stalled) {
+        if (s->state != SESSION_STALLED)
+            session_enter(s, out, SESSION_STALLED, SESSION_NEVER, "the store takes no more");
+        return;
+    }
+    if (s->link_phase == SESSION_LINK_CLOSING) {
+        if (s->state != SESSION_WAITING)
+            session_enter(s, out, SESSION_WAITING, s->now_ms, "%s", why);
+        s->dial_due = true;
+        s->retry_at_ms = s->now_ms;
+        s->wake_ms = SESSION_NEVER;
+        return;
+    }
+    s->link = ++s->link_last;
+    s->link_phase = SESSION_LINK_DIALING;
+    session_do(out, SESSION_DO_DIAL)->link = s->link;
+    session_enter(s, out, SESSION_DIALING, SESSION_NEVER, "%s", why);
+}
+
+void session_link_abort(struct session *s, struct session_actions *out)
+{
+    if (s->link_phase == SESSION_LINK_NONE)
+        return;
+    session_do(out, SESSION_DO_LINK_ABORT)->link = s->link;
+    s->link = 0;
+    s->link_phase = SESSION_LINK_NONE;
+}
+
+void session_link_close(struct session *s, struct session_actions *out, int code)
+{
+    if (s->link_phase == SESSION_LINK_DIALING) {
+        session_link_abort(s, out);
+    } else if (s->link_phase == SESSION_LINK_UP) {
+        struct session_action *action = session_do(out, SESSION_DO_LINK_CLOSE);
+        action->link = s->link;
+        action->code = code;
+        s->link_phase = SESSION_LINK_CLOSING;
+        s->close_by_ms = session_after(s, SESSION_CLOSE_MS);
+    }
+}
+
+void session_closed(struct session *s, struct session_actions *out)
+{
+    s->link = 0;
+    s->link_phase = SESSION_LINK_NONE;
+    if (s->leaving != SESSION_STATE_COUNT) {
+        enum session_state to = s->leaving;
+        s->leaving = SESSION_STATE_COUNT;
+        session_enter(s, out, to, SESSION_NEVER, "by request");
+    } else if (s->dial_due) {
+        session_dial(s, out, "the old link is gone");
+    }
+}
+
+void session_go_live(struct session *s, struct session_actions *out, const char *why)
+{
+    if (s->owes_no_resume)
+        session_gap(out, SESSION_GAP_NO_RESUME,
+                    "the service cannot tell what was sent while the link was down");
+    s->owes_no_resume = false;
+    session_catchup_end(s, out);
+    if (s->sync.gate != SESSION_GATE_PASS)
+        session_do(out, SESSION_DO_RELEASE);
+    s->sync.gate = SESSION_GATE_PASS;
+    s->probing = false;
+    if (s->profile->live.by_rule)
+        s->refreshes = 0; /* where a mere 101 is live, it takes SESSION_CALM_MS of it */
+    session_enter(s, out, SESSION_LIVE, SESSION_NEVER, "%s", why);
+}
+
+void session_accepted(struct session *s, struct session_actions *out)
+{
+    const char *why = s->profile->live.by_rule ? "accepted by the service" : "the link is open";
+    if (s->has_position && s->sync.gate != SESSION_GATE_PASS)
+        session_catchup_begin(s, out, why);
+    else
+        session_go_live(s, out, why);
+}
+
+void session_leave_link(struct session *s, struct session_actions *out)
+{
+    bool was_live = s->state == SESSION_LIVE;
+    session_catchup_abandon(s, out);
+    s->probing = false;
+    if (!was_live)
+        return;
+    session_backoff_lived(s, s->now_ms - s->since_ms);
+    if (s->profile->catchup.via == PROFILE_CATCHUP_NONE) {
+        s->owes_no_resume = true;
+    } else if (!s->has_position) {
+        if (s->store_stalled)
+            s->owes_no_position = true;
+        else
+            session_gap(out, SESSION_GAP_NO_POSITION,
+                        "the link ended before the stream had a position to resume from");
+    }
+}
+
+void session_lost_to(struct session *s, struct session_actions *out,
+                     const struct profile_policy_action *action, const struct profile_end *end,
+                     const char *why)
+{
+    int64_t lived = s->state == SESSION_LIVE ? s->now_ms - s->since_ms : 0;
+    bool probing = s->probing;
+
+    session_leave_link(s, out);
+    /* A probe is quiet: when it finds what it came for, nothing but the next probe changes. */
+    if (probing &&
+        (action->kind == PROFILE_POLICY_PARK || (end != NULL && session_same_end(end, &s->park)))) {
+        session_park(s, out, end, why);
+        return;
+    }
+    if (lived == 0 || lived < s->profile->backoff.reset_after_ms)
+        s->attempts++;
+    session_follow(s, out, action, end, why);
+}
+
+void session_lost(struct session *s, struct session_actions *out, const struct profile_end *end)
+{
+    char why[SESSION_TEXT];
+    struct profile_policy_action action = session_judge(s, end);
+    session_describe_end(s, end, why, sizeof(why));
+    session_lost_to(s, out, &action, end, why);
+}

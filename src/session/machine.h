@@ -1,0 +1,105 @@
+/*
+ * machine: what the files of this room share. Not for other rooms.
+ *
+ * Decides: nothing; each function's file does.
+ * All of them act on s->now_ms, which session_step() has set, and append to `out`.
+ */
+#ifndef HAWSER_SESSION_MACHINE_H
+#define HAWSER_SESSION_MACHINE_H
+
+#include "session/session.h"
+
+#define SESSION_NEVER INT64_MAX
+
+/* Worst cases of the building blocks, in actions. session.c adds them up. */
+enum {
+    SESSION_COST_STATE = 1,
+    SESSION_COST_CLOSE = 1,                        /* LINK_CLOSE or LINK_ABORT */
+    SESSION_COST_DIAL = 2,                         /* DIAL, STATE */
+    SESSION_COST_REQUEST = 1,                      /* HTTP_START */
+    SESSION_COST_ABANDON = 2,                      /* HTTP_CANCEL, DISCARD */
+    SESSION_COST_LEAVE = SESSION_COST_ABANDON + 1, /* and GAP no_position */
+    SESSION_COST_FORGET = 2,                       /* FORGET, GAP epoch */
+    SESSION_COST_FOLLOW = SESSION_COST_FORGET + SESSION_COST_STATE,
+    SESSION_COST_LIVE = 3 + SESSION_COST_STATE, /* GAP no_resume, HTTP_CANCEL, RELEASE */
+};
+
+/* ---- session.c: the machine itself ---- */
+struct session_action *session_do(struct session_actions *out, enum session_action_kind kind);
+/* now + delay, without overflow; a negative delay is none. */
+int64_t session_after(const struct session *s, int64_t delay_ms);
+/* The one function that changes the state. Writes the reason, checks the transition table and
+ * emits STATE. wake_ms is the new state's deadline or SESSION_NEVER. */
+void session_enter(struct session *s, struct session_actions *out, enum session_state to,
+                   int64_t wake_ms, const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* Cuts text at size - 1 bytes, never within a UTF-8 character. Returns the length. */
+size_t session_copy_text(char *out, size_t size, const char *text);
+void session_gap(struct session_actions *out, enum session_gap gap, const char *text);
+/* Drops the position, if there is one, and says so. */
+void session_forget(struct session *s, struct session_actions *out, const char *why);
+
+/* ---- link.c: the one link ---- */
+void session_dial(struct session *s, struct session_actions *out, const char *why);
+/* Starts the close handshake of an open link; drops one that is not open. */
+void session_link_close(struct session *s, struct session_actions *out, int code);
+void session_link_abort(struct session *s, struct session_actions *out);
+/* The link is open and the service has accepted us. */
+void session_accepted(struct session *s, struct session_actions *out);
+void session_go_live(struct session *s, struct session_actions *out, const char *why);
+/* Leaves whatever the link was doing: cancels the request, drops what is held, says the gap. */
+void session_leave_link(struct session *s, struct session_actions *out);
+/* The link has ended, or is being closed because of `end`: what follows by policy. */
+void session_lost(struct session *s, struct session_actions *out, const struct profile_end *end);
+/* The same where the action is known already. end is NULL when a rule asked. */
+void session_lost_to(struct session *s, struct session_actions *out,
+                     const struct profile_policy_action *action, const struct profile_end *end,
+                     const char *why);
+/* LINK_CLOSED, LINK_FAILED or LINK_ABORT of a link whose end was decided before. */
+void session_closed(struct session *s, struct session_actions *out);
+
+/* ---- policy.c: what an end leads to ---- */
+/* The row for this end, with flaps counted in. */
+struct profile_policy_action session_judge(struct session *s, const struct profile_end *end);
+/* "close 1006: connection reset by peer": with the service's own explanation if room. */
+void session_describe_end(const struct session *s, const struct profile_end *end, char *out,
+                          size_t size);
+/* Enters the state that the action asks for. end is NULL when a rule asked. */
+void session_follow(struct session *s, struct session_actions *out,
+                    const struct profile_policy_action *action, const struct profile_end *end,
+                    const char *why);
+void session_park(struct session *s, struct session_actions *out, const struct profile_end *end,
+                  const char *why);
+bool session_same_end(const struct profile_end *a, const struct profile_end *b);
+
+/* ---- backoff.c: how long ---- */
+/* A link has been LIVE for so long: takes steps back. */
+void session_backoff_lived(struct session *s, int64_t lived_ms);
+/* The delay of step number `step`, and of a policy action on top of it. */
+int64_t session_backoff_step_ms(struct session *s, unsigned step);
+int64_t session_backoff_delay_ms(struct session *s, const struct profile_policy_action *action,
+                                 const struct profile_end *end, unsigned step);
+/* delay lengthened by up to a tenth. */
+int64_t session_jitter_up_ms(struct session *s, int64_t delay_ms);
+
+/* ---- heartbeat.c ---- */
+void session_heartbeat_start(struct session *s);
+int64_t session_heartbeat_deadline_ms(const struct session *s);
+/* Pings when due. True when the link is dead; *end then says why. */
+bool session_heartbeat_tick(struct session *s, struct session_actions *out,
+                            struct profile_end *end);
+
+/* ---- catchup.c ---- */
+void session_hold(struct session *s, struct session_actions *out);
+void session_catchup_begin(struct session *s, struct session_actions *out, const char *why);
+/* No more requests; one that is outstanding is cancelled. */
+void session_catchup_end(struct session *s, struct session_actions *out);
+/* The same, and what is held is dropped: the link has no use for it any more. */
+void session_catchup_abandon(struct session *s, struct session_actions *out);
+void session_catchup_tick(struct session *s, struct session_actions *out);
+void session_catchup_page(struct session *s, struct session_actions *out,
+                          const struct session_page *page);
+void session_catchup_failed(struct session *s, struct session_actions *out,
+                            const struct profile_end *end);
+void session_catchup_overflow(struct session *s, struct session_actions *out);
+
+#endif

@@ -1,0 +1,181 @@
+/*
+ * policy: what an end leads to. The profile's tables give the row; flaps (the same kind of end too
+ * often in a period) may outweigh it; then the session waits, rests or parks.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "session/machine.h"
+
+bool session_same_end(const struct profile_end *a, const struct profile_end *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    switch (a->kind) {
+    case PROFILE_END_CLOSE:
+    case PROFILE_END_STATUS:
+        return a->code == b->code;
+    case PROFILE_END_FAILURE:
+        return a->failure == b->failure &&
+               (a->failure != PROFILE_FAILURE_TIMEOUT || a->phase == b->phase);
+    }
+    return false;
+}
+
+/* Counts the end in the row's ring. True when it is one too many; then counting starts anew. */
+static bool flap_strikes(struct session *s, struct session_flap *seen,
+                         const struct profile_flap *row)
+{
+    unsigned limit = row->count < SESSION_FLAP_TIMES ? row->count : SESSION_FLAP_TIMES;
+    seen->at_ms[seen->count % SESSION_FLAP_TIMES] = s->now_ms;
+    seen->count++;
+    if (limit == 0 || seen->count < limit)
+        return false;
+    if (s->now_ms - seen->at_ms[(seen->count - limit) % SESSION_FLAP_TIMES] > row->period_ms)
+        return false;
+    seen->count = 0;
+    return true;
+}
+
+static bool flap_matches(const struct profile_flap *row, const struct profile_end *end)
+{
+    int code = end->kind == PROFILE_END_FAILURE ? (int)end->failure : end->code;
+    return row->kind == end->kind && code >= row->code_from && code <= row->code_to;
+}
+
+/* A flap makes things stricter, never laxer. */
+static bool outweighs(const struct profile_policy_action *flap,
+                      const struct profile_policy_action *row)
+{
+    if (row->kind == PROFILE_POLICY_PARK)
+        return false;
+    if (row->kind == PROFILE_POLICY_HOLD)
+        return flap->kind == PROFILE_POLICY_PARK ||
+               (flap->kind == PROFILE_POLICY_HOLD && flap->delay_ms > row->delay_ms);
+    return true;
+}
+
+struct profile_policy_action session_judge(struct session *s, const struct profile_end *end)
+{
+    const struct profile *profile = s->profile;
+    struct profile_policy_action result = *profile_policy(profile, end, NULL);
+    for (unsigned i = 0; i < profile->n_flaps && i < PROFILE_FLAPS_MAX; i++) {
+        const struct profile_flap *row = &profile->flaps[i];
+        if (flap_matches(row, end) && flap_strikes(s, &s->flaps[i], row) &&
+            outweighs(&row->action, &result))
+            result = row->action;
+    }
+    return result;
+}
+
+void session_describe_end(const struct session *s, const struct profile_end *end, char *out,
+                          size_t size)
+{
+    char what[128], line[1024];
+    const char *explain = NULL;
+    profile_policy(s->profile, end, &explain);
+    profile_end_describe(end, what, sizeof(what));
+    snprintf(line, sizeof(line), "%s%s%s%s%s%s", what, end->text[0] != '\0' ? ": " : "", end->text,
+             explain != NULL ? " (" : "", explain != NULL ? explain : "",
+             explain != NULL ? ")" : "");
+    session_copy_text(out, size, line);
+}
+
+/* Would another credential help against this end? */
+static bool about_credential(const struct session *s, const struct profile_end *end)
+{
+    if (end == NULL)
+        return false;
+    switch (end->kind) {
+    case PROFILE_END_STATUS:
+        return end->code == 401 || end->code == 403;
+    case PROFILE_END_FAILURE:
+        return end->failure == PROFILE_FAILURE_CREDENTIAL;
+    case PROFILE_END_CLOSE: {
+        enum profile_policy_kind kind = profile_policy(s->profile, end, NULL)->kind;
+        return kind == PROFILE_POLICY_REFRESH || kind == PROFILE_POLICY_PARK;
+    }
+    }
+    return false;
+}
+
+void session_park(struct session *s, struct session_actions *out, const struct profile_end *end,
+                  const char *why)
+{
+    int64_t probe = s->profile->park_probe_ms;
+    int64_t wake = SESSION_NEVER;
+    if (probe > 0) {
+        for (unsigned i = 0; i < s->probes && probe < SESSION_PROBE_MS; i++)
+            probe = probe < SESSION_PROBE_MS / 2 ? probe * 2 : SESSION_PROBE_MS;
+        wake = session_after(s, session_jitter_up_ms(s, probe));
+        s->probes++;
+    }
+    /* No end has code 0: what a rule parked is the same only to the same rule. */
+    s->park = end != NULL ? *end : (struct profile_end){.kind = PROFILE_END_CLOSE};
+    session_enter(s, out, SESSION_PARKED, wake, "%s", why);
+}
+
+static void rest(struct session *s, struct session_actions *out,
+                 const struct profile_policy_action *action, const struct profile_end *end,
+                 const char *why)
+{
+    int64_t delay = action->delay_ms;
+    if (end != NULL && end->retry_after_ms > delay)
+        delay = end->retry_after_ms < SESSION_RETRY_AFTER_MS ? end->retry_after_ms
+                                                             : SESSION_RETRY_AFTER_MS;
+    s->wakes_on_credential = about_credential(s, end);
+    session_enter(s, out, SESSION_HELD, session_after(s, session_jitter_up_ms(s, delay)), "%s",
+                  why);
+}
+
+static void wait_backoff(struct session *s, struct session_actions *out,
+                         const struct profile_policy_action *action, const struct profile_end *end,
+                         const char *why)
+{
+    int64_t delay = session_backoff_delay_ms(s, action, end, s->step);
+    if (s->step < s->profile->backoff.n_steps)
+        s->step++;
+    session_enter(s, out, SESSION_WAITING, session_after(s, delay), "%s", why);
+}
+
+static void refresh(struct session *s, struct session_actions *out,
+                    const struct profile_policy_action *action, const struct profile_end *end,
+                    const char *why)
+{
+    if (s->refreshes > 0) {
+        char text[SESSION_TEXT + 64];
+        snprintf(text, sizeof(text), "again after a refresh: %s", why);
+        session_park(s, out, end, text);
+        return;
+    }
+    s->refreshes++;
+    session_do(out, SESSION_DO_REFRESH);
+    wait_backoff(s, out, action, end, why);
+    s->refreshing = true;
+    s->wake_ms = session_after(s, SESSION_REFRESH_MS);
+}
+
+void session_follow(struct session *s, struct session_actions *out,
+                    const struct profile_policy_action *action, const struct profile_end *end,
+                    const char *why)
+{
+    switch (action->kind) {
+    case PROFILE_POLICY_RETRY:
+    case PROFILE_POLICY_RETRY_AFTER:
+        wait_backoff(s, out, action, end, why);
+        return;
+    case PROFILE_POLICY_FORGET:
+        session_forget(s, out, why);
+        wait_backoff(s, out, action, end, why);
+        return;
+    case PROFILE_POLICY_REFRESH:
+        refresh(s, out, action, end, why);
+        return;
+    case PROFILE_POLICY_HOLD:
+        rest(s, out, action, end, why);
+        return;
+    case PROFILE_POLICY_PARK:
+        session_park(s, out, end, why);
+        return;
+    }
+}

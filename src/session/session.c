@@ -1,0 +1,566 @@
+/*
+ * session: the steps, and the one function that changes the state.
+ *
+ * A step reads one event, changes the struct and appends actions; it never looks at a clock, never
+ * blocks and never re-enters. What an event means depends on few things only: the state, the phase
+ * of the link, and whether the session is leaving (STOP, PAUSE) while its link still closes.
+ */
+#include "session/session.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "session/machine.h"
+
+/* ---- states ---- */
+
+#define BIT(state) (1u << SESSION_##state)
+#define REST (BIT(WAITING) | BIT(HELD) | BIT(PARKED) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED))
+
+static const unsigned allowed[SESSION_STATE_COUNT] = {
+    [SESSION_STARTING] = BIT(DIALING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_DIALING] = BIT(OPENING) | BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
+    [SESSION_OPENING] = BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
+    [SESSION_GREETING] = BIT(CATCHING_UP) | BIT(LIVE) | REST,
+    /* To itself: a request failed and is tried again; the reason is new. */
+    [SESSION_CATCHING_UP] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | REST,
+    [SESSION_LIVE] = REST,
+    [SESSION_POLLING] = BIT(POLLING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
+    [SESSION_WAITING] = BIT(DIALING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_HELD] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_PARKED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_STALLED] = BIT(DIALING) | BIT(WAITING) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_PAUSED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(STOPPED),
+    [SESSION_STOPPED] = 0,
+};
+
+static bool state_in(const struct session *s, unsigned states)
+{
+    return (1u << s->state & states) != 0;
+}
+
+/* States that have a link which serves. */
+#define LINKED                                                                                     \
+    (BIT(DIALING) | BIT(OPENING) | BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING))
+
+size_t session_copy_text(char *out, size_t size, const char *text)
+{
+    size_t len = strlen(text);
+    if (len >= size) {
+        len = size - 1;
+        while (len > 0 && ((unsigned char)text[len] & 0xC0) == 0x80)
+            len--;
+    }
+    memmove(out, text, len);
+    out[len] = '\0';
+    return len;
+}
+
+struct session_action *session_do(struct session_actions *out, enum session_action_kind kind)
+{
+    assert(out->count < SESSION_ACTIONS_MAX);
+    struct session_action *action = &out->item[out->count++];
+    action->kind = kind;
+    action->link = 0;
+    action->request = 0;
+    action->code = 0;
+    action->use_next = false;
+    action->retry_ms = -1;
+    action->text[0] = '\0';
+    return action;
+}
+
+int64_t session_after(const struct session *s, int64_t delay_ms)
+{
+    if (delay_ms <= 0)
+        return s->now_ms;
+    return delay_ms > SESSION_NEVER - s->now_ms ? SESSION_NEVER : s->now_ms + delay_ms;
+}
+
+void session_enter(struct session *s, struct session_actions *out, enum session_state to,
+                   int64_t wake_ms, const char *format, ...)
+{
+    char why[1024]; /* longer than what is kept, so that only session_copy_text() cuts */
+    va_list args;
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+
+    assert(allowed[s->state] & 1u << to);
+    struct session_action *action = session_do(out, SESSION_DO_STATE);
+    action->from = s->state;
+    action->to = to;
+    if (s->state != to)
+        s->since_ms = s->now_ms;
+    s->state = to;
+    s->wake_ms = wake_ms;
+    s->dial_due = false;
+    s->refreshing = false;
+    s->retry_at_ms = -1;
+    if (state_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED)) && wake_ms != SESSION_NEVER) {
+        s->retry_at_ms = wake_ms;
+        action->retry_ms = wake_ms - s->now_ms;
+    } else if (s->sync.backing_off) {
+        action->retry_ms = s->sync.next_ms > s->now_ms ? s->sync.next_ms - s->now_ms : 0;
+    }
+    session_copy_text(s->reason, sizeof(s->reason), why);
+    session_copy_text(action->text, sizeof(action->text), why);
+}
+
+void session_gap(struct session_actions *out, enum session_gap gap, const char *text)
+{
+    struct session_action *action = session_do(out, SESSION_DO_GAP);
+    action->gap = gap;
+    session_copy_text(action->text, sizeof(action->text), text);
+}
+
+void session_forget(struct session *s, struct session_actions *out, const char *why)
+{
+    if (!s->has_position)
+        return;
+    s->has_position = false;
+    session_do(out, SESSION_DO_FORGET);
+    session_gap(out, SESSION_GAP_EPOCH, why);
+}
+
+/* ---- the link ---- */
+
+static void on_open(struct session *s, struct session_actions *out)
+{
+    s->link_phase = SESSION_LINK_UP;
+    session_heartbeat_start(s);
+    if (s->profile->catchup.via == PROFILE_CATCHUP_HTTP && s->has_position) {
+        session_hold(s, out);
+    } else if (s->sync.gate != SESSION_GATE_PASS) {
+        session_do(out, SESSION_DO_RELEASE);
+        s->sync.gate = SESSION_GATE_PASS;
+    }
+    if (!s->profile->live.by_rule) {
+        session_accepted(s, out);
+        return;
+    }
+    int64_t timeout = s->profile->live.timeout_ms;
+    session_enter(s, out, SESSION_GREETING, timeout > 0 ? session_after(s, timeout) : SESSION_NEVER,
+                  "the link is open; waiting to be accepted");
+}
+
+static void on_end(struct session *s, struct session_actions *out, const struct profile_end *end)
+{
+    if (s->link_phase == SESSION_LINK_CLOSING) {
+        session_closed(s, out);
+        return;
+    }
+    s->link = 0;
+    s->link_phase = SESSION_LINK_NONE;
+    session_lost(s, out, end);
+}
+
+static void on_link(struct session *s, const struct session_event *event,
+                    struct session_actions *out)
+{
+    if (event->link != s->link || s->link_phase == SESSION_LINK_NONE)
+        return;
+    if (event->kind == SESSION_EV_LINK_FAILED || event->kind == SESSION_EV_LINK_CLOSED)
+        on_end(s, out, event->end);
+    else if (event->kind == SESSION_EV_LINK_CONNECTED && s->state == SESSION_DIALING)
+        session_enter(s, out, SESSION_OPENING, SESSION_NEVER, "connected");
+    else if (event->kind == SESSION_EV_LINK_OPEN && s->link_phase == SESSION_LINK_DIALING)
+        on_open(s, out);
+    else if (event->kind == SESSION_EV_HELD_FIRST && s->sync.gate == SESSION_GATE_HOLD)
+        s->sync.held = true;
+    else if (event->kind == SESSION_EV_HELD_FULL && s->sync.gate == SESSION_GATE_HOLD)
+        session_catchup_overflow(s, out);
+}
+
+static void on_dead_link(struct session *s, struct session_actions *out,
+                         const struct profile_end *end)
+{
+    session_link_abort(s, out);
+    session_lost(s, out, end);
+}
+
+/* ---- rules ---- */
+
+static void rule_ends(struct session *s, struct session_actions *out,
+                      const struct profile_rule_action *rule, enum profile_policy_kind kind)
+{
+    struct profile_policy_action action = {.kind = kind, .delay_ms = rule->delay_ms};
+    char why[1024];
+    bool text = rule->text != NULL && rule->text[0] != '\0';
+    snprintf(why, sizeof(why), "rule %s%s%s", rule->rule != NULL ? rule->rule : "?",
+             text ? ": " : "", text ? rule->text : "");
+    session_link_close(s, out, s->profile->connect.close_code);
+    session_lost_to(s, out, &action, NULL, why);
+}
+
+static void rule_forgets(struct session *s, struct session_actions *out, const char *text)
+{
+    session_forget(s, out, text);
+    if (!state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+        return; /* GREETING: going live releases what is held */
+    session_go_live(s, out, "the position was dropped: nothing to catch up from");
+}
+
+static void on_rule(struct session *s, const struct session_event *event,
+                    struct session_actions *out)
+{
+    const struct profile_rule_action *rule = event->rule;
+    if (event->link != s->link || s->link_phase != SESSION_LINK_UP)
+        return;
+    const char *text = rule->text != NULL ? rule->text : rule->rule != NULL ? rule->rule : "";
+    switch (rule->kind) {
+    case PROFILE_RULE_EVENT:
+    case PROFILE_RULE_IGNORE:
+        return;
+    case PROFILE_RULE_LIVE:
+        if (s->state == SESSION_GREETING)
+            session_accepted(s, out);
+        return;
+    case PROFILE_RULE_RECONNECT:
+        rule_ends(s, out, rule, PROFILE_POLICY_RETRY);
+        return;
+    case PROFILE_RULE_REFRESH:
+        rule_ends(s, out, rule, PROFILE_POLICY_REFRESH);
+        return;
+    case PROFILE_RULE_FORGET:
+        rule_forgets(s, out, text);
+        return;
+    case PROFILE_RULE_GAP:
+        session_gap(out, SESSION_GAP_UPSTREAM, text);
+        return;
+    case PROFILE_RULE_HOLD:
+        rule_ends(s, out, rule, PROFILE_POLICY_HOLD);
+        return;
+    case PROFILE_RULE_PARK:
+        rule_ends(s, out, rule, PROFILE_POLICY_PARK);
+        return;
+    }
+}
+
+/* ---- time ---- */
+
+static void wake(struct session *s, struct session_actions *out)
+{
+    char why[SESSION_TEXT];
+    s->wake_ms = SESSION_NEVER;
+    if (s->state == SESSION_GREETING) {
+        struct profile_end end = {.kind = PROFILE_END_FAILURE,
+                                  .failure = PROFILE_FAILURE_TIMEOUT,
+                                  .phase = PROFILE_PHASE_LIVE,
+                                  .retry_after_ms = -1};
+        snprintf(end.text, sizeof(end.text), "the service has not accepted us within %lld s",
+                 (long long)(s->profile->live.timeout_ms / 1000));
+        session_link_close(s, out, s->profile->connect.close_code);
+        session_lost(s, out, &end);
+    } else if (s->state == SESSION_PARKED) {
+        if (s->store_stalled) { /* stays parked: a probe can wait */
+            s->wake_ms = session_after(s, SESSION_REFRESH_MS);
+            return;
+        }
+        snprintf(why, sizeof(why), "probe %u", s->probes);
+        session_dial(s, out, why);
+        s->probing = true;
+    } else if (s->refreshing && s->now_ms < s->retry_at_ms) {
+        s->refreshing = false;
+        s->wake_ms = s->retry_at_ms;
+    } else {
+        if (s->refreshing)
+            snprintf(why, sizeof(why), "the refresh was not answered within %d s",
+                     SESSION_REFRESH_MS / 1000);
+        else
+            snprintf(why, sizeof(why), "attempt %u", s->attempts + 1);
+        session_dial(s, out, why);
+    }
+}
+
+static void on_tick(struct session *s, struct session_actions *out)
+{
+    struct profile_end end;
+    if (s->link_phase == SESSION_LINK_CLOSING && s->now_ms >= s->close_by_ms) {
+        session_link_abort(s, out);
+        session_closed(s, out);
+    }
+    if (s->leaving != SESSION_STATE_COUNT)
+        return;
+    if (s->link_phase == SESSION_LINK_UP && session_heartbeat_tick(s, out, &end)) {
+        on_dead_link(s, out, &end);
+        return;
+    }
+    if (s->now_ms >= s->wake_ms)
+        wake(s, out);
+    else if (state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+        session_catchup_tick(s, out);
+}
+
+/* ---- from outside ---- */
+
+static void on_leave(struct session *s, struct session_actions *out, enum session_state to)
+{
+    if (state_in(s, 1u << to | BIT(STOPPED)) || s->leaving == SESSION_STOPPED)
+        return;
+    if (s->leaving != SESSION_STATE_COUNT) {
+        s->leaving = to; /* STOP overtakes PAUSE */
+        return;
+    }
+    session_leave_link(s, out);
+    session_link_close(s, out, s->profile->connect.close_code);
+    s->wake_ms = SESSION_NEVER;
+    s->retry_at_ms = -1;
+    s->dial_due = false;
+    s->refreshing = false;
+    if (s->link_phase == SESSION_LINK_CLOSING)
+        s->leaving = to;
+    else
+        session_enter(s, out, to, SESSION_NEVER, "by request");
+}
+
+static void fresh_start(struct session *s)
+{
+    s->refreshes = 0;
+    s->probes = 0;
+}
+
+static void on_reconnect(struct session *s, struct session_actions *out)
+{
+    const char *why = "asked for by the operator";
+    if (s->leaving != SESSION_STATE_COUNT)
+        return;
+    if (s->link_phase == SESSION_LINK_UP) {
+        session_leave_link(s, out);
+        session_link_close(s, out, s->profile->connect.close_code);
+        fresh_start(s);
+        session_dial(s, out, why);
+    } else if (state_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED))) {
+        fresh_start(s);
+        session_dial(s, out, why);
+    }
+}
+
+static void on_credential(struct session *s, struct session_actions *out)
+{
+    if (s->leaving != SESSION_STATE_COUNT)
+        return;
+    if (s->refreshing) {
+        s->refreshing = false;
+        if (s->now_ms >= s->retry_at_ms)
+            session_dial(s, out, "credentials were read anew");
+        else
+            s->wake_ms = s->retry_at_ms;
+    } else if (s->state == SESSION_PARKED || (s->state == SESSION_HELD && s->wakes_on_credential)) {
+        fresh_start(s);
+        session_dial(s, out, "credentials have changed");
+    }
+}
+
+static void on_stalled(struct session *s, struct session_actions *out)
+{
+    s->store_stalled = true;
+    if (s->leaving != SESSION_STATE_COUNT || !state_in(s, LINKED))
+        return; /* waits and rests go on; session_dial() looks */
+    session_leave_link(s, out);
+    session_link_close(s, out, 1001);
+    session_enter(s, out, SESSION_STALLED, SESSION_NEVER, "the store takes no more");
+}
+
+static void on_ready(struct session *s, struct session_actions *out, bool has_position)
+{
+    s->store_stalled = false;
+    s->has_position = has_position;
+    if (s->owes_no_position)
+        session_gap(out, SESSION_GAP_NO_POSITION,
+                    "the store failed before the stream had a position to resume from");
+    s->owes_no_position = false;
+    if (s->state == SESSION_STALLED && s->leaving == SESSION_STATE_COUNT)
+        session_dial(s, out, "the store takes events again");
+}
+
+static void on_resume(struct session *s, struct session_actions *out)
+{
+    if (s->leaving == SESSION_PAUSED)
+        s->leaving = SESSION_STATE_COUNT;
+    else if (s->state != SESSION_PAUSED)
+        return;
+    session_dial(s, out, "resumed by the operator");
+}
+
+static void on_http(struct session *s, const struct session_event *event,
+                    struct session_actions *out)
+{
+    if (event->request == 0 || event->request != s->sync.request)
+        return;
+    if (event->kind == SESSION_EV_HTTP_PAGE)
+        session_catchup_page(s, out, event->page);
+    else
+        session_catchup_failed(s, out, event->end);
+}
+
+/* ---- the step ---- */
+
+/* The worst paths through one step, by their building blocks. */
+static_assert(SESSION_COST_CLOSE + SESSION_COST_LEAVE + SESSION_COST_FOLLOW <= SESSION_ACTIONS_MAX,
+              "a link is closed and its end followed");
+static_assert(SESSION_COST_CLOSE + SESSION_COST_DIAL + SESSION_COST_REQUEST <= SESSION_ACTIONS_MAX,
+              "a tick: the close deadline, then the dial that waited for it");
+static_assert(1 + SESSION_COST_CLOSE + SESSION_COST_LEAVE + SESSION_COST_FOLLOW <=
+                  SESSION_ACTIONS_MAX,
+              "a tick: a ping, then the live timeout");
+static_assert(1 + SESSION_COST_REQUEST + SESSION_COST_LIVE <= SESSION_ACTIONS_MAX,
+              "open: HOLD or RELEASE, then catch-up or live");
+static_assert(SESSION_COST_FORGET + SESSION_COST_LIVE <= SESSION_ACTIONS_MAX,
+              "a rule or a catch-up forgets, then live");
+static_assert(2 + SESSION_COST_STATE + SESSION_COST_REQUEST <= SESSION_ACTIONS_MAX,
+              "a full hold: DISCARD, HOLD or POLLING, request");
+static_assert(SESSION_COST_LEAVE + SESSION_COST_CLOSE + SESSION_COST_DIAL <= SESSION_ACTIONS_MAX,
+              "reconnect");
+
+/* Nothing waits for nothing: each state has a deadline, or something that is owed from outside. */
+static void check(const struct session *s)
+{
+    bool linked = state_in(s, LINKED);
+    bool closing = s->link_phase == SESSION_LINK_CLOSING;
+
+    assert((s->link == 0) == (s->link_phase == SESSION_LINK_NONE));
+    assert(s->leaving == SESSION_STATE_COUNT || closing);
+    assert(!closing || s->close_by_ms <= session_after(s, SESSION_CLOSE_MS));
+    if (s->leaving != SESSION_STATE_COUNT)
+        return;
+    /* The executor owes LINK_* for as long as there is a link, and HTTP_* for a request. */
+    assert(linked == (s->link_phase == SESSION_LINK_DIALING || s->link_phase == SESSION_LINK_UP));
+    if (state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+        assert(s->sync.request != 0 || s->sync.next_ms != SESSION_NEVER);
+    else
+        assert(s->sync.request == 0);
+    if (s->state == SESSION_WAITING)
+        assert(s->wake_ms != SESSION_NEVER || (s->dial_due && closing));
+    if (s->state == SESSION_HELD)
+        assert(s->wake_ms != SESSION_NEVER);
+    /* STARTING waits for START, PARKED for the operator or a credential, STALLED for STORE_READY,
+     * PAUSED for RESUME, STOPPED for nothing. */
+    assert(s->state != SESSION_STALLED || s->store_stalled);
+}
+
+static void dispatch(struct session *s, const struct session_event *event,
+                     struct session_actions *out)
+{
+    switch (event->kind) {
+    case SESSION_EV_START:
+        if (s->state == SESSION_STARTING)
+            session_dial(s, out, "start");
+        return;
+    case SESSION_EV_STOP:
+        on_leave(s, out, SESSION_STOPPED);
+        return;
+    case SESSION_EV_TICK:
+        on_tick(s, out);
+        return;
+    case SESSION_EV_STORE_STALLED:
+        on_stalled(s, out);
+        return;
+    case SESSION_EV_STORE_READY:
+        on_ready(s, out, event->has_position);
+        return;
+    case SESSION_EV_POSITION:
+        s->has_position = true;
+        return;
+    case SESSION_EV_RESUME:
+        on_resume(s, out);
+        return;
+    case SESSION_EV_PAUSE:
+        on_leave(s, out, SESSION_PAUSED);
+        return;
+    case SESSION_EV_RECONNECT:
+        on_reconnect(s, out);
+        return;
+    case SESSION_EV_CREDENTIAL:
+        on_credential(s, out);
+        return;
+    case SESSION_EV_RULE:
+        on_rule(s, event, out);
+        return;
+    case SESSION_EV_HTTP_PAGE:
+    case SESSION_EV_HTTP_FAILED:
+        on_http(s, event, out);
+        return;
+    case SESSION_EV_LINK_CONNECTED:
+    case SESSION_EV_LINK_OPEN:
+    case SESSION_EV_LINK_FAILED:
+    case SESSION_EV_LINK_CLOSED:
+    case SESSION_EV_HELD_FIRST:
+    case SESSION_EV_HELD_FULL:
+        on_link(s, event, out);
+        return;
+    }
+}
+
+int session_step(struct session *session, const struct session_event *event,
+                 struct session_actions *out)
+{
+    struct session *s = session;
+    out->count = 0;
+    if (event->now_ms > s->now_ms)
+        s->now_ms = event->now_ms;
+    if (s->link_phase == SESSION_LINK_UP && event->last_rx_ms > s->rx_ms) {
+        s->rx_ms = event->last_rx_ms;
+        if (s->rx_ms > s->pinged_ms)
+            s->pinged_ms = -1;
+    }
+    dispatch(s, event, out);
+    check(s);
+    return 0;
+}
+
+void session_init(struct session *session, const struct session_init_args *args)
+{
+    *session = (struct session){
+        .profile = args->profile,
+        .state = SESSION_STARTING,
+        .wake_ms = SESSION_NEVER,
+        .retry_at_ms = -1,
+        .pinged_ms = -1,
+        .ping_at_ms = SESSION_NEVER,
+        .has_position = args->has_position,
+        .owes_no_resume = args->profile->catchup.via == PROFILE_CATCHUP_NONE && args->has_position,
+        .leaving = SESSION_STATE_COUNT,
+        .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1},
+    };
+    rng_seed(&session->rng, args->seed);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int64_t session_deadline_ms(const struct session *session)
+{
+    const struct session *s = session;
+    if (s->link_phase == SESSION_LINK_CLOSING && s->leaving != SESSION_STATE_COUNT)
+        return s->close_by_ms;
+    int64_t at = s->wake_ms;
+    if (s->link_phase == SESSION_LINK_CLOSING)
+        at = earlier(at, s->close_by_ms);
+    if (s->link_phase == SESSION_LINK_UP)
+        at = earlier(at, session_heartbeat_deadline_ms(s));
+    if (s->sync.request == 0 && state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+        at = earlier(at, s->sync.next_ms);
+    return at;
+}
+
+enum session_state session_state(const struct session *session)
+{
+    return session->state;
+}
+
+void session_status(const struct session *session, struct session_status *out)
+{
+    *out = (struct session_status){
+        .state = session->state,
+        .since_ms = session->since_ms,
+        .retry_at_ms = session->retry_at_ms,
+        .link = session->link,
+        .attempts = session->attempts,
+    };
+    session_copy_text(out->reason, sizeof(out->reason), session->reason);
+}

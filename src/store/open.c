@@ -1,0 +1,370 @@
+/*
+ * Opening and closing: the directory, the lock, LMDB's environment, format and identity.
+ *
+ * MDB_NOMEMINIT is not used: it would write whatever the heap held (tokens, say) into the unused
+ * parts of pages. LMDB keeps its page buffers, so that clearing them costs nothing per transaction.
+ */
+#include "store/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+enum {
+    MAP_START = 4 * LIMIT_MIB,
+    READERS = 126, /* LMDB's default; a reader is a thread that reads right now */
+};
+
+static int fail_errno(struct error *err, const char *what, const char *path)
+{
+    int code = error_from_errno(errno);
+
+    return error_set(err, code, "%s: %s: %s", path, what, strerror(errno));
+}
+
+/* So that a new file is still in its directory after a power failure: LMDB syncs only the file. */
+static int sync_dir(const char *path, const char *suffix, struct error *err)
+{
+    char name[4096];
+    int fd, rc = 0;
+
+    if ((size_t)snprintf(name, sizeof name, "%s%s", path, suffix) >= sizeof name)
+        return error_set(err, ERR_LIMIT, "%s: the path is too long", path);
+    fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno(err, "cannot open the directory", name);
+    if (fsync(fd) != 0)
+        rc = fail_errno(err, "cannot sync the directory", name);
+    close(fd);
+    return rc;
+}
+
+static int make_dir(const char *path, struct error *err)
+{
+    if (mkdir(path, 0700) == 0)
+        return sync_dir(path, "/..", err);
+    if (errno != EEXIST)
+        return fail_errno(err, "cannot make the directory", path);
+    return 0;
+}
+
+static int busy(int fd, const char *path, struct error *err)
+{
+    char pid[24];
+    ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+    uint64_t number;
+
+    pid[n > 0 ? n : 0] = '\0';
+    pid[strcspn(pid, "\n")] = '\0';
+    if (slice_parse_u64(slice_str(pid), &number) != 0)
+        return error_set(err, ERR_BUSY, "%s: in use by another process", path);
+    return error_set(err, ERR_BUSY, "%s: in use by process %llu; stop it first", path,
+                     (unsigned long long)number);
+}
+
+/* The lock is flock's: it ends with the process however that ends, and holds within one too. */
+static int take_lock(const char *path, int *out, struct error *err)
+{
+    char name[4096], pid[24];
+    int fd, len;
+
+    if ((size_t)snprintf(name, sizeof name, "%s/lock", path) >= sizeof name)
+        return error_set(err, ERR_LIMIT, "%s: the path is too long", path);
+    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail_errno(err, "cannot open", name);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int rc = errno == EWOULDBLOCK ? busy(fd, path, err) : fail_errno(err, "cannot lock", name);
+
+        close(fd);
+        return rc;
+    }
+    len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    /* The pid only makes a message better: a full disk must not keep the store shut. */
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)len, 0) != len)
+        log_debug(NULL, NULL, "%s: cannot write the pid", name);
+    *out = fd;
+    return 0;
+}
+
+/*
+ * Pages that the file's end has lost (a copy cut short) would raise SIGBUS when read. LMDB itself
+ * leaves pages off the end that it allocated and gave up in one transaction, so a short file may be
+ * sound: it is extended, and a page of zeros that is needed is then found to be corrupt.
+ */
+static int extend_file(struct store *store, struct error *err)
+{
+    uint64_t end = store_file_end(store);
+    mdb_filehandle_t fd;
+    struct stat st;
+    int rc = mdb_env_get_fd(store->env, &fd);
+
+    if (rc != 0)
+        return store_lmdb_error(store, rc, "cannot open", err);
+    if (fstat(fd, &st) != 0)
+        return fail_errno(err, "cannot look at the file", store->path);
+    if ((uint64_t)st.st_size < end && ftruncate(fd, (off_t)end) != 0)
+        return fail_errno(err, "cannot extend the file", store->path);
+    return 0;
+}
+
+static void on_lmdb_assert(MDB_env *env, const char *text)
+{
+    const char *path = NULL;
+
+    mdb_env_get_path(env, &path);
+    log_error(NULL, NULL, "%s: LMDB: %s; the store is damaged", path != NULL ? path : "store",
+              text);
+}
+
+static int open_env(struct store *store, struct error *err)
+{
+    unsigned flags = MDB_NOTLS | (store->options.no_sync ? MDB_NOSYNC : 0);
+    uint64_t bound = store_bound(store);
+    uint64_t map = bound < MAP_START ? bound : MAP_START;
+    MDB_envinfo info;
+    MDB_stat stat;
+    int rc = mdb_env_create(&store->env);
+
+    if (rc != 0)
+        return store_lmdb_error(store, rc, "cannot open", err);
+    mdb_env_set_assert(store->env, on_lmdb_assert);
+    mdb_env_set_maxdbs(store->env, 2 * LIMIT_STREAMS + 4);
+    mdb_env_set_maxreaders(store->env, READERS);
+    mdb_env_set_mapsize(store->env, map);
+    rc = mdb_env_open(store->env, store->path, flags, 0600);
+    if (rc != 0)
+        return store_lmdb_error(store, rc, "cannot open", err);
+    mdb_env_stat(store->env, &stat);
+    store->page_bytes = stat.ms_psize;
+    mdb_env_info(store->env, &info);
+    store->map_bytes = info.me_mapsize;
+    return extend_file(store, err);
+}
+
+static int get_meta(struct store *store, MDB_txn *txn, const char *name, MDB_val *value,
+                    struct error *err)
+{
+    MDB_val key = store_val(name, strlen(name));
+    int rc = mdb_get(txn, store->meta, &key, value);
+
+    if (rc == MDB_NOTFOUND)
+        return error_set(err, ERR_CORRUPT, "%s: not a hawser store: it has no %s", store->path,
+                         name);
+    return rc == 0 ? 0 : store_lmdb_error(store, rc, "cannot read", err);
+}
+
+static int read_meta(struct store *store, MDB_txn *txn, struct error *err)
+{
+    uint32_t format;
+    MDB_val value;
+    int rc = get_meta(store, txn, "format", &value, err);
+
+    if (rc != 0)
+        return rc;
+    if (format_version_decode(value.mv_data, value.mv_size, &format) != 0)
+        return error_set(err, ERR_CORRUPT, "%s: the format row is damaged", store->path);
+    if (format > STORE_FORMAT)
+        return error_set(err, ERR_FORMAT,
+                         "%s: made by a newer hawser (format %u, this one knows up to %d); run that"
+                         " version, or move the directory away to start with an empty store",
+                         store->path, format, STORE_FORMAT);
+    rc = get_meta(store, txn, "instance", &value, err);
+    if (rc != 0)
+        return rc;
+    if (format_instance_decode(value.mv_data, value.mv_size, &store->instance) != 0)
+        return error_set(err, ERR_CORRUPT, "%s: the instance row is damaged", store->path);
+    rc = get_meta(store, txn, "reserved", &value, err);
+    if (rc != 0)
+        return rc;
+    if (format_reserved_decode(value.mv_data, value.mv_size, &store->reserved_seq) != 0)
+        return error_set(err, ERR_CORRUPT, "%s: the reserved row is damaged", store->path);
+    return 0;
+}
+
+/* The first transaction of a new store. */
+static int create_body(struct store *store, MDB_txn *txn, void *arg, const char **what)
+{
+    uint8_t version[FORMAT_VERSION_BYTES], instance[FORMAT_INSTANCE_BYTES];
+    uint8_t reserved[FORMAT_RESERVED_BYTES];
+    int rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &store->meta);
+
+    *what = "cannot make the store";
+    if (rc == 0)
+        rc = mdb_dbi_open(txn, "streams", MDB_CREATE, &store->names);
+    format_version_encode(version, STORE_FORMAT);
+    format_instance_encode(instance, &store->instance);
+    format_reserved_encode(reserved, 0);
+    if (rc == 0)
+        rc = store_put(store, txn, store->meta, SLICE("format"),
+                       slice_make((char *)version, sizeof version));
+    if (rc == 0)
+        rc = store_put(store, txn, store->meta, SLICE("instance"),
+                       slice_make((char *)instance, sizeof instance));
+    if (rc == 0)
+        rc = store_put(store, txn, store->meta, SLICE("reserved"),
+                       slice_make((char *)reserved, sizeof reserved));
+    return rc;
+}
+
+static int create(struct store *store, struct error *err)
+{
+    struct format_instance *instance = &store->instance;
+    int rc;
+
+    if (getrandom(instance, sizeof *instance, 0) != (ssize_t)sizeof *instance)
+        return fail_errno(err, "no random numbers", store->path);
+    /* RFC 9562 5.4: version 4, variant 10. */
+    instance->uuid[6] = (uint8_t)((instance->uuid[6] & 0x0F) | 0x40);
+    instance->uuid[8] = (uint8_t)((instance->uuid[8] & 0x3F) | 0x80);
+    rc = store_write(store, STORE_WRITE_OPEN, 0, create_body, NULL, err);
+    if (rc != 0)
+        return rc;
+    return store->options.no_sync ? 0 : sync_dir(store->path, "", err);
+}
+
+/* Reads what there is. *fresh: nothing at all. */
+static int load(struct store *store, bool *fresh, struct error *err)
+{
+    MDB_txn *txn;
+    MDB_stat stat;
+    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
+
+    *fresh = false;
+    if (rc != 0)
+        return store_lmdb_error(store, rc, "cannot read", err);
+    rc = mdb_dbi_open(txn, "meta", 0, &store->meta);
+    if (rc == MDB_NOTFOUND) {
+        mdb_env_stat(store->env, &stat);
+        *fresh = stat.ms_entries == 0;
+        rc = *fresh ? 0
+                    : error_set(err, ERR_CORRUPT, "%s: not a hawser store: it has no meta",
+                                store->path);
+    } else if (rc != 0) {
+        rc = store_lmdb_error(store, rc, "cannot read", err);
+    } else {
+        rc = read_meta(store, txn, err);
+        if (rc == 0)
+            rc = store_streams_load(store, txn, err);
+    }
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    /* Handles opened in it stay only if it is committed. */
+    rc = mdb_txn_commit(txn);
+    return rc == 0 ? 0 : store_lmdb_error(store, rc, "cannot read", err);
+}
+
+static struct store *store_new(const struct store_options *options)
+{
+    struct store *store = calloc(1, sizeof *store);
+    pthread_rwlockattr_t attr;
+
+    if (store == NULL)
+        return NULL;
+    store->path = strdup(options->path);
+    if (store->path == NULL) {
+        free(store);
+        return NULL;
+    }
+    store->options = *options;
+    store->options.path = store->path;
+    store->lock_fd = -1;
+    buf_init(&store->key_scratch, BUF_UNBOUNDED);
+    pthread_mutex_init(&store->write, NULL);
+    pthread_mutex_init(&store->readers_lock, NULL);
+    pthread_rwlockattr_init(&attr);
+    /* A stream of readers must not keep the writer from growing the map. */
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&store->map, &attr);
+    pthread_rwlockattr_destroy(&attr);
+    return store;
+}
+
+int store_open(const struct store_options *options, struct store **out, struct error *err)
+{
+    struct store *store;
+    bool fresh;
+    int rc;
+
+    if (options->path == NULL || options->path[0] == '\0' || options->min_free_percent > 100)
+        return error_set(err, ERR_INVAL, "store: a path, and a min_free of 0-100%%, are needed");
+    store = store_new(options);
+    if (store == NULL)
+        return error_set(err, ERR_NOMEM, "%s: out of memory", options->path);
+    rc = make_dir(store->path, err);
+    if (rc == 0)
+        rc = take_lock(store->path, &store->lock_fd, err);
+    if (rc == 0)
+        rc = open_env(store, err);
+    if (rc == 0)
+        rc = load(store, &fresh, err);
+    if (rc == 0 && fresh)
+        rc = create(store, err);
+    if (rc == 0)
+        rc = store_fit(store, 0, err);
+    if (rc != 0) {
+        store_close(store);
+        return rc;
+    }
+    *out = store;
+    return 0;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    store_readers_free(store);
+    if (store->env != NULL)
+        mdb_env_close(store->env);
+    /* The lock goes last: the next one must find the environment closed. */
+    if (store->lock_fd >= 0)
+        close(store->lock_fd);
+    for (size_t i = 0; i < LIMIT_STREAMS; i++)
+        free(store->streams[i]);
+    buf_fini(&store->key_scratch);
+    pthread_mutex_destroy(&store->write);
+    pthread_mutex_destroy(&store->readers_lock);
+    pthread_rwlock_destroy(&store->map);
+    free(store->path);
+    free(store);
+}
+
+bool store_failed(const struct store *store)
+{
+    return atomic_load(&store->is_failed);
+}
+
+void store_info(struct store *store, struct store_info *out)
+{
+    const uint8_t *u = store->instance.uuid;
+    uint64_t oldest = UINT64_MAX;
+
+    snprintf(out->instance, sizeof out->instance,
+             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", u[0], u[1],
+             u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
+             u[15]);
+    memcpy(out->hash_key, store->instance.hash_key, sizeof out->hash_key);
+    pthread_rwlock_rdlock(&store->map);
+    for (size_t i = 0; i < LIMIT_STREAMS; i++) {
+        uint64_t seq = store->streams[i] == NULL ? 0 : atomic_load(&store->streams[i]->oldest_seq);
+
+        if (seq != 0 && seq < oldest)
+            oldest = seq;
+    }
+    out->newest_seq = atomic_load(&store->newest_seq);
+    /* An append that is just being published may have been seen by its stream only. */
+    out->oldest_seq = oldest <= out->newest_seq ? oldest : out->newest_seq + 1;
+    out->reserved_seq = atomic_load(&store->reserved_known);
+    out->file_bytes = store->unmapped ? 0 : store_file_end(store);
+    pthread_rwlock_unlock(&store->map);
+}

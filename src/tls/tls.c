@@ -1,0 +1,344 @@
+/*
+ * mbedTLS is given callbacks that read from the bytes fed and write to a buffer. Whatever it
+ * returns becomes one of the five statuses in one place, conclude(), and a failure or the peer's
+ * goodbye is remembered: after it the library is not asked again.
+ */
+#include "tls/tls.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "tls/tls_context.h"
+#include "tls/tls_explain.h"
+
+/* mbedTLS 3 hides the fields of its structures behind this. */
+#ifndef MBEDTLS_PRIVATE
+#define MBEDTLS_PRIVATE(member) member
+#endif
+
+/* The content types that a server may begin with, RFC 5246 6.2.1. */
+enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22 };
+
+enum { RECORD_PAYLOAD_MAX = 16384 };
+
+/* What tls_send leaves free: a read may have to answer with an alert. */
+enum { ALERT_ROOM = 1024 };
+
+struct tls {
+    struct tls_context *context;
+    mbedtls_ssl_context ssl;
+    char *host;
+    unsigned char address[16]; /* where the host is an address literal */
+    size_t address_len;        /* 0: it is a name */
+
+    struct slice input;
+    bool any_input; /* the first byte of the peer has been looked at */
+    struct buf output;
+
+    bool established;
+    enum tls_status ended; /* TLS_SUCCESS until TLS_FAILED or TLS_CLOSED */
+    struct tls_cert leaf;  /* of the server itself */
+    struct tls_cert fault; /* the certificate nearest to the root that is at fault */
+    struct error error;
+    char description[96];
+};
+
+/* ---- what mbedTLS calls ---- */
+
+static int on_send(void *arg, const unsigned char *bytes, size_t n)
+{
+    struct tls *tls = arg;
+    size_t room = TLS_OUTPUT_MAX - tls->output.len;
+
+    if (n > room)
+        n = room;
+    if (n == 0)
+        return MBEDTLS_ERR_SSL_WANT_WRITE;
+    return buf_append(&tls->output, bytes, n) == 0 ? (int)n : MBEDTLS_ERR_SSL_ALLOC_FAILED;
+}
+
+static int on_recv(void *arg, unsigned char *out, size_t n)
+{
+    struct tls *tls = arg;
+
+    if (tls->input.len == 0)
+        return MBEDTLS_ERR_SSL_WANT_READ;
+    if (n > tls->input.len)
+        n = tls->input.len;
+    memcpy(out, tls->input.ptr, n);
+    tls->input = slice_from(tls->input, n);
+    return (int)n;
+}
+
+/* RFC 6125, RFC 2818 3.1: an address must stand in the certificate as an iPAddress. */
+static bool cert_has_address(const mbedtls_x509_crt *crt, const unsigned char *address, size_t n)
+{
+    const mbedtls_x509_sequence *san = &crt->subject_alt_names;
+
+    for (; san != NULL; san = san->next) {
+        if (san->buf.tag == (MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7) && san->buf.len == n &&
+            memcmp(san->buf.p, address, n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Called for each certificate of the chain, from the root down, with what is wrong with it. For an
+ * address mbedTLS is told no host name (2.28 would take it for a DNS name and send it as SNI), and
+ * so checks none: that is done here.
+ */
+static int on_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    struct tls *tls = arg;
+
+    if (depth == 0 && tls->address_len > 0 &&
+        !cert_has_address(crt, tls->address, tls->address_len))
+        *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    if (*flags != 0 && !tls->fault.seen)
+        tls_cert_copy(&tls->fault, crt, depth, *flags);
+    if (depth == 0)
+        tls_cert_copy(&tls->leaf, crt, depth, *flags);
+    return 0;
+}
+
+/* ---- setting up ---- */
+
+static void parse_address(struct tls *tls, const char *host)
+{
+    if (inet_pton(AF_INET, host, tls->address) == 1)
+        tls->address_len = 4;
+    else if (inet_pton(AF_INET6, host, tls->address) == 1)
+        tls->address_len = 16;
+}
+
+static int set_up(struct tls *tls, const char *host)
+{
+    size_t len = strlen(host);
+    int rc;
+
+    /* The dot of a fully qualified name is not part of it in SNI (RFC 6066 3) or certificates. */
+    tls->host = strndup(host, len > 1 && host[len - 1] == '.' ? len - 1 : len);
+    if (tls->host == NULL)
+        return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+    parse_address(tls, tls->host);
+    rc = mbedtls_ssl_setup(&tls->ssl, &tls->context->config);
+    if (rc == 0)
+        rc = mbedtls_ssl_set_hostname(&tls->ssl, tls->address_len > 0 ? NULL : tls->host);
+    mbedtls_ssl_set_verify(&tls->ssl, on_verify, tls);
+    mbedtls_ssl_set_bio(&tls->ssl, tls, on_send, on_recv, NULL);
+    return rc;
+}
+
+int tls_new(struct tls_context *context, const char *host, struct tls **out, struct error *err)
+{
+    struct tls *tls;
+    int rc;
+
+    if (host[0] == '\0')
+        return error_set(err, ERR_INVAL, "TLS: no host to verify the server against");
+    tls = calloc(1, sizeof *tls);
+    if (tls == NULL)
+        return error_set(err, ERR_NOMEM, "TLS: %s", error_text(ERR_NOMEM));
+    tls->context = tls_context_ref(context);
+    mbedtls_ssl_init(&tls->ssl);
+    buf_init(&tls->output, TLS_OUTPUT_MAX);
+    rc = set_up(tls, host);
+    if (rc != 0) {
+        tls_free(tls);
+        if (rc == MBEDTLS_ERR_SSL_ALLOC_FAILED)
+            return error_set(err, ERR_NOMEM, "TLS: %s", error_text(ERR_NOMEM));
+        error_set(err, ERR_INVAL, "TLS: \"%.100s\" cannot be a host name", host);
+        return ERR_INVAL;
+    }
+    *out = tls;
+    return 0;
+}
+
+void tls_free(struct tls *tls)
+{
+    if (tls == NULL)
+        return;
+    mbedtls_ssl_free(&tls->ssl);
+    buf_fini(&tls->output);
+    tls_context_unref(tls->context);
+    free(tls->host);
+    free(tls);
+}
+
+void tls_feed(struct tls *tls, const void *bytes, size_t n)
+{
+    assert(tls->input.len == 0 || tls->ended != TLS_SUCCESS);
+    tls->input = slice_make(bytes, n);
+}
+
+size_t tls_input_left(const struct tls *tls)
+{
+    return tls->input.len;
+}
+
+struct buf *tls_output(struct tls *tls)
+{
+    return &tls->output;
+}
+
+/* ---- the verbs ---- */
+
+static void explain(struct tls *tls, int rc)
+{
+    uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
+    const unsigned char *message = tls->ssl.MBEDTLS_PRIVATE(in_msg);
+
+    if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && tls->fault.seen)
+        tls_explain_cert(&tls->error, &tls->fault, tls->fault.flags, tls->host,
+                         tls->context->ca_file, time(NULL));
+    else if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
+             (flags != 0 && flags != UINT32_MAX && !tls->established))
+        tls_explain_cert(&tls->error, &tls->leaf, flags, tls->host, tls->context->ca_file,
+                         time(NULL));
+    else
+        tls_explain_code(&tls->error, rc, message != NULL ? message[1] : 0);
+}
+
+static enum tls_status conclude(struct tls *tls, int rc)
+{
+    switch (rc) {
+    case MBEDTLS_ERR_SSL_WANT_READ:
+        return TLS_AGAIN_INPUT;
+    case MBEDTLS_ERR_SSL_WANT_WRITE:
+        return TLS_AGAIN_OUTPUT;
+    case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
+    case 0: /* of a read: the end */
+        tls->ended = TLS_CLOSED;
+        error_set(&tls->error, ERR_EOF, "the server closed the TLS connection");
+        return TLS_CLOSED;
+    default: /* a foreign code */
+        tls->ended = TLS_FAILED;
+        explain(tls, rc);
+        return TLS_FAILED;
+    }
+}
+
+/* mbedTLS would say "invalid record" and no more. */
+static bool check_first_byte(struct tls *tls)
+{
+    if (tls->any_input || tls->input.len == 0)
+        return true;
+    tls->any_input = true;
+    if (tls->input.ptr[0] == RECORD_HANDSHAKE || tls->input.ptr[0] == RECORD_ALERT)
+        return true;
+    tls->ended = TLS_FAILED;
+    tls_explain_plaintext(&tls->error, tls->input);
+    return false;
+}
+
+enum tls_status tls_handshake(struct tls *tls)
+{
+    int rc;
+
+    if (tls->ended != TLS_SUCCESS)
+        return tls->ended;
+    if (tls->established)
+        return TLS_SUCCESS;
+    if (!check_first_byte(tls))
+        return TLS_FAILED;
+    rc = mbedtls_ssl_handshake(&tls->ssl);
+    if (rc != 0)
+        return conclude(tls, rc);
+    /* Full verification is the point of this room: never take a handshake's word for it. */
+    if (mbedtls_ssl_get_verify_result(&tls->ssl) != 0 || !tls->leaf.seen || tls->fault.seen)
+        return conclude(tls, MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
+    tls->established = true;
+    snprintf(tls->description, sizeof tls->description, "%s %s", mbedtls_ssl_get_version(&tls->ssl),
+             mbedtls_ssl_get_ciphersuite(&tls->ssl));
+    return TLS_SUCCESS;
+}
+
+/* Room for a whole record and some alerts: so mbedTLS never holds a record half sent, and takes the
+ * next call for the rest of it. */
+static bool has_room(struct tls *tls, size_t payload)
+{
+    int expansion = mbedtls_ssl_get_record_expansion(&tls->ssl);
+    size_t room = TLS_OUTPUT_MAX - tls->output.len;
+
+    return expansion >= 0 && room >= payload + (size_t)expansion + ALERT_ROOM;
+}
+
+enum tls_status tls_send(struct tls *tls, const void *bytes, size_t n, size_t *sent)
+{
+    const unsigned char *at = bytes;
+
+    *sent = 0;
+    if (tls->ended != TLS_SUCCESS)
+        return tls->ended;
+    assert(tls->established);
+    while (*sent < n) {
+        size_t part = n - *sent < RECORD_PAYLOAD_MAX ? n - *sent : RECORD_PAYLOAD_MAX;
+        int rc;
+
+        if (!has_room(tls, part))
+            return TLS_AGAIN_OUTPUT;
+        rc = mbedtls_ssl_write(&tls->ssl, at + *sent, part);
+        if (rc <= 0)
+            return conclude(tls, rc);
+        *sent += (size_t)rc;
+    }
+    return TLS_SUCCESS;
+}
+
+enum tls_status tls_receive(struct tls *tls, void *bytes, size_t n, size_t *received)
+{
+    unsigned char *at = bytes;
+
+    *received = 0;
+    if (tls->ended != TLS_SUCCESS)
+        return tls->ended;
+    assert(tls->established);
+    /* Short records are common; several fill one call. */
+    while (*received < n) {
+        int rc = mbedtls_ssl_read(&tls->ssl, at + *received, n - *received);
+        enum tls_status status;
+
+#ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
+        if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+            continue;
+#endif
+        if (rc > 0) {
+            *received += (size_t)rc;
+            continue;
+        }
+        if (rc == MBEDTLS_ERR_SSL_WANT_WRITE) /* see has_room() */
+            rc = MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
+        status = conclude(tls, rc);
+        return *received > 0 ? TLS_SUCCESS : status; /* an end is remembered for the next call */
+    }
+    return TLS_SUCCESS;
+}
+
+enum tls_status tls_shutdown(struct tls *tls)
+{
+    int rc;
+
+    if (tls->ended == TLS_FAILED || !tls->established)
+        return tls->ended;
+    rc = mbedtls_ssl_close_notify(&tls->ssl);
+    return rc == 0 ? TLS_SUCCESS : conclude(tls, rc);
+}
+
+const struct error *tls_error(const struct tls *tls)
+{
+    return &tls->error;
+}
+
+const char *tls_describe(const struct tls *tls)
+{
+    return tls->description;
+}
+
+int64_t tls_peer_expiry_s(const struct tls *tls)
+{
+    return tls->established ? tls->leaf.valid_to_s : 0;
+}

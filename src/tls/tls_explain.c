@@ -1,0 +1,239 @@
+#include "tls/tls_explain.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <mbedtls/error.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/timefmt.h"
+
+enum { S_PER_DAY = 86400 };
+
+/* Appends as much as fits; a certificate's bytes are anyone's, so only printable ASCII passes. */
+static void append(char *out, size_t size, const char *text, size_t n)
+{
+    size_t len = strlen(out);
+
+    for (size_t i = 0; i < n && len + 1 < size; i++)
+        out[len++] = text[i] >= 0x20 && text[i] < 0x7F ? text[i] : '?';
+    out[len] = '\0';
+}
+
+static void append_str(char *out, size_t size, const char *text)
+{
+    append(out, size, text, strlen(text));
+}
+
+/* ---- what a certificate says ---- */
+
+static void copy_dn(char *out, size_t size, const mbedtls_x509_name *name)
+{
+    char text[1024];
+    int n = mbedtls_x509_dn_gets(text, sizeof text, name);
+
+    out[0] = '\0';
+    if (n < 0)
+        append_str(out, size, "(a name too long to show)");
+    else if (n == 0)
+        append_str(out, size, "(no name)");
+    else
+        append_str(out, size, text);
+    if (n > 0 && (size_t)n >= size)
+        memcpy(out + size - 4, "...", 4);
+}
+
+static int64_t unix_time(const mbedtls_x509_time *t)
+{
+    struct tm tm = {
+        .tm_year = t->year - 1900,
+        .tm_mon = t->mon - 1,
+        .tm_mday = t->day,
+        .tm_hour = t->hour,
+        .tm_min = t->min,
+        .tm_sec = t->sec,
+    };
+
+    return timegm(&tm);
+}
+
+static void append_san(char *out, size_t size, const mbedtls_x509_buf *san)
+{
+    char address[INET6_ADDRSTRLEN] = "?";
+
+    switch (san->tag & MBEDTLS_ASN1_TAG_VALUE_MASK) {
+    case 2: /* dNSName */
+        append(out, size, (const char *)san->p, san->len);
+        break;
+    case 7: /* iPAddress */
+        if (san->len == 4 || san->len == 16)
+            inet_ntop(san->len == 4 ? AF_INET : AF_INET6, san->p, address, sizeof address);
+        append_str(out, size, address);
+        break;
+    default: /* RFC 5280 has nine kinds; the others name no server */
+        append_str(out, size, "(other)");
+        break;
+    }
+}
+
+static void copy_names(char *out, size_t size, const mbedtls_x509_crt *crt)
+{
+    const mbedtls_x509_sequence *san = &crt->subject_alt_names;
+
+    out[0] = '\0';
+    for (; san != NULL && san->buf.p != NULL; san = san->next) {
+        if (out[0] != '\0')
+            append_str(out, size, ", ");
+        if (strlen(out) + 64 > size) {
+            append_str(out, size, "...");
+            return;
+        }
+        append_san(out, size, &san->buf);
+    }
+}
+
+void tls_cert_copy(struct tls_cert *out, const mbedtls_x509_crt *crt, int depth, uint32_t flags)
+{
+    *out = (struct tls_cert){.seen = true, .depth = depth, .flags = flags};
+    out->self_issued = crt->subject_raw.len == crt->issuer_raw.len &&
+                       memcmp(crt->subject_raw.p, crt->issuer_raw.p, crt->subject_raw.len) == 0;
+    copy_dn(out->subject, sizeof out->subject, &crt->subject);
+    copy_dn(out->issuer, sizeof out->issuer, &crt->issuer);
+    copy_names(out->names, sizeof out->names, crt);
+    if (out->names[0] == '\0')
+        append_str(out->names, sizeof out->names, out->subject);
+    out->valid_from_s = unix_time(&crt->valid_from);
+    out->valid_to_s = unix_time(&crt->valid_to);
+}
+
+/* ---- texts ---- */
+
+/* "2026-05-14" */
+static const char *format_day(int64_t unix_s, char out[32])
+{
+    time_format_us(unix_s * 1000000, out);
+    out[10] = '\0';
+    return out;
+}
+
+/* "3 days", "1 day", "5h12m" */
+static const char *format_age(int64_t seconds, char out[DURATION_TEXT_SIZE])
+{
+    int64_t days = seconds / S_PER_DAY;
+
+    if (days > 0)
+        snprintf(out, DURATION_TEXT_SIZE, "%" PRId64 " day%s", days, days == 1 ? "" : "s");
+    else
+        duration_format(seconds * 1000, out, DURATION_TEXT_SIZE);
+    return out;
+}
+
+/* Who is not trusted, and what is most likely missing. */
+static void explain_trust(char *out, size_t size, const struct tls_cert *cert, const char *ca_file)
+{
+    if (cert->self_issued && cert->depth == 0)
+        snprintf(out, size, "is self-signed and not in %s", ca_file);
+    else if (cert->self_issued)
+        snprintf(out, size, "ends the server's chain and is not in %s", ca_file);
+    else
+        snprintf(out, size,
+                 "has an issuer that is neither in %s nor sent by the server (a missing "
+                 "intermediate certificate, or an unknown authority)",
+                 ca_file);
+}
+
+/* One reason, the one to be dealt with first. */
+static void explain_flags(char *out, size_t size, const struct tls_cert *cert, uint32_t flags,
+                          const char *host, const char *ca_file, int64_t now_s)
+{
+    char day[32], age[DURATION_TEXT_SIZE];
+
+    if (flags & MBEDTLS_X509_BADCERT_EXPIRED)
+        snprintf(out, size, "expired %s ago (%s)", format_age(now_s - cert->valid_to_s, age),
+                 format_day(cert->valid_to_s, day));
+    else if (flags & MBEDTLS_X509_BADCERT_FUTURE)
+        snprintf(out, size, "is not valid before %s (in %s; is this machine's clock right?)",
+                 format_day(cert->valid_from_s, day), format_age(cert->valid_from_s - now_s, age));
+    else if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
+        explain_trust(out, size, cert, ca_file);
+    else if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH)
+        snprintf(out, size, "is not for %.100s but for %s", host, cert->names);
+    else if (flags & (MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
+                      MBEDTLS_X509_BADCERT_NS_CERT_TYPE))
+        snprintf(out, size, "is not meant for a server (key usage)");
+    else if (flags & MBEDTLS_X509_BADCERT_BAD_MD)
+        snprintf(out, size, "is signed with a hash too weak to trust");
+    else if (flags & (MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY))
+        snprintf(out, size, "has a key too weak to trust");
+    else
+        snprintf(out, size, "is not acceptable (flags 0x%" PRIx32 ")", flags);
+}
+
+int tls_explain_cert(struct error *err, const struct tls_cert *cert, uint32_t flags,
+                     const char *host, const char *ca_file, int64_t now_s)
+{
+    char why[320], from[32], to[32];
+
+    if (!cert->seen)
+        return error_set(err, ERR_TLS, "the server sent no certificate");
+    explain_flags(why, sizeof why, cert, flags, host, ca_file, now_s);
+    return error_set(err, ERR_TLS, "certificate of %s %s, issued by %s, valid %s to %s",
+                     cert->subject, why, cert->issuer, format_day(cert->valid_from_s, from),
+                     format_day(cert->valid_to_s, to));
+}
+
+/* RFC 5246 7.2.2, RFC 6066 9, RFC 7301 3.2 */
+static const char *alert_meaning(int alert)
+{
+    switch (alert) {
+    case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
+        return "handshake_failure: no version, cipher or key exchange in common";
+    case MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION:
+        return "protocol_version: it does not speak TLS 1.2";
+    case MBEDTLS_SSL_ALERT_MSG_INSUFFICIENT_SECURITY:
+        return "insufficient_security: it wants stronger ciphers";
+    case MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME:
+        return "unrecognized_name: it does not serve this host";
+    case MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL:
+        return "no_application_protocol: it does not speak http/1.1";
+    case MBEDTLS_SSL_ALERT_MSG_NO_CERT:
+    case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
+    case MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT:
+    case MBEDTLS_SSL_ALERT_MSG_CERT_UNKNOWN:
+    case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED:
+        return "it wants a client certificate, or another one";
+    case MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR:
+        return "internal_error: a fault on its side";
+    default: /* the peer's byte, not our enum */
+        return "see RFC 5246, section 7.2";
+    }
+}
+
+int tls_explain_code(struct error *err, int rc, int alert)
+{
+    char text[160];
+
+    if (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
+        return error_set(err, ERR_TLS, "the server refused with TLS alert %d (%s)", alert,
+                         alert_meaning(alert));
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+    if (rc == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION)
+#else
+    if (rc == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION)
+#endif
+        return error_set(err, ERR_TLS, "the server speaks only versions older than TLS 1.2");
+    mbedtls_strerror(rc, text, sizeof text);
+    return error_set(err, ERR_TLS, "%s (mbedTLS -0x%04x)", text, (unsigned)-rc);
+}
+
+int tls_explain_plaintext(struct error *err, struct slice first)
+{
+    char text[48] = "";
+    size_t n = 0;
+
+    while (n < first.len && n < sizeof text - 1 && first.ptr[n] != '\r' && first.ptr[n] != '\n')
+        n++;
+    append(text, sizeof text, first.ptr, n);
+    return error_set(err, ERR_TLS, "the server does not speak TLS on this port: it answered \"%s\"",
+                     text);
+}
