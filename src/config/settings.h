@@ -14,9 +14,11 @@
 #include <stdint.h>
 
 #include "base/log.h"
+#include "base/slice.h"
 #include "config/ini.h"
 
 enum settings_deliver { SETTINGS_DELIVER_STORED, SETTINGS_DELIVER_RECEIVED };
+enum settings_protocol { SETTINGS_PROTOCOL_NDJSON };
 enum settings_start { SETTINGS_START_NOW, SETTINGS_START_OLDEST, SETTINGS_START_POSITION };
 
 struct settings_daemon {
@@ -35,9 +37,10 @@ struct settings_store {
 
 struct settings_listen {
     const char *name;
-    const char *path;
+    const char *path; /* required */
+    enum settings_protocol protocol;
     unsigned mode;
-    const char *group; /* NULL: the daemon's own */
+    const char *group;              /* NULL: the daemon's own */
     const char *const *allow_users; /* NULL-terminated; {"*"} is everyone */
     const char *const *streams;     /* globs, NULL-terminated */
     bool control;
@@ -48,7 +51,7 @@ struct settings_listen {
 
 struct settings_stream {
     const char *name;
-    const char *profile;
+    const char *profile; /* required */
     enum settings_start start;
     const char *start_position; /* for SETTINGS_START_POSITION */
     uint64_t retain_size_bytes;
@@ -79,11 +82,42 @@ struct settings {
     size_t n_listens;
     struct settings_stream *streams;
     size_t n_streams;
+    struct settings_private *priv; /* the memory behind all of the above */
 };
 
-/* Reads FILE and conf.d beside it. Always yields settings unless memory ends (ERR_NOMEM); they are
- * to be used only if diag_count() did not grow. */
+/* Bounds that only a configuration knows; see base/limits.h for the others. */
+enum {
+    SETTINGS_NAME_MAX = 64,         /* bytes of a listener's or a profile's name, or of a tag's */
+    SETTINGS_SOCKET_PATH_MAX = 107, /* bytes of a socket's path: sun_path less its NUL */
+    SETTINGS_LIST_MAX = 64,         /* words of one list */
+    SETTINGS_TAGS_MAX = 32,         /* tags of one stream */
+    SETTINGS_TAG_VALUE_MAX = 1024,  /* bytes of a tag's value */
+    SETTINGS_REST_MAX = 1024        /* keys of one stream that are left to its profile */
+};
+
+/*
+ * Reads FILE and conf.d beside it. Always yields settings unless memory ends (ERR_NOMEM); they are
+ * to be used only if diag_count() did not grow. A stream or listener is named in letters, digits
+ * and "_.-", and starts with a letter, a digit or "_". Sections of one name in several files are
+ * one section; its `file` and `line` are those of the first.
+ */
 int settings_load(const char *path, struct diag *diag, struct settings **out);
-void settings_free(struct settings *settings);
+void settings_free(struct settings *settings); /* NULL is nothing to free */
+
+/* One row of the key table; static. */
+struct settings_key {
+    const char *section;      /* "stream" */
+    const char *key;          /* "dns_timeout" */
+    const char *type;         /* "a duration (500ms, 30s, 5m, 24h, 7d)" */
+    const char *default_text; /* as one would write it; NULL: no default */
+    const char *help;         /* one line, without a final full stop */
+};
+
+/* Calls visit for each key, section by section. tag.NAME and the profile's keys are not in it. */
+void settings_describe(void (*visit)(void *arg, const struct settings_key *key), void *arg);
+
+/* The key of a section that `word` was perhaps meant to be, or NULL: so that the profile can also
+ * name [stream]'s own keys when it refuses one of `rest`. */
+const char *settings_suggest_key(const char *section, struct slice word);
 
 #endif

@@ -138,7 +138,6 @@ enum fanout_next fanout_next(struct fanout *fanout, struct fanout_sub *sub, size
 void fanout_advance(struct fanout *fanout, struct fanout_sub *sub, const struct fanout_batch *batch,
                     size_t bytes, struct slice *rest)
 {
-    struct fanout_sub before = *sub; /* so that `wants` says what it said to fanout_next */
     uint64_t i = sub->next_index;
 
     assert(bytes <= batch->bytes);
@@ -153,7 +152,7 @@ void fanout_advance(struct fanout *fanout, struct fanout_sub *sub, const struct 
     for (; bytes > 0; i++) {
         const struct fanout_entry *entry = &fanout_slot(fanout, i)->entry;
 
-        if (wants(&before, entry)) {
+        if (wants(sub, entry)) {
             if (bytes < entry->line.len)
                 *rest = slice_from(entry->line, bytes);
             bytes -= bytes < entry->line.len ? bytes : entry->line.len;

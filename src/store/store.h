@@ -1,16 +1,19 @@
 /*
  * store: the durable event log, in LMDB. Blocking; one thread writes, any thread reads.
  *
- * Layout (format 1): one environment; a database `meta` (format, instance uuid, hash key, reserved
- * seq), a database of streams (name -> number, fingerprint, position, trimmed seq, counters), and
- * for each stream its own database of records keyed by the global seq and one of dedup keys, in the
- * order they came.
- * Decides: what is on disk, and when it is safe. Leaves: seq numbers to the caller.
+ * Layout (format 1, see format.h): one environment; a database `meta` (format, instance uuid, hash
+ * key, reserved seq), a database of streams (name -> number, fingerprint, position, what retention
+ * took), and for each stream its own database of records keyed by the global seq and one of dedup
+ * keys, in the order they came.
+ * Decides: what is on disk, and when it is safe. Leaves: seq numbers to the caller, and when to
+ * call store_retain: now and then, and after an append that found no room.
  * Fails: the first failed write or sync makes the store sticky-failed: every later write returns
- * ERR_IO with the first error's text until it is closed and opened again. Never serves a record
- * whose checksum is wrong: ERR_CORRUPT names stream and seq.
- * Locking: a map is grown and a database opened only while no transaction is open in the process
- * (an internal reader-writer lock sees to it).
+ * the first error again (ERR_IO, ERR_CORRUPT, or ERR_FULL when it was for want of space in a
+ * commit) until it is closed and opened again; what was stored before can still be read. Never
+ * serves a record whose checksum is wrong: ERR_CORRUPT names stream and seq, and a read after it
+ * goes on behind it. Locking: a map is grown and a database opened only while no transaction is
+ * open in the process (an internal reader-writer lock sees to it). So callbacks must not call the
+ * store.
  */
 #ifndef HAWSER_STORE_STORE_H
 #define HAWSER_STORE_STORE_H
@@ -68,9 +71,9 @@ void store_info(struct store *store, struct store_info *out);
 struct store_stream_options {
     const char *name;
     struct slice fingerprint;
-    uint64_t retain_size_bytes;
-    int64_t retain_age_ms;
-    unsigned dedup_window;
+    uint64_t retain_size_bytes; /* pages of its records; 0: no limit of its own */
+    int64_t retain_age_ms;      /* 0: no limit */
+    unsigned dedup_window;      /* keys; 0: none are kept */
 };
 struct store_stream_state {
     unsigned id; /* small number for records; stays as long as the store */
@@ -80,10 +83,13 @@ struct store_stream_state {
     bool fingerprint_changed; /* position and dedup keys of the old one have been dropped */
     uint64_t newest_seq;
 };
-/* Makes or finds a stream. Call with no read in flight on this thread. */
+/* Makes or finds a stream; again with other limits, to change them. Only an opened stream can be
+ * appended to. Call with no read in flight on this thread. ERR_LIMIT: the store knows LIMIT_STREAMS
+ * streams, removed ones included. */
 int store_stream_open(struct store *store, const struct store_stream_options *options,
                       struct store_stream_state *out, struct error *err);
-/* The newest dedup_window keys, oldest first. */
+/* The newest dedup_window keys, oldest first. ERR_CORRUPT: some are damaged; all others have been
+ * visited. */
 int store_dedup_load(struct store *store, unsigned stream,
                      void (*visit)(void *arg, const uint8_t key[16]), void *arg, struct error *err);
 
@@ -95,13 +101,16 @@ struct store_record {
     int64_t received_us;
     struct slice type, line;
     struct slice position; /* stored as the stream's position; .ptr NULL: unchanged */
-    bool forget_position;
+    bool forget_position;  /* the stream has none from here on */
     bool has_key;
     uint8_t key[16];
 };
 /* All of them, the positions, the dedup keys and the reservation in ONE transaction that is on disk
- * when 0 is returned; nothing of it otherwise. reserve_seq: raise reserved_seq to this (0: leave).
- * ERR_FULL: no space, the store is as before and writable once there is room; else sticky. */
+ * when 0 is returned; nothing of it otherwise (a commit that failed may turn out to be on disk once
+ * the store is opened again, as after a crash). reserve_seq: raise reserved_seq to this (0: leave).
+ * ERR_FULL, and not store_failed(): no room, the store is as before; call store_retain, then again.
+ * ERR_INVAL: seqs do not increase, or a stream is not open. ERR_LIMIT: a bound above is exceeded,
+ * or the batch is larger than retain_size. ERR_NOMEM. After these too the store is as before. */
 int store_append(struct store *store, const struct store_record *records, size_t count,
                  uint64_t reserve_seq, struct error *err);
 
@@ -115,18 +124,23 @@ struct store_event {
 struct store_read {
     uint64_t streams[(LIMIT_STREAMS + 63) / 64]; /* by id */
     uint64_t after_seq, to_seq;                  /* (after, to] */
-    /* Return false to stop before this event (it is not consumed). */
+    /* Return false to stop before this event (it is not consumed). Must not call the store. */
     bool (*visit)(void *arg, const struct store_event *event);
-    /* Events of this stream from_seq..to_seq are gone by retention; called before later events. */
+    /* Events of this stream from_seq..to_seq are gone by retention; called before later events.
+     * Tells of what done_seq passes, no more: successive reads tell each range once, in pieces if
+     * need be. May come after visit has returned false. NULL is allowed. */
     void (*lost)(void *arg, unsigned stream, uint64_t from_seq, uint64_t to_seq);
     void *arg;
     size_t max_visits; /* bounds the read transaction */
     uint64_t done_seq; /* out: everything up to here has been visited or does not match */
 };
-/* Visits in seq order over all chosen streams. */
+/* Visits in seq order over all chosen streams; ids that the store does not know are ignored.
+ * ERR_CORRUPT: done_seq is one less than the damaged record's seq; all before it has been visited.
+ */
 int store_read(struct store *store, struct store_read *read, struct error *err);
 
-/* Deletes what retention asks for, in one bounded transaction; *more: call again. */
+/* Deletes what retention asks for, in one bounded transaction; *more: call again. A stream that the
+ * configuration no longer has keeps its last limits. ERR_FULL: there is no room even for that. */
 int store_retain(struct store *store, int64_t now_us, bool *more, struct error *err);
 
 struct store_stream_info {

@@ -35,7 +35,9 @@ enum ndjson_error {
 };
 const char *ndjson_error_name(enum ndjson_error error);
 
-#define NDJSON_LIST_MAX 256
+#define NDJSON_LIST_MAX 256 /* streams in one request */
+#define NDJSON_TYPES_MAX 32 /* type globs in one request */
+#define NDJSON_ID_MAX 256   /* bytes of a request's id, as it stands in the line */
 enum ndjson_from { NDJSON_FROM_DEFAULT, NDJSON_FROM_NOW, NDJSON_FROM_OLDEST, NDJSON_FROM_SEQ };
 
 struct ndjson_request {
@@ -44,7 +46,7 @@ struct ndjson_request {
     struct slice stream;
     struct slice streams[NDJSON_LIST_MAX]; /* decoded, into `scratch` or the line */
     unsigned n_streams;
-    struct slice types[32];
+    struct slice types[NDJSON_TYPES_MAX];
     unsigned n_types;
     enum ndjson_from from;
     uint64_t from_seq;
@@ -54,11 +56,18 @@ struct ndjson_request {
 };
 void ndjson_request_init(struct ndjson_request *request);
 void ndjson_request_fini(struct ndjson_request *request);
-/* Unknown fields are errors too, with "did you mean". detail (may be NULL) gets what is wrong. */
+/*
+ * Strict: every mistake is an error that names it; an unknown field, one that does not belong to the
+ * op, or one given twice too, with "did you mean". detail (may be NULL) gets what is wrong. Lists
+ * too long are TOO_MANY, a line over LIMIT_LINE_IN is TOO_LONG. The id is there for the reply after
+ * an error too, unless the line is not an object. A request may be parsed into again and again; its
+ * slices are valid until then and while the line is.
+ */
 enum ndjson_error ndjson_request_parse(struct ndjson_request *request, struct slice line,
                                        struct error *detail);
 
-/* Replies, each with its '\n'. id.ptr NULL: no id. */
+/* Lines, each with its '\n', written whole or, where buf_append fails, not at all. Texts that are
+ * NULL, and slices whose .ptr is, are left out; so is the id of a reply. */
 int ndjson_write_error(struct buf *out, struct slice id, enum ndjson_error error,
                        const char *detail);
 int ndjson_write_ok(struct buf *out, struct slice id, const char *op);
@@ -71,8 +80,10 @@ int ndjson_write_greeting(struct buf *out, const char *server, const char *insta
                           uint64_t oldest, uint64_t newest,
                           const struct ndjson_stream_state *streams, unsigned n_streams);
 
-/* An event line. Every slice may have .ptr NULL (absent). tags: JSON members already encoded, like
- * `"tag.team":"ops"`, or empty. */
+/* An event line: seq, stream, id, position, type, time, event_time, via, tags and then data, text or
+ * base64, in this order. Every slice may have .ptr NULL (absent). tags: JSON members already encoded,
+ * like `"tag.team":"ops"`, or empty. Data of JSON has been checked; it goes out byte for byte, but
+ * that newlines between its tokens become spaces. */
 struct ndjson_event {
     uint64_t seq; /* 0: written as null */
     const char *stream;
@@ -84,7 +95,8 @@ struct ndjson_event {
     enum { NDJSON_DATA_JSON, NDJSON_DATA_TEXT, NDJSON_DATA_BINARY } data_kind;
     struct slice data;
 };
-/* An upper bound of the line's length, and the writer into memory of at least that size. */
+/* An upper bound of the line's length, and the writer into memory of at least that size, which
+ * returns the length, '\n' included. Neither allocates. */
 size_t ndjson_event_bound(const struct ndjson_event *event);
 size_t ndjson_event_encode(const struct ndjson_event *event, char *out);
 

@@ -12,13 +12,14 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <lmdb.h>
 
 #include "store/store.h"
 
 #define OK(call)                                                                                   \
     do {                                                                                           \
         struct error ok_err = {0};                                                                 \
-        struct error *err = &ok_err;                                                               \
+        struct error *why = &ok_err;                                                               \
         int ok_rc = (call);                                                                        \
         if (ok_rc != 0)                                                                            \
             fail_msg("%s: %s: %s", #call, error_name(ok_rc), ok_err.text);                         \
@@ -58,7 +59,7 @@ static inline void fixture_fini(struct fixture *f)
 
 static inline void fixture_open(struct fixture *f)
 {
-    OK(store_open(&f->options, &f->store, err));
+    OK(store_open(&f->options, &f->store, why));
 }
 
 static inline void fixture_close(struct fixture *f)
@@ -80,7 +81,7 @@ static inline struct store_stream_state open_stream(struct fixture *f, const cha
         .name = name, .fingerprint = SLICE("fp"), .dedup_window = window};
     struct store_stream_state state;
 
-    OK(store_stream_open(f->store, &options, &state, err));
+    OK(store_stream_open(f->store, &options, &state, why));
     return state;
 }
 
@@ -143,10 +144,98 @@ static inline const char *read_text(struct store *store, struct transcript *t, u
 
     select_all(&read);
     memset(t, 0, sizeof *t);
-    OK(store_read(store, &read, err));
+    OK(store_read(store, &read, why));
     if (done != NULL)
         *done = read.done_seq;
     return t->text;
 }
+
+/* What store_dedup_load visits, where the keys are rising numbers. */
+struct keys {
+    size_t count;
+    uint64_t last;
+    bool ordered;
+};
+
+static inline void keys_visit(void *arg, const uint8_t key[16])
+{
+    struct keys *keys = arg;
+    uint64_t number;
+
+    memcpy(&number, key, sizeof number);
+    keys->ordered = (keys->ordered || keys->count == 0) && number > keys->last;
+    keys->last = number;
+    keys->count++;
+}
+
+/* The file behind the closed store's back. */
+static inline MDB_env *raw_open(struct fixture *f, MDB_txn **txn)
+{
+    MDB_env *env;
+
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 600), 0);
+    assert_int_equal(mdb_env_open(env, f->path, 0, 0600), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, txn), 0);
+    return env;
+}
+
+static inline void raw_close(MDB_env *env, MDB_txn *txn)
+{
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+static inline void put_meta(struct fixture *f, const char *name, const void *bytes, size_t size)
+{
+    MDB_txn *txn;
+    MDB_env *env = raw_open(f, &txn);
+    MDB_val key = {strlen(name), (void *)(uintptr_t)name};
+    MDB_val value = {size, (void *)(uintptr_t)bytes};
+    MDB_dbi dbi;
+
+    assert_int_equal(mdb_dbi_open(txn, "meta", 0, &dbi), 0);
+    assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+    raw_close(env, txn);
+}
+
+static inline size_t count_keys_on_disk(struct fixture *f, unsigned stream)
+{
+    MDB_txn *txn;
+    MDB_env *env = raw_open(f, &txn);
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    MDB_dbi dbi;
+    size_t count = 0;
+    char name[16];
+
+    snprintf(name, sizeof name, "d.%u", stream);
+    assert_int_equal(mdb_dbi_open(txn, name, MDB_INTEGERKEY, &dbi), 0);
+    assert_int_equal(mdb_cursor_open(txn, dbi, &cursor), 0);
+    while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0)
+        count += (value.mv_size - 4) / 16;
+    mdb_cursor_close(cursor);
+    raw_close(env, txn);
+    return count;
+}
+
+static inline int fixture_setup(void **state)
+{
+    struct fixture *f = test_malloc(sizeof *f);
+
+    fixture_init(f);
+    fixture_open(f);
+    *state = f;
+    return 0;
+}
+
+static inline int fixture_teardown(void **state)
+{
+    fixture_fini(*state);
+    test_free(*state);
+    return 0;
+}
+
+#define with_store(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 #endif

@@ -1,0 +1,359 @@
+#include "config/value.h"
+
+#include <ctype.h>
+#include <stdio.h>
+
+#include "base/suggest.h"
+#include "base/timefmt.h"
+
+bool value_is_name(const char *text, size_t max)
+{
+    size_t len = strlen(text);
+
+    if (len == 0 || len > max || text[0] == '.' || text[0] == '-')
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c >= 0x80 || (!isalnum(c) && strchr("_.-", c) == NULL))
+            return false;
+    }
+    return true;
+}
+
+static int refuse(const struct key *key, const char *text, struct error *err)
+{
+    return error_set(err, ERR_PARSE, "%s wants %s, not \"%s\"", key->name, value_type_text(key),
+                     text);
+}
+
+static void *target(const struct key *key, char *section)
+{
+    return section + key->offset;
+}
+
+/* One line of text, of the form that the key's type asks for. */
+static bool is_good_text(const struct key *key, const char *text)
+{
+    if (text[0] == '\0' || strchr(text, '\n') != NULL)
+        return false;
+    if (key->max != 0 && strlen(text) > (size_t)key->max)
+        return false;
+    if (key->type == KEY_PATH || key->type == KEY_SOCKET_PATH)
+        return text[0] == '/';
+    return key->type != KEY_NAME || value_is_name(text, SETTINGS_NAME_MAX);
+}
+
+static int keep_text(const struct key *key, const char *text, const char **out, struct pool *pool,
+                     struct error *err)
+{
+    if (!is_good_text(key, text))
+        return refuse(key, text, err);
+    *out = pool_dup(pool, slice_str(text));
+    return *out != NULL ? 0 : ERR_NOMEM;
+}
+
+static int read_text(const struct key *key, const char *text, char *section, struct pool *pool,
+                     struct error *err)
+{
+    return keep_text(key, text, target(key, section), pool, err);
+}
+
+static int read_start(const struct key *key, const char *text, char *section, struct pool *pool,
+                      struct error *err)
+{
+    enum settings_start *start = target(key, section);
+    const char **position = (const char **)(void *)(section + key->also);
+
+    *position = NULL;
+    if (strcmp(text, "now") == 0) {
+        *start = SETTINGS_START_NOW;
+        return 0;
+    }
+    if (strcmp(text, "oldest") == 0) {
+        *start = SETTINGS_START_OLDEST;
+        return 0;
+    }
+    *start = SETTINGS_START_POSITION;
+    return keep_text(key, text, position, pool, err);
+}
+
+static bool is_separator(char c)
+{
+    return c == ' ' || c == '\t' || c == ',' || c == '\n';
+}
+
+static int read_list(const struct key *key, const char *text, char *section, struct pool *pool,
+                     struct error *err)
+{
+    const char **words = pool_alloc(pool, (SETTINGS_LIST_MAX + 1) * sizeof *words);
+    size_t n = 0;
+
+    if (words == NULL)
+        return ERR_NOMEM;
+    for (;;) {
+        size_t len = 0;
+
+        while (is_separator(*text))
+            text++;
+        if (*text == '\0')
+            break;
+        while (text[len] != '\0' && !is_separator(text[len]))
+            len++;
+        if (n == SETTINGS_LIST_MAX)
+            return error_set(err, ERR_PARSE, "%s wants at most %d words", key->name,
+                             (int)SETTINGS_LIST_MAX);
+        words[n] = pool_dup(pool, slice_make(text, len));
+        if (words[n++] == NULL)
+            return ERR_NOMEM;
+        text += len;
+    }
+    if (n == 0)
+        return refuse(key, "", err);
+    *(const char *const **)target(key, section) = words;
+    return 0;
+}
+
+/* "wants yes or no, not "yse"; did you mean "yes"?" */
+static int refuse_word(const struct key *key, const char *text, const char *const *words, size_t n,
+                       struct error *err)
+{
+    char list[64] = "";
+    const char *near = suggest(slice_str(text), words, n);
+    size_t len = 0;
+
+    for (size_t i = 0; i < n && len < sizeof list; i++)
+        len += (size_t)snprintf(list + len, sizeof list - len, "%s%s",
+                                i == 0       ? ""
+                                : i + 1 == n ? " or "
+                                             : ", ",
+                                words[i]);
+    if (near != NULL)
+        return error_set(err, ERR_PARSE, "%s wants %s, not \"%s\"; did you mean \"%s\"?", key->name,
+                         list, text, near);
+    return error_set(err, ERR_PARSE, "%s wants %s, not \"%s\"", key->name, list, text);
+}
+
+/* The place of `text` among the words. */
+static int find_word(const struct key *key, const char *text, const char *const *words, size_t n,
+                     unsigned *out, struct error *err)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (strcmp(words[i], text) == 0) {
+            *out = i;
+            return 0;
+        }
+    }
+    return refuse_word(key, text, words, n, err);
+}
+
+static int read_bool(const struct key *key, const char *text, char *section, struct pool *pool,
+                     struct error *err)
+{
+    static const char *const words[] = {"no", "yes"};
+    unsigned place;
+    int rc = find_word(key, text, words, 2, &place, err);
+
+    if (rc == 0)
+        *(bool *)target(key, section) = place == 1;
+    return rc;
+}
+
+static int read_choice(const struct key *key, const char *text, char *section, struct pool *pool,
+                       struct error *err)
+{
+    unsigned n = 0, place;
+    int rc;
+
+    while (n < KEY_WORDS_MAX && key->words[n] != NULL)
+        n++;
+    rc = find_word(key, text, key->words, n, &place, err);
+    if (rc != 0)
+        return rc;
+    /* The target's type is any enum, all of which are as large. */
+    _Static_assert(sizeof(enum settings_deliver) == sizeof place &&
+                       sizeof(enum settings_protocol) == sizeof place,
+                   "an enum is as large as an unsigned");
+    memcpy(target(key, section), &place, sizeof place);
+    return 0;
+}
+
+static int read_log_level(const struct key *key, const char *text, char *section, struct pool *pool,
+                          struct error *err)
+{
+    const char *words[LOG_LEVEL_DEBUG + 1];
+    unsigned place;
+    int rc;
+
+    for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++)
+        words[level] = log_level_name((enum log_level)level);
+    rc = find_word(key, text, words, LOG_LEVEL_DEBUG + 1, &place, err);
+    if (rc != 0)
+        return rc;
+    *(enum log_level *)target(key, section) = (enum log_level)place;
+    if (key->also != 0)
+        *(bool *)(section + key->also) = true;
+    return 0;
+}
+
+typedef void (*scale_writer)(int64_t value, char *out, size_t size);
+
+static void write_duration(int64_t value, char *out, size_t size)
+{
+    duration_format(value, out, size);
+}
+
+/* In the largest unit that it is a whole number of. */
+static void write_size(int64_t value, char *out, size_t size)
+{
+    static const char units[] = {'G', 'M', 'K'};
+
+    for (unsigned i = 0; value != 0 && i < sizeof units; i++) {
+        int64_t unit = INT64_C(1) << (30 - 10 * i);
+
+        if (value % unit == 0) {
+            snprintf(out, size, "%lld%c", (long long)(value / unit), units[i]);
+            return;
+        }
+    }
+    snprintf(out, size, "%lld", (long long)value);
+}
+
+static void write_number(int64_t value, char *out, size_t size)
+{
+    snprintf(out, size, "%lld", (long long)value);
+}
+
+static void write_percent(int64_t value, char *out, size_t size)
+{
+    snprintf(out, size, "%lld%%", (long long)value);
+}
+
+/* Judges a number that a parser has read with result `rc`. */
+static int check_number(const struct key *key, const char *text, int rc, int64_t value,
+                        scale_writer write, struct error *err)
+{
+    char min[32], max[32];
+
+    if (rc == ERR_PARSE)
+        return refuse(key, text, err);
+    if (rc == 0 && value >= key->min && value <= key->max)
+        return 0;
+    write(key->min, min, sizeof min);
+    write(key->max, max, sizeof max);
+    return error_set(err, ERR_PARSE, "%s wants %s to %s, not \"%s\"", key->name, min, max, text);
+}
+
+static int read_duration(const struct key *key, const char *text, char *section, struct pool *pool,
+                         struct error *err)
+{
+    int64_t value = 0;
+    int rc = duration_parse(slice_str(text), &value);
+
+    rc = check_number(key, text, rc, value, write_duration, err);
+    if (rc == 0)
+        *(int64_t *)target(key, section) = value;
+    return rc;
+}
+
+static int read_never(const struct key *key, const char *text, char *section, struct pool *pool,
+                      struct error *err)
+{
+    if (strcmp(text, "never") != 0)
+        return read_duration(key, text, section, pool, err);
+    *(int64_t *)target(key, section) = -1;
+    return 0;
+}
+
+static int read_size(const struct key *key, const char *text, char *section, struct pool *pool,
+                     struct error *err)
+{
+    uint64_t value = 0;
+    int rc = size_parse(slice_str(text), &value);
+
+    if (rc == 0 && value > INT64_MAX)
+        rc = ERR_LIMIT;
+    rc = check_number(key, text, rc, (int64_t)value, write_size, err);
+    if (rc == 0)
+        *(uint64_t *)target(key, section) = value;
+    return rc;
+}
+
+static int read_unsigned(const struct key *key, const char *text, struct slice digits,
+                         scale_writer write, unsigned *out, struct error *err)
+{
+    int64_t value = 0;
+    int rc = slice_parse_i64(digits, &value);
+
+    rc = check_number(key, text, rc, value, write, err);
+    if (rc == 0)
+        *out = (unsigned)value;
+    return rc;
+}
+
+static int read_count(const struct key *key, const char *text, char *section, struct pool *pool,
+                      struct error *err)
+{
+    return read_unsigned(key, text, slice_str(text), write_number, target(key, section), err);
+}
+
+static int read_percent(const struct key *key, const char *text, char *section, struct pool *pool,
+                        struct error *err)
+{
+    struct slice digits = slice_str(text);
+
+    if (digits.len == 0 || digits.ptr[digits.len - 1] != '%')
+        return refuse(key, text, err);
+    digits.len--;
+    return read_unsigned(key, text, digits, write_percent, target(key, section), err);
+}
+
+static int read_mode(const struct key *key, const char *text, char *section, struct pool *pool,
+                     struct error *err)
+{
+    size_t len = strlen(text);
+    unsigned mode = 0;
+
+    if (len < 3 || len > 4 || (len == 4 && text[0] != '0'))
+        return refuse(key, text, err);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < '0' || text[i] > '7')
+            return refuse(key, text, err);
+        mode = mode * 8 + (unsigned)(text[i] - '0');
+    }
+    *(unsigned *)target(key, section) = mode;
+    return 0;
+}
+
+static const struct {
+    const char *text;
+    int (*read)(const struct key *key, const char *text, char *section, struct pool *pool,
+                struct error *err);
+} types[] = {
+    [KEY_TEXT] = {"some text", read_text},
+    [KEY_NAME] = {"a name of letters, digits and \"_.-\"", read_text},
+    [KEY_PATH] = {"an absolute path", read_text},
+    [KEY_SOCKET_PATH] = {"an absolute path of at most 107 bytes", read_text},
+    [KEY_LIST] = {"words separated by blanks or commas", read_list},
+    [KEY_BOOL] = {"yes or no", read_bool},
+    [KEY_CHOICE] = {"one of its words", read_choice},
+    [KEY_LOG_LEVEL] = {"error, warning, notice, info or debug", read_log_level},
+    [KEY_START] = {"now, oldest or a position of at most 512 bytes", read_start},
+    [KEY_DURATION] = {"a duration (500ms, 30s, 5m, 24h, 7d)", read_duration},
+    [KEY_NEVER] = {"a duration (500ms, 30s, 5m, 24h, 7d) or never", read_never},
+    [KEY_SIZE] = {"a size (64K, 16M, 2G)", read_size},
+    [KEY_COUNT] = {"a whole number", read_count},
+    [KEY_PERCENT] = {"a percentage (5%)", read_percent},
+    [KEY_MODE] = {"octal permissions (0660)", read_mode},
+};
+
+const char *value_type_text(const struct key *key)
+{
+    return types[key->type].text;
+}
+
+int value_read(const struct key *key, const char *text, void *section, struct pool *pool,
+               struct error *err)
+{
+    return types[key->type].read(key, text, section, pool, err);
+}

@@ -1,0 +1,142 @@
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+#define JOBS 100
+
+struct test_job {
+    struct io_job job; /* first: a job is its test_job */
+    struct fixture *f;
+    struct io_worker *worker;
+    struct test_job *submits; /* by done() */
+    bool stops;               /* by done() */
+    int number, usec;
+    pthread_t ran_on;
+};
+
+static int runs, dones;
+static int run_order[JOBS], done_order[JOBS];
+
+static void run(struct io_job *job)
+{
+    struct test_job *test = (struct test_job *)job;
+
+    run_order[runs++ % JOBS] = test->number;
+    test->ran_on = pthread_self();
+    if (test->usec != 0)
+        usleep((useconds_t)test->usec);
+}
+
+static void done(struct io_job *job)
+{
+    struct test_job *test = (struct test_job *)job;
+
+    assert_false(pthread_equal(test->ran_on, pthread_self()));
+    done_order[dones++ % JOBS] = test->number;
+    if (test->submits != NULL)
+        io_worker_submit(test->worker, &test->submits->job);
+    if (test->stops)
+        io_worker_stop(test->worker);
+    fixture_event(test->f);
+}
+
+static struct io_worker *start(struct fixture *f)
+{
+    struct io_worker *worker;
+    struct error err;
+
+    runs = dones = 0;
+    assert_int_equal(io_worker_start(f->loop, "test", &worker, &err), 0);
+    return worker;
+}
+
+static struct test_job make_job(struct fixture *f, struct io_worker *worker, int number)
+{
+    return (struct test_job){
+        .job = {.run = run, .done = done}, .f = f, .worker = worker, .number = number};
+}
+
+static void test_jobs_run_in_order(void **state)
+{
+    static struct test_job jobs[JOBS];
+    struct io_worker *worker = start(*state);
+    int i;
+
+    for (i = 0; i < JOBS; i++) {
+        jobs[i] = make_job(*state, worker, i);
+        io_worker_submit(worker, &jobs[i].job);
+    }
+    assert_int_equal(dones, 0);
+    fixture_run(*state, JOBS);
+    for (i = 0; i < JOBS; i++) {
+        assert_int_equal(run_order[i], i);
+        assert_int_equal(done_order[i], i);
+    }
+    io_worker_stop(worker);
+}
+
+static void test_stop_waits_for_the_running_job_and_drops_the_rest(void **state)
+{
+    struct io_worker *worker = start(*state);
+    struct test_job slow = make_job(*state, worker, 0), next = make_job(*state, worker, 1);
+
+    slow.usec = 50000;
+    io_worker_submit(worker, &slow.job);
+    io_worker_submit(worker, &next.job);
+    usleep(10000); /* the first has begun */
+    io_worker_stop(worker);
+    assert_int_equal(runs, 1);
+    fixture_run_ms(*state, 20);
+    assert_int_equal(runs, 1);
+    assert_int_equal(dones, 0);
+}
+
+static void test_stop_within_done(void **state)
+{
+    struct io_worker *worker = start(*state);
+    struct test_job a = make_job(*state, worker, 0), b = make_job(*state, worker, 1);
+
+    a.stops = true;
+    io_worker_submit(worker, &a.job);
+    io_worker_submit(worker, &b.job);
+    usleep(20000); /* both are done before the loop looks */
+    fixture_run(*state, 1);
+    fixture_run_ms(*state, 20);
+    assert_int_equal(dones, 1);
+}
+
+static void test_submit_within_done(void **state)
+{
+    struct io_worker *worker = start(*state);
+    struct test_job a = make_job(*state, worker, 0), b = make_job(*state, worker, 1);
+
+    a.submits = &b;
+    io_worker_submit(worker, &a.job);
+    fixture_run(*state, 2);
+    assert_int_equal(done_order[1], 1);
+    io_worker_stop(worker);
+}
+
+static void test_the_loop_stops_a_worker_that_was_left(void **state)
+{
+    struct io_worker *worker = start(*state);
+    static struct test_job job;
+
+    job = make_job(*state, worker, 0);
+    io_worker_submit(worker, &job.job);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        io_test(test_jobs_run_in_order),
+        io_test(test_stop_waits_for_the_running_job_and_drops_the_rest),
+        io_test(test_stop_within_done),
+        io_test(test_submit_within_done),
+        io_test(test_the_loop_stops_a_worker_that_was_left),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
