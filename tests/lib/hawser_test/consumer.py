@@ -16,6 +16,7 @@ class Consumer:
         self.socket.connect(str(path))
         self.buffer = bytearray()
         self.lines = []
+        self.raw = b""  # the last line as it came
         self.events = []  # lines that are events, in order
         self.gaps = []
         self.notices = []
@@ -46,7 +47,8 @@ class Consumer:
         deadline = time.monotonic() + timeout
         while not self.lines:
             self.fill(deadline)
-        line = json.loads(self.lines.pop(0))
+        self.raw = self.lines.pop(0)
+        line = json.loads(self.raw)
         if "notice" in line:
             (self.gaps if line["notice"] == "gap" else self.notices).append(line)
         elif "seq" in line and "stream" in line:

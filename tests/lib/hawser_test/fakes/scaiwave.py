@@ -46,8 +46,6 @@ DEFAULTS = {
     "sync_limit_max": 500,
     # whether links get what is published (a fan-out fault leaves it to sync)
     "fanout": True,
-    # neither send nor read nor answer pings, but keep the connection
-    "silent": False,
     "first_position": 1001,
     "position_step": 1,
     # events kept for sync; None: all
@@ -76,6 +74,7 @@ class Link:
         self.wake = asyncio.Event()
         self.opened = time.monotonic()
         self.closing = False
+        self.silent = False
 
     def put(self, kind, payload):
         self.queue.append((kind, payload))
@@ -205,7 +204,7 @@ class Service:
             message = await link.ws.receive()
             if message.type == WSMsgType.PING:
                 self.record["pings"] += 1
-                if not self.config["silent"]:
+                if not link.silent:
                     link.put("pong", message.data)
             elif message.type == WSMsgType.PONG:
                 self.record["pongs"] += 1
@@ -218,7 +217,7 @@ class Service:
         senders = {"text": link.ws.send_str, "binary": link.ws.send_bytes, "pong": link.ws.pong,
                    "ping": link.ws.ping}
         while True:
-            while link.queue and not self.config["silent"]:
+            while link.queue and not link.silent:
                 kind, payload = link.queue.popleft()
                 try:
                     if kind == "close":
@@ -232,7 +231,7 @@ class Service:
                 except (ConnectionError, RuntimeError):
                     return
             link.wake.clear()
-            if not link.queue or self.config["silent"]:
+            if not link.queue or link.silent:
                 await link.wake.wait()
 
     async def ping(self, link):
@@ -455,10 +454,13 @@ class Service:
         if unknown:
             raise web.HTTPBadRequest(text=f"unknown: {unknown}")
         self.config.update(config)
+
+    async def op_silence(self):
+        """The links of now neither read nor send nor answer pings any more, and stay connected."""
         for link in self.links.values():
-            link.wake.set()
-            if self.config["silent"]:
-                link.transport.pause_reading()
+            link.silent = True
+            link.transport.pause_reading()
+        return {"links": len(self.links)}
 
     async def op_stats(self, clear=False):
         record = dict(self.record, open=len(self.links), flow=self.flow_count,
