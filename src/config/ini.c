@@ -205,29 +205,22 @@ static bool is_text(struct reader *r, struct slice line)
 static int read_line(struct reader *r, struct slice line)
 {
     bool indented = line.len != 0 && (line.ptr[0] == ' ' || line.ptr[0] == '\t');
-    int rc = 0;
+    bool good = is_text(r, line);
+    int rc;
 
-    if (!indented)
-        rc = finish_value(r);
+    line = slice_trim(line);
+    /* Wherever it starts, a comment does not end a value: so a line of one can be commented out. */
+    if (good && line.len != 0 && (line.ptr[0] == '#' || line.ptr[0] == ';'))
+        return 0;
+    if (indented && line.len != 0)
+        return good ? read_more(r, line) : 0;
+    rc = finish_value(r);
     if (rc != 0)
         return rc;
-    if (!is_text(r, line)) {
-        /* What continues the refused line would only be refused too. */
-        if (!indented)
-            r->continues = CONTINUES_FAULT;
+    /* What continues a refused line would only be refused too. */
+    r->continues = good ? CONTINUES_NOTHING : CONTINUES_FAULT;
+    if (!good || line.len == 0)
         return 0;
-    }
-    line = slice_trim(line);
-    if (line.len == 0) {
-        rc = finish_value(r);
-        r->continues = CONTINUES_NOTHING;
-        return rc;
-    }
-    if (line.ptr[0] == '#' || line.ptr[0] == ';')
-        return 0;
-    if (indented)
-        return read_more(r, line);
-    r->continues = CONTINUES_NOTHING;
     return line.ptr[0] == '[' ? read_header(r, line) : read_key(r, line);
 }
 

@@ -3,13 +3,15 @@
  *
  * Decides: the grammar. `[section]` or `[section name]`; `key = value`; a comment is a line whose
  * first non-blank byte is '#' or ';' (never after a value); an indented line continues the value
- * of the line before it (joined by '\n', unless nothing stands before it); an empty line ends it;
- * a key twice in one section of one file is an error. Blanks at both ends of a line, and around
- * the '=', are not part of anything. Text is UTF-8 without control characters but tabs; lines end
- * in LF or CR LF. A file is at most LIMIT_INI_FILE bytes long, a line LIMIT_INI_LINE; what is
- * longer is an error, and nothing is ever cut. Leaves: which sections and keys exist, to settings
- * and profile. Owns: an ini owns the strings of its entries, a diag its messages. Fails: every
- * fault of a file is reported to the diag, which keeps LIMIT_ERRORS of them; reading goes on.
+ * of the line before it (joined by '\n', unless nothing stands before it), which a comment does
+ * not end but an empty line does; a key twice in one section of one file is an error. Blanks at
+ * both ends of a line and around the '=' belong to nothing. Text is UTF-8 without control
+ * characters but tabs; lines end in LF or CR LF. A file is at most LIMIT_INI_FILE bytes long, a
+ * line LIMIT_INI_LINE; what is longer is an error, and nothing is ever cut.
+ * Leaves: which sections and keys exist, to settings and profile.
+ * Owns: an ini owns the strings of its entries, a diag its messages.
+ * Fails: every fault of a file is reported to the diag, which keeps LIMIT_ERRORS of them; reading
+ * goes on.
  */
 #ifndef HAWSER_CONFIG_INI_H
 #define HAWSER_CONFIG_INI_H

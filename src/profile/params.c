@@ -129,6 +129,7 @@ static void configure_param(struct loader *l, struct param *param, const struct 
 {
     struct slice value = slice_str(entry->value);
 
+    param->missed = true; /* whatever is wrong with it, it is there */
     if (value.len > LIMIT_VARIABLE) {
         load_fault(l, entry, "%s: %zu bytes are too long, the limit is %d", entry->key, value.len,
                    LIMIT_VARIABLE);
@@ -151,6 +152,8 @@ static void say_unknown(struct loader *l, const struct ini_entry *entry)
     for (unsigned i = 0; i < l->n_params; i++)
         candidates[i] = l->params[i].name;
     near = suggest(slice_str(entry->key), candidates, l->n_params);
+    if (near == NULL)
+        near = settings_suggest_key("stream", slice_str(entry->key));
     if (near != NULL)
         load_fault(l, entry, "unknown key `%s`; did you mean `%s`?", entry->key, near);
     else

@@ -116,9 +116,14 @@ static int source_text(const struct profile_scanner *s, const struct source *sou
     return out->len <= scratch->max ? 0 : ERR_LIMIT;
 }
 
+/* As it is written, for the message about it. */
 static size_t source_len(const struct profile_scanner *s, const struct source *source)
 {
-    return source->header ? s->headers[source->slot].len : s->slots[source->slot].raw.len;
+    const struct json_value *value = &s->slots[source->slot];
+
+    if (source->header)
+        return s->headers[source->slot].len;
+    return value->type == JSON_STRING ? value->raw.len - 2 : value->raw.len;
 }
 
 /* The first place that holds something; absent (.ptr NULL) if none does, or if that is no good. */

@@ -362,7 +362,8 @@ void store_info(struct store *store, struct store_info *out)
             oldest = seq;
     }
     out->newest_seq = atomic_load(&store->newest_seq);
-    out->oldest_seq = oldest != UINT64_MAX ? oldest : out->newest_seq + 1;
+    /* An append that is just being published may have been seen by its stream only. */
+    out->oldest_seq = oldest <= out->newest_seq ? oldest : out->newest_seq + 1;
     out->reserved_seq = atomic_load(&store->reserved_known);
     out->file_bytes = store->unmapped ? 0 : store_file_end(store);
     pthread_rwlock_unlock(&store->map);

@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* For on_headers_complete of both: what follows the header is another protocol. */
-enum { ENGINE_UPGRADE = 2 };
+/* For on_headers_complete of both: there is no body, or what follows is another protocol. */
+enum { ENGINE_NO_BODY = 1, ENGINE_UPGRADE = 2 };
 
 #if HAWSER_LLHTTP
 

@@ -163,18 +163,29 @@ static int on_header_value(engine *e, const char *at, size_t n)
  */
 static int check_framing(struct http_parser_state *parser)
 {
-    struct slice coding = http_response_header(&parser->response, "transfer-encoding");
-    struct slice length = http_response_header(&parser->response, "content-length");
+    const struct http_response *response = &parser->response;
+    struct buf coding;
+    int rc = 0;
 
-    if (coding.ptr == NULL)
+    if (http_response_header(response, "transfer-encoding").ptr == NULL)
         return 0;
-    if (length.ptr != NULL)
+    if (http_response_header(response, "content-length").ptr != NULL)
         return fail(parser, ERR_PROTOCOL, "both Content-Length and Transfer-Encoding");
-    if (!http_eq_nocase(coding, SLICE("chunked")))
-        return fail(parser, ERR_PROTOCOL, "Transfer-Encoding other than chunked");
     if (parser->engine.http_minor == 0)
         return fail(parser, ERR_PROTOCOL, "Transfer-Encoding in HTTP/1.0");
-    return 0;
+    buf_init(&coding, BUF_UNBOUNDED);
+    if (http_response_header_joined(response, "transfer-encoding", &coding) != 0)
+        rc = fail_memory(parser);
+    else if (!http_eq_nocase(buf_slice(&coding), SLICE("chunked")))
+        rc = fail(parser, ERR_PROTOCOL, "Transfer-Encoding other than chunked");
+    buf_fini(&coding);
+    return rc;
+}
+
+/* RFC 9112 6.3, whatever length the header may name. */
+static bool status_has_body(int status)
+{
+    return status / 100 != 1 && status != 204 && status != 304;
 }
 
 static int on_headers_complete(engine *e)
@@ -194,10 +205,10 @@ static int on_headers_complete(engine *e)
     if (check_framing(parser) != 0)
         return -1;
     parser->headers_done = true;
-    if (parser->response.status != 101)
-        return 0;
-    parser->response.upgrade = true;
-    return ENGINE_UPGRADE;
+    parser->response.upgrade = parser->response.status == 101;
+    if (parser->response.upgrade)
+        return ENGINE_UPGRADE;
+    return status_has_body(parser->response.status) ? 0 : ENGINE_NO_BODY;
 }
 
 static int on_body(engine *e, const char *at, size_t n)

@@ -36,17 +36,19 @@ int http_response_header_joined(const struct http_response *response, const char
     struct slice at, value;
     size_t before = out->len;
     bool first = true;
+    int rc = 0;
 
-    while (next_header(&lines, &at, &value)) {
+    while (rc == 0 && next_header(&lines, &at, &value)) {
         if (!slice_eq_str(at, name))
             continue;
-        if ((!first && buf_append_str(out, ", ") != 0) || buf_append_slice(out, value) != 0) {
-            out->len = before;
-            return ERR_NOMEM;
-        }
+        rc = first ? 0 : buf_append_str(out, ", ");
+        if (rc == 0)
+            rc = buf_append_slice(out, value);
         first = false;
     }
-    return 0;
+    if (rc != 0)
+        out->len = before;
+    return rc;
 }
 
 /* ---- dates, RFC 9110 5.6.7: three forms, all of which must be understood ---- */
@@ -103,7 +105,7 @@ static bool parse_imf(struct slice text, struct date *d)
            take_clock(&text, d) && slice_eq_str(text, " GMT");
 }
 
-/* "06-Nov-94 08:49:37 GMT": a year of two digits is never more than 50 years ahead. */
+/* "06-Nov-94 08:49:37 GMT": a year of two digits is the one nearest to now. */
 static bool parse_rfc850(struct slice text, int64_t year_now, struct date *d)
 {
     bool good = take_number(&text, 2, &d->day) && take_text(&text, SLICE("-")) &&
@@ -116,6 +118,8 @@ static bool parse_rfc850(struct slice text, int64_t year_now, struct date *d)
     d->year += year_now / 100 * 100;
     if (d->year > year_now + 50)
         d->year -= 100;
+    else if (d->year <= year_now - 50)
+        d->year += 100;
     return true;
 }
 

@@ -130,4 +130,6 @@ void service_answer(struct world *world, struct happening *request)
     (void)buf_appendf(&body, "],\"next_cursor\":%" PRIu64 ",\"has_more\":%s}}",
                       last + (service->next_is_after ? 1 : 0), more ? "true" : "false");
     request->body = body;
+    world_trace(world, "sync since %s: %u items, up to %llu%s", world->since, items,
+                (unsigned long long)last, more ? ", more" : "");
 }

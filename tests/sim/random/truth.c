@@ -39,6 +39,9 @@ void truth_stored(struct world *world, const struct hub_batch *batch)
     for (size_t i = 0; i < batch->count; i++) {
         const struct store_record *record = &batch->records[i];
         unsigned position = record->kind == STORE_GAP ? 0 : truth_position(record->line);
+        world_trace(world, "stored seq %llu: event %u%s%.*s", (unsigned long long)record->seq,
+                    position, record->position.ptr != NULL ? ", position " : "",
+                    slice_width(record->position), slice_chars(record->position));
         check_order(world, record->seq, position);
         if (world->n_stored == world->cap_stored) {
             world->cap_stored = world->cap_stored * 2 + 1024;

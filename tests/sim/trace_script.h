@@ -1,0 +1,29 @@
+/*
+ * trace_script: the language of the traces.
+ *
+ *     profile scaiwave            a shipped profile; `set live.when = open` overrides a key of it
+ *     position                    before start: one is stored; later: flow has learnt one
+ *     seed 7                      of all jitter
+ *     pongs off                   from here pings go unanswered; on is the beginning, and hides
+ * them
+ *     @1200 open                  an event at 1200 ms; ticks that are due before come before
+ *     +50 page items=3 fresh=3    an event 50 ms later
+ *     run until 60000, run for 500, tick     only ticks; tick runs to the next deadline
+ *     jump 90000                  the process stood still until then, then a TICK
+ *
+ * Events: start stop connected open held_first held_full position store_stalled store_ready
+ * credential pause resume reconnect rx (a frame came in); closed CODE [local] ["TEXT"];
+ * failed END, http_failed END with END status=N [retry_after=MS] | dns tcp tls stripped handshake
+ * credential http | timeout=PHASE, and ["TEXT"]; page [items=N] [fresh=N] [more] [reached] [next];
+ * rule KIND [MS] ["TEXT"]. `link=N` and `request=N` name another than the newest.
+ */
+#ifndef HAWSER_TESTS_SIM_TRACE_SCRIPT_H
+#define HAWSER_TESTS_SIM_TRACE_SCRIPT_H
+
+#include "base/buf.h"
+
+/* Plays a script (which it takes apart) and writes it anew, with what the session does. Ends the
+ * process with a message when the script makes no sense. */
+void trace_play(const char *path, char *script, struct buf *out);
+
+#endif

@@ -1,0 +1,609 @@
+/* Keys, sections, parameters, secrets and overrides: what is taken, and how the rest is refused. */
+#include "unit/profile/support.h"
+
+static const char *const no_keys[] = {NULL};
+
+struct bad {
+    const char *text, *fault;
+};
+
+/* ---- unknown words ---- */
+
+static void test_unknown(void **state)
+{
+    static const struct bad table[] = {
+        {CONNECT "[heartbaet]\nidle = 5s\n",
+         "test.ini:3: unknown section [heartbaet]; did you mean [heartbeat]?"},
+        {CONNECT "[zzzzzz]\n", "test.ini:3: unknown section [zzzzzz]"},
+        {CONNECT "[heartbeat]\nidel = 5s\n",
+         "test.ini:4: unknown key `idel` in [heartbeat]; did you mean `idle`?"},
+        {CONNECT "[live]\nqqqqqqqq = 5s\n", "test.ini:4: unknown key `qqqqqqqq` in [live]"},
+        {CONNECT "[http]\nurl = https://h.example/\n",
+         "test.ini:3: [http] needs a name: [http NAME]"},
+        {CONNECT "[live x]\nwhen = open\n", "test.ini:3: [live] takes no name, but there is `x`"},
+        /* Words of a later vocabulary are unknown too, not silently nothing. */
+        {CONNECT "[fallback poll]\ntransport = sse\n", "test.ini:3: unknown section [fallback]"},
+        {CONNECT "[catchup]\naudit = 60s\n", "test.ini:4: unknown key `audit` in [catchup]"},
+        {CONNECT "query. = x\n", "test.ini:3: unknown key `query.` in [connect]; did you mean "
+                                 "`query.*`?"},
+    };
+
+    for (size_t i = 0; i < COUNT(table); i++)
+        check_fault(table[i].text, no_keys, table[i].fault);
+}
+
+/* ---- values of plain types ---- */
+
+static void test_bad_values(void **state)
+{
+    static const struct bad table[] = {
+        {CONNECT "[heartbeat]\nidle = 5\n",
+         "test.ini:4: idle: `5` is no duration such as 500ms, 30s or 5m"},
+        {CONNECT "[heartbeat]\nws_ping = 3601s\n",
+         "test.ini:4: ws_ping: `3601s` is not from 0s to 1h"},
+        {CONNECT "[heartbeat]\npong_timeout = 0\n",
+         "test.ini:4: pong_timeout: `0` is not from 1ms to 1h"},
+        {CONNECT "max_message = 1X\n",
+         "test.ini:3: max_message: `1X` is no size such as 64K or 1M"},
+        {CONNECT "max_message = 17M\n",
+         "test.ini:3: max_message: `17M` is not from 1 to 16777216 bytes"},
+        {CONNECT "max_message = 0\n",
+         "test.ini:3: max_message: `0` is not from 1 to 16777216 bytes"},
+        {CONNECT "close_code = 1006\n",
+         "test.ini:3: close_code: `1006` is no code that a client may send"},
+        {CONNECT "[live]\nwhen = never\n", "test.ini:4: when: `never` is none of open, rule"},
+        {CONNECT "[message]\nheader_block = maybe\n",
+         "test.ini:4: header_block: `maybe` is none of no, yes"},
+        {CONNECT "[event]\ndedup = no\n",
+         "test.ini:4: dedup: `no` is none of id, position, hash, off"},
+        {CONNECT "[position]\ncompare = float\n",
+         "test.ini:4: compare: `float` is none of opaque, int"},
+        {CONNECT "[backoff]\nsteps = 0,1s,x\n",
+         "test.ini:4: steps: `x` is no duration up to 1h, such as 2s"},
+        {CONNECT "[backoff]\nsteps = 61m\n",
+         "test.ini:4: steps: `61m` is no duration up to 1h, such as 2s"},
+        {CONNECT "[backoff]\nsteps = 1s,0\n",
+         "test.ini:4: steps: the last step must not be 0, or hawser would never pause"},
+        {CONNECT "[backoff]\nsteps = 1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s\n",
+         "test.ini:4: steps: more than 16 steps"},
+        {CONNECT "[backoff]\njitter = 1.1\n",
+         "test.ini:4: jitter: `1.1` is no number from 0 to 1, such as 0.2"},
+        {CONNECT "[backoff]\njitter = 0,2\n",
+         "test.ini:4: jitter: `0,2` is no number from 0 to 1, such as 0.2"},
+        {CONNECT "[backoff]\njitter = .2\n",
+         "test.ini:4: jitter: `.2` is no number from 0 to 1, such as 0.2"},
+    };
+
+    for (size_t i = 0; i < COUNT(table); i++)
+        check_fault(table[i].text, no_keys, table[i].fault);
+}
+
+static void test_good_values(void **state)
+{
+    struct loaded l = load_ok(CONNECT "max_message = 16M\nclose_code = 4999\n"
+                                      "[backoff]\nsteps = 0, 500ms ,1h\njitter = 0.125\n"
+                                      "reset_after = 0\n"
+                                      "[heartbeat]\nws_ping = 0\npong_timeout = 1h\nidle = 24h\n"
+                                      "[live]\ntimeout = 1ms\n",
+                              no_keys);
+    const struct profile *p = l.profile;
+
+    assert_int_equal(p->connect.max_message, 16 * 1024 * 1024);
+    assert_int_equal(p->connect.close_code, 4999);
+    assert_int_equal(p->backoff.n_steps, 3);
+    assert_int_equal(p->backoff.steps_ms[0], 0);
+    assert_int_equal(p->backoff.steps_ms[1], 500);
+    assert_int_equal(p->backoff.steps_ms[2], 3600000);
+    assert_true(p->backoff.jitter > 0.1249 && p->backoff.jitter < 0.1251);
+    assert_int_equal(p->backoff.reset_after_ms, 0);
+    assert_int_equal(p->heartbeat.ws_ping_ms, 0);
+    assert_int_equal(p->heartbeat.pong_timeout_ms, 3600000);
+    assert_int_equal(p->heartbeat.idle_ms, 86400000);
+    assert_int_equal(p->live.timeout_ms, 1);
+    unload(&l);
+    l = load_ok(CONNECT "[backoff]\nsteps = 1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,1s,2s\n",
+                no_keys);
+    assert_int_equal(l.profile->backoff.n_steps, PROFILE_BACKOFF_STEPS_MAX);
+    assert_int_equal(l.profile->backoff.steps_ms[15], 2000);
+    unload(&l);
+}
+
+static void test_defaults(void **state)
+{
+    static const int64_t steps_ms[] = {0, 1000, 2000, 4000, 8000, 16000, 30000};
+    struct loaded l = load_ok(CONNECT, no_keys);
+    const struct profile *p = l.profile;
+
+    assert_string_equal(p->name, "test");
+    assert_string_equal(p->title, "test");
+    assert_null(p->docs);
+    assert_int_equal(p->connect.close_code, 1001);
+    assert_int_equal(p->connect.max_message, LIMIT_MESSAGE_DEFAULT);
+    assert_false(p->live.by_rule);
+    assert_int_equal(p->live.timeout_ms, 10000);
+    assert_int_equal(p->heartbeat.ws_ping_ms, 15000);
+    assert_int_equal(p->heartbeat.pong_timeout_ms, 10000);
+    assert_int_equal(p->heartbeat.idle_ms, 0);
+    assert_int_equal(p->backoff.n_steps, COUNT(steps_ms));
+    assert_memory_equal(p->backoff.steps_ms, steps_ms, sizeof(steps_ms));
+    assert_true(p->backoff.jitter > 0.199 && p->backoff.jitter < 0.201);
+    assert_int_equal(p->backoff.reset_after_ms, 60000);
+    assert_int_equal(p->catchup.via, PROFILE_CATCHUP_NONE);
+    assert_int_equal(p->catchup.settle_ms, 5000);
+    assert_int_equal(p->catchup.timeout_ms, 30000);
+    assert_int_equal(p->compare, PROFILE_COMPARE_OPAQUE);
+    assert_int_equal(p->dedup, PROFILE_DEDUP_OFF);
+    assert_int_equal(p->park_probe_ms, 1234);
+    assert_int_equal(p->n_secrets, 0);
+    unload(&l);
+}
+
+/* ---- what only the whole shows ---- */
+
+static void test_bad_whole(void **state)
+{
+    static const struct bad table[] = {
+        {"[profile]\ntitle = T\n", "test.ini:1: [connect] has no `url`"},
+        {CONNECT "[http a]\nmethod = GET\n", "test.ini:3: [http a] has no `url`"},
+        {CONNECT "[http a]\n", "test.ini:3: [http a] has no `url`"},
+        {CONNECT "[on a]\nmatch = /a exists\n", "test.ini:3: [on a] has no `do`"},
+        {CONNECT "[on a]\ndo = ignore\n", "test.ini:3: [on a] has no `match`"},
+        {CONNECT "[live]\nwhen = rule\n", "test.ini:4: when: rule, but no [on NAME] does `live`"},
+        {CONNECT "[event]\ndedup = id\n", "test.ini:4: dedup: id needs [event] id"},
+        {CONNECT "[event]\ndedup = position\n",
+         "test.ini:4: dedup: position needs [event] position"},
+        {CONNECT "[position]\ncompare = int\n", "test.ini:4: compare: int needs [event] position"},
+        {CONNECT "[event]\nposition = /p\n[catchup]\nvia = http\n",
+         "test.ini:6: via: http needs `http = NAME` too"},
+        {CONNECT "[event]\nposition = /p\n[catchup]\nvia = http\nhttp = b\n",
+         "test.ini:7: http: there is no [http b]"},
+        {CONNECT "[event]\nposition = /p\n[catchup]\nvia = http\nhttp = b\n"
+                 "[http b]\nurl = https://h.example/\n",
+         "test.ini:6: via: nothing in [http b] carries ${position}"},
+        {CONNECT "[event]\nposition = /p\n[catchup]\nvia = url\n",
+         "test.ini:6: via: nothing in [connect] carries ${position}"},
+        {CONNECT "query.p = ${position}\n[catchup]\nvia = url\n",
+         "test.ini:5: via: there is nothing to resume from without [event] position"},
+        {CONNECT "[event]\nonly = /a ==\n",
+         "test.ini:4: only: a value must follow, but it ends there"},
+    };
+
+    for (size_t i = 0; i < COUNT(table); i++)
+        check_fault(table[i].text, no_keys, table[i].fault);
+}
+
+static void test_dedup_follows_what_there_is(void **state)
+{
+    struct loaded l = load_ok(CONNECT "[event]\nid = /i\nposition = /p\n", no_keys);
+
+    assert_int_equal(l.profile->dedup, PROFILE_DEDUP_ID);
+    unload(&l);
+    l = load_ok(CONNECT "[event]\nposition = /p\n", no_keys);
+    assert_int_equal(l.profile->dedup, PROFILE_DEDUP_POSITION);
+    unload(&l);
+    l = load_ok(CONNECT "[event]\nid = /i\ndedup = hash\n", no_keys);
+    assert_int_equal(l.profile->dedup, PROFILE_DEDUP_HASH);
+    unload(&l);
+}
+
+static void test_all_faults_at_once(void **state)
+{
+    struct loaded l =
+        load_text("[connect]\nurl = ftp://h/\n[live]\nwhen = x\n[on a]\nmatch = a\n", no_keys);
+
+    assert_int_equal(diag_count(l.diag), 4);
+    assert_non_null(strstr(diag_get(l.diag, 0), "test.ini:2: url: the scheme must be wss"));
+    assert_non_null(strstr(diag_get(l.diag, 1), "test.ini:4: when: `x` is none of"));
+    assert_non_null(strstr(diag_get(l.diag, 2), "test.ini:6: match: `a` is no JSON Pointer"));
+    assert_non_null(strstr(diag_get(l.diag, 3), "test.ini:5: [on a] has no `do`"));
+    unload(&l);
+}
+
+/* ---- pointers ---- */
+
+static void test_bad_pointers(void **state)
+{
+    static const char *const keys[] = {"id", "position", "type", "time"};
+    char text[256], fault[256];
+
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        snprintf(text, sizeof(text), CONNECT "[event]\n%s = x\n", keys[i]);
+        snprintf(fault, sizeof(fault),
+                 "test.ini:4: %s: `x` is no JSON Pointer; it must begin with \"/\"", keys[i]);
+        check_fault(text, no_keys, fault);
+        snprintf(text, sizeof(text), CONNECT "[event]\n%s = /a |\n", keys[i]);
+        snprintf(fault, sizeof(fault),
+                 "test.ini:4: %s: `` is no JSON Pointer; it must begin with \"/\"", keys[i]);
+        check_fault(text, no_keys, fault);
+        snprintf(text, sizeof(text), CONNECT "[event]\n%s = header:x\n", keys[i]);
+        snprintf(fault, sizeof(fault),
+                 "test.ini:4: %s: `header:x` needs [message] header_block = yes", keys[i]);
+        check_fault(text, no_keys, fault);
+    }
+    check_fault(CONNECT "[event]\nid = /1|/2|/3|/4|/5|/6|/7|/8|/9\n", no_keys,
+                "test.ini:4: id: more than 8 places");
+    check_fault(CONNECT "[message]\nheader_block = yes\n[event]\nid = header:\n", no_keys,
+                "test.ini:6: id: `header:` names no header");
+    check_fault(CONNECT "[message]\nheader_block = yes\n[event]\nid = header:a b\n", no_keys,
+                "test.ini:6: id: `header:a b` names no header");
+    check_fault(CONNECT "[message]\nheader_block = yes\n[event]\ntime = header:a\n", no_keys,
+                "test.ini:6: time: a header is no JSON; only a JSON Pointer can stand here");
+}
+
+/* What the json room finds wrong keeps its own words; the place must be there. */
+static void test_bad_escape_in_pointer(void **state)
+{
+    static const char *const texts[] = {
+        CONNECT "[event]\nid = /a~2\n",   CONNECT "[event]\nid = /a~\n",
+        CONNECT "[catchup]\nitems = x\n", CONNECT "[catchup]\nnext = x\n",
+        CONNECT "[catchup]\nmore = x\n",  CONNECT "[catchup]\nmap.type = x\n",
+    };
+
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        struct loaded l = load_text(texts[i], no_keys);
+
+        assert_int_equal(l.rc, ERR_PARSE);
+        assert_int_equal(diag_count(l.diag), 1);
+        assert_non_null(strstr(diag_get(l.diag, 0), "test.ini:4: "));
+        unload(&l);
+    }
+}
+
+/* ---- [profile] ---- */
+
+static void test_bad_declarations(void **state)
+{
+    static const struct bad table[] = {
+        {"[profile]\nparams = Host\n" CONNECT,
+         "test.ini:2: params: `Host` cannot be a name: a small letter, then small letters, digits "
+         "and _, and none of position, n, uuid, now_ms"},
+        {"[profile]\nparams = position\n" CONNECT,
+         "test.ini:2: params: `position` cannot be a name: a small letter, then small letters, "
+         "digits and _, and none of position, n, uuid, now_ms"},
+        {"[profile]\nparams = a b a\n" CONNECT, "test.ini:2: params: `a` is declared twice"},
+        {"[profile]\nparams = a\nsecrets = a\n" CONNECT,
+         "test.ini:3: secrets: `a` is declared twice"},
+        {"[profile]\nsecrets = a=b\n" CONNECT,
+         "test.ini:2: secrets: a secret has no default; write `a=` for one that may be absent"},
+    };
+
+    for (size_t i = 0; i < COUNT(table); i++)
+        check_fault(table[i].text, no_keys, table[i].fault);
+}
+
+static void test_declarations_are_bounded(void **state)
+{
+    char text[1024] = "[profile]\nparams =";
+    size_t n;
+    struct loaded l;
+
+    for (int i = 0; i < 32; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), " p%d", i);
+    n = strlen(text);
+    snprintf(text + n, sizeof(text) - n, "\n" CONNECT);
+    l = load_ok(text, no_keys);
+    unload(&l);
+    snprintf(text + n, sizeof(text) - n, " p32\n" CONNECT);
+    check_fault(text, no_keys, "test.ini:2: params: more than 32 parameters and secrets");
+}
+
+/* ---- parameters ---- */
+
+#define HOSTED "[profile]\nparams = host\n[connect]\nurl = wss://${host}/v1\n"
+
+static void test_missing_parameter(void **state)
+{
+    check_fault(HOSTED "query.h = ${host}\n", no_keys, "hawser.ini:11: profile test needs `host`");
+    /* One that nothing names may be absent. */
+    struct loaded l = load_ok("[profile]\nparams = spare\n" CONNECT, no_keys);
+
+    unload(&l);
+}
+
+static void test_bad_parameters(void **state)
+{
+    static const struct {
+        const char *key, *fault;
+    } table[] = {
+        {"host=a b", "test.ini:4: url: `host` is `a b`, which is no NAME, NAME:PORT, ADDRESS or "
+                     "[IPV6]:PORT"},
+        {"host=a/b", "test.ini:4: url: `host` is `a/b`, which is no NAME, NAME:PORT, ADDRESS or "
+                     "[IPV6]:PORT"},
+        {"host=u@h", "test.ini:4: url: `host` is `u@h`, which is no NAME, NAME:PORT, ADDRESS or "
+                     "[IPV6]:PORT"},
+        {"host=h:0", "test.ini:4: url: `host` is `h:0`, which is no NAME, NAME:PORT, ADDRESS or "
+                     "[IPV6]:PORT"},
+        {"host=h:65536", "test.ini:4: url: `host` is `h:65536`, which is no NAME, NAME:PORT, "
+                         "ADDRESS or [IPV6]:PORT"},
+        {"host=h:", "test.ini:4: url: `host` is `h:`, which is no NAME, NAME:PORT, ADDRESS or "
+                    "[IPV6]:PORT"},
+        {"host=[::1", "test.ini:4: url: `host` is `[::1`, which is no NAME, NAME:PORT, ADDRESS or "
+                      "[IPV6]:PORT"},
+        {"host=[]", "test.ini:4: url: `host` is `[]`, which is no NAME, NAME:PORT, ADDRESS or "
+                    "[IPV6]:PORT"},
+        {"host=https://h", "test.ini:4: url: `host` is `https://h`, which is no NAME, NAME:PORT, "
+                           "ADDRESS or [IPV6]:PORT"},
+    };
+
+    for (size_t i = 0; i < COUNT(table); i++) {
+        const char *const keys[] = {table[i].key, NULL};
+
+        check_fault(HOSTED, keys, table[i].fault);
+    }
+}
+
+static void test_good_hosts(void **state)
+{
+    static const char *const hosts[] = {"host=h",       "host=h.example:1",   "host=h_1-2.x:65535",
+                                        "host=1.2.3.4", "host=[2001:db8::1]", "host=[::1]:8443"};
+
+    for (size_t i = 0; i < COUNT(hosts); i++) {
+        const char *const keys[] = {hosts[i], NULL};
+        struct loaded l = load_ok(HOSTED, keys);
+
+        unload(&l);
+    }
+}
+
+static void test_unknown_stream_key(void **state)
+{
+    static const char *const near[] = {"host=h", "hots=x", NULL};
+    static const char *const far[] = {"host=h", "whatever=x", NULL};
+
+    check_fault(HOSTED, near, "hawser.ini:13: unknown key `hots`; did you mean `host`?");
+    check_fault(HOSTED, far,
+                "hawser.ini:13: unknown key `whatever`: neither [stream] nor profile test has it");
+}
+
+static void test_parameter_bytes(void **state)
+{
+    static const char *const control[] = {"host=a\nb", NULL};
+    char *value = malloc(5 + LIMIT_VARIABLE + 2);
+    const char *keys[] = {value, NULL};
+    struct loaded l;
+
+    assert_non_null(value);
+    check_fault(HOSTED, control,
+                "hawser.ini:12: host: a control byte (or a continued line) in the value");
+    memset(value, 'a', 5 + LIMIT_VARIABLE + 2);
+    memcpy(value, "path=", 5);
+    value[5 + LIMIT_VARIABLE] = '\0';
+    l = load_ok("[profile]\nparams = path=\n[connect]\nurl = wss://h.example/${path}\n", keys);
+    unload(&l);
+    value[5 + LIMIT_VARIABLE] = 'a';
+    value[5 + LIMIT_VARIABLE + 1] = '\0';
+    check_fault("[profile]\nparams = path=x\n[connect]\nurl = wss://h.example/${path}\n", keys,
+                "hawser.ini:12: path: 8193 bytes are too long, the limit is 8192");
+    free(value);
+}
+
+/* ---- secrets ---- */
+
+#define TOKEN "[profile]\nsecrets = token\n" CONNECT "query.t = ${secret.token}\n"
+
+static void test_secret_literals_are_refused_unsaid(void **state)
+{
+    static const struct {
+        const char *value, *why;
+    } table[] = {
+        {"hunter2SECRET", "a secret is not written into the configuration itself. Put it into a "
+                          "file that only hawser can read and write file:/PATH here, or "
+                          "credential:NAME (systemd), or env:NAME"},
+        {"exec:/bin/SECRET", "a secret is not written into the configuration itself. Put it into a "
+                             "file that only hawser can read and write file:/PATH here, or "
+                             "credential:NAME (systemd), or env:NAME"},
+        {"",
+         "a secret is not written into the configuration itself. Put it into a file that only "
+         "hawser can read and write file:/PATH here, or credential:NAME (systemd), or env:NAME"},
+        {"file:SECRET", "file: takes an absolute path, such as file:/etc/hawser/token"},
+        {"env:SEC=RET", "env: takes the name of an environment variable, such as env:CHAT_TOKEN"},
+        {"env:", "env: takes the name of an environment variable, such as env:CHAT_TOKEN"},
+        {"credential:../SECRET",
+         "credential: takes the name of a systemd credential, such as credential:chat-token"},
+        {"credential:",
+         "credential: takes the name of a systemd credential, such as credential:chat-token"},
+    };
+
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char key[128], fault[512];
+        const char *const keys[] = {key, NULL};
+        struct loaded l;
+
+        snprintf(key, sizeof(key), "token=%s", table[i].value);
+        snprintf(fault, sizeof(fault), "hawser.ini:12: token: %s", table[i].why);
+        l = load_text(TOKEN, keys);
+        assert_fault(&l, fault);
+        assert_null(strstr(diag_get(l.diag, 0), "SECRET"));
+        assert_null(strstr(diag_get(l.diag, 0), "RET"));
+        unload(&l);
+    }
+}
+
+static void test_secrets(void **state)
+{
+    static const char *const keys[] = {"token=file:/etc/hawser/token", NULL};
+    struct loaded l =
+        load_ok("[profile]\nsecrets = token other\n" CONNECT "query.t = ${secret.token}\n", keys);
+
+    assert_int_equal(l.profile->n_secrets, 2);
+    assert_string_equal(l.profile->secrets[0].name, "token");
+    assert_string_equal(l.profile->secrets[0].source, "file:/etc/hawser/token");
+    assert_string_equal(l.profile->secrets[0].file, "hawser.ini");
+    assert_int_equal(l.profile->secrets[0].line, 12);
+    assert_string_equal(l.profile->secrets[1].name, "other");
+    assert_null(l.profile->secrets[1].source);
+    unload(&l);
+    check_fault(TOKEN, no_keys,
+                "hawser.ini:11: profile test needs `token`, such as file:/PATH or "
+                "credential:NAME");
+    l = load_ok("[profile]\nsecrets = token=\n" CONNECT "query.t = ${secret.token}\n", no_keys);
+    unload(&l);
+}
+
+/* ---- overrides ---- */
+
+static void test_overrides(void **state)
+{
+    static const char *const keys[] = {"heartbeat.idle=45s",
+                                       "http:sync.url=https://other.example/sync",
+                                       "close.1006=hold 1m",
+                                       "connect.url=wss://other.example/",
+                                       "on:new.match=/a exists",
+                                       "on:new.do=ignore",
+                                       "event.id=",
+                                       NULL};
+    struct loaded l = load_ok(CONNECT "[heartbeat]\nidle = 5s\n[http sync]\n"
+                                      "url = https://h.example/\n[event]\nid = /id\n",
+                              keys);
+    struct profile_end end = {.kind = PROFILE_END_CLOSE, .code = 1006};
+    struct profile_request request;
+
+    assert_int_equal(l.profile->heartbeat.idle_ms, 45000);
+    assert_int_equal(profile_policy(l.profile, &end, NULL)->kind, PROFILE_POLICY_HOLD);
+    assert_int_equal(l.profile->dedup, PROFILE_DEDUP_OFF);
+    profile_request_init(&request);
+    assert_int_equal(
+        profile_render_http(l.profile, 0, lookup_pairs, (void *)no_keys, &request, NULL), 0);
+    assert_slice(buf_slice(&request.url), "https://other.example/sync");
+    profile_request_fini(&request);
+    unload(&l);
+}
+
+static void test_bad_overrides(void **state)
+{
+    static const struct {
+        const char *key, *fault;
+    } table[] = {
+        {"heartbeat.idle=soon",
+         "hawser.ini:12: idle: `soon` is no duration such as 500ms, 30s or 5m"},
+        {"heartbeat.idel=5s",
+         "hawser.ini:12: unknown key `idel` in [heartbeat]; did you mean `idle`?"},
+        {"heartbaet.idle=5s",
+         "hawser.ini:12: unknown section [heartbaet]; did you mean [heartbeat]?"},
+        {"http.url=https://h/", "hawser.ini:12: [http] needs a name: [http NAME]"},
+        {"live:x.when=open", "hawser.ini:12: [live] takes no name, but there is `x`"},
+        {"profile.params=x",
+         "hawser.ini:12: `profile.params`: [profile] cannot be overridden for one stream"},
+        {"connect.url=ws://h.example/",
+         "hawser.ini:12: url: ws:// to `h.example` would send everything, secrets too, "
+         "unencrypted; use wss://, or set plaintext = yes for the stream"},
+        {"close.1006=retyr", "hawser.ini:12: 1006: unknown action `retyr`; did you mean `retry`?"},
+        {"http:sync.method=GET", "hawser.ini:12: [http sync] has no `url`"},
+        {".x=1", "hawser.ini:12: unknown section []"},
+    };
+
+    for (size_t i = 0; i < COUNT(table); i++) {
+        const char *const keys[] = {table[i].key, NULL};
+
+        check_fault(CONNECT, keys, table[i].fault);
+    }
+}
+
+static void test_entries_are_bounded(void **state)
+{
+    static const size_t max = 1024;
+    static char texts[1024][32];
+    const char **keys = calloc(max + 1, sizeof(*keys));
+    struct loaded l;
+
+    assert_non_null(keys);
+    /* The file has 2: the section and its url. */
+    for (size_t i = 0; i < max - 2; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "explain.%zu/t=x", 1000 + i);
+        keys[i] = texts[i];
+    }
+    l = load_ok(CONNECT, keys);
+    unload(&l);
+    snprintf(texts[max - 2], sizeof(texts[0]), "explain.1000/u=x");
+    keys[max - 2] = texts[max - 2];
+    check_fault(CONNECT, keys, "hawser.ini:1034: more than 1024 keys in one profile");
+    free(keys);
+}
+
+/* ---- finding ---- */
+
+static void test_no_such_profile(void **state)
+{
+    static const char *const names[][2] = {
+        {"scaiwav", "hawser.ini:11: there is no profile `scaiwav`; did you mean `scaiwave`?"},
+        {"zzzzzzzz", "hawser.ini:11: there is no profile `zzzzzzzz` (searched for zzzzzzzz.ini in "
+                     "/nonexistent and others)"},
+        {"../profiles/generic",
+         "hawser.ini:11: there is no profile `../profiles/generic` (searched for "
+         "../profiles/generic.ini in /nonexistent and others)"},
+        {"",
+         "hawser.ini:11: there is no profile `` (searched for .ini in /nonexistent and others)"},
+    };
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct loaded l = load_shipped(names[i][0], no_keys);
+
+        assert_fault(&l, names[i][1]);
+        unload(&l);
+    }
+}
+
+static void note(void *arg, const char *name, const char *path)
+{
+    char *list = arg;
+
+    strcat(list, name);
+    strcat(list, " ");
+    assert_non_null(strstr(path, name));
+}
+
+static void test_list(void **state)
+{
+    static const char *const dirs[] = {"/nonexistent", "conf/profiles", "conf/profiles", NULL};
+    static const char *const broken[] = {"meson.build", NULL};
+    char list[256] = "";
+    struct error err;
+
+    assert_int_equal(profile_list(dirs, note, list, &err), 0);
+    assert_string_equal(list, "generic nchan scaiwave ");
+    assert_true(profile_list(broken, note, list, &err) < 0);
+    assert_non_null(strstr(err.text, "meson.build: "));
+}
+
+static void test_fingerprint(void **state)
+{
+    static const char *const keys[] = {"host=h.example:1", "b=2", "a=1", "t=env:T", NULL};
+    struct loaded l = load_ok("[profile]\nparams = host b a c=3 d=\nsecrets = t\n"
+                              "[connect]\nurl = wss://${host}/\n",
+                              keys);
+
+    assert_slice(l.profile->fingerprint, "test\nh.example:1\na=1\nb=2\nc=3\nhost=h.example:1\n");
+    unload(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_good_values),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_bad_whole),
+        cmocka_unit_test(test_dedup_follows_what_there_is),
+        cmocka_unit_test(test_all_faults_at_once),
+        cmocka_unit_test(test_bad_pointers),
+        cmocka_unit_test(test_bad_escape_in_pointer),
+        cmocka_unit_test(test_bad_declarations),
+        cmocka_unit_test(test_declarations_are_bounded),
+        cmocka_unit_test(test_missing_parameter),
+        cmocka_unit_test(test_bad_parameters),
+        cmocka_unit_test(test_good_hosts),
+        cmocka_unit_test(test_unknown_stream_key),
+        cmocka_unit_test(test_parameter_bytes),
+        cmocka_unit_test(test_secret_literals_are_refused_unsaid),
+        cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_overrides),
+        cmocka_unit_test(test_bad_overrides),
+        cmocka_unit_test(test_entries_are_bounded),
+        cmocka_unit_test(test_no_such_profile),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_fingerprint),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
