@@ -170,7 +170,7 @@ int profile_render_connect(const struct profile *profile, profile_lookup lookup,
             return 0;
         in(&r, rc, "subprotocol", SLICE(""));
     }
-    return rc == 0 ? 0 : in(&r, rc, "connect: ", SLICE(""));
+    return rc == 0 ? 0 : in(&r, rc, "connect", SLICE(""));
 }
 
 int profile_render_http(const struct profile *profile, unsigned http, profile_lookup lookup,

@@ -124,19 +124,22 @@ int rule_parse_do(struct arena *arena, const char *rule, struct slice text,
                   const struct profile_rule_action **out, unsigned *n, struct error *err)
 {
     struct profile_rule_action list[RULE_DO_MAX];
+    unsigned count = 0;
 
-    *n = 0;
     while (text.len != 0) {
         const char *newline = slice_find_byte(text, '\n');
         size_t len = newline != NULL ? (size_t)(newline - text.ptr) : text.len;
-        int rc = parse_line(arena, rule, slice_make(text.ptr, len), list, n, err);
+        int rc = parse_line(arena, rule, slice_make(text.ptr, len), list, &count, err);
 
         if (rc != 0)
             return rc;
         text = slice_from(text, len + 1);
     }
-    if (*n == 0)
+    if (count == 0)
         return error_set(err, ERR_PARSE, "no action; write one, such as `ignore`");
-    *out = arena_copy(arena, list, *n, sizeof(list[0]));
-    return *out != NULL ? 0 : error_set(err, ERR_NOMEM, "out of memory");
+    *out = arena_copy(arena, list, count, sizeof(list[0]));
+    if (*out == NULL)
+        return error_set(err, ERR_NOMEM, "out of memory");
+    *n = count;
+    return 0;
 }

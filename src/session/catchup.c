@@ -198,20 +198,21 @@ void session_catchup_overflow(struct session *s, struct session_actions *out)
  * since the link was accepted, so the stream goes on with it, after the gap. */
 static void go_on_without(struct session *s, struct session_actions *out, const char *why)
 {
+    char live[SESSION_TEXT + 64];
     session_forget(s, out, why);
-    session_go_live(s, out, why);
+    snprintf(live, sizeof(live), "nothing to catch up from; %s", why);
+    session_go_live(s, out, live);
 }
 
 void session_catchup_failed(struct session *s, struct session_actions *out,
                             const struct profile_end *end)
 {
     struct session_catchup *sync = &s->sync;
-    struct profile_policy_action action = session_judge(s, end);
     char what[SESSION_TEXT], why[SESSION_TEXT + 16];
+    struct profile_policy_action action = session_judge(s, end, what, sizeof(what));
 
     sync->request = 0;
     sync->use_next = false;
-    session_describe_end(s, end, what, sizeof(what));
     snprintf(why, sizeof(why), "catch-up: %s", what);
     switch (action.kind) {
     case PROFILE_POLICY_RETRY:

@@ -126,8 +126,8 @@ enum session_action_kind {
 #define SESSION_GAPS(X)                                                                            \
     X(UPSTREAM, "upstream")                                                                        \
     X(NO_RESUME, "no_resume")                                                                      \
-    X(NO_POSITION, "no_position") X(EPOCH, "epoch") X(OVERSIZE, "oversize")                        \
-        X(MALFORMED, "malformed")
+    X(NO_POSITION, "no_position")                                                                  \
+    X(EPOCH, "epoch") X(OVERSIZE, "oversize") X(MALFORMED, "malformed")
 enum session_gap {
 #define X(id, text) SESSION_GAP_##id,
     SESSION_GAPS(X)
