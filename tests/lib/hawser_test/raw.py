@@ -85,14 +85,15 @@ class Connection:
         data, self.buffer = self.buffer[:count], self.buffer[count:]
         return data
 
-    def accept_websocket(self, extra="", accept=None):
+    def accept_websocket(self, extra="", accept=None, also=b""):
+        """Answers the upgrade; `also` goes out in the same segment. Returns the request's head."""
         head = self.head()
         key = next(line.split(":", 1)[1].strip() for line in head.split("\r\n")
                    if line.lower().startswith("sec-websocket-key:"))
         if accept is None:
             accept = base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
         self.send(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                   f"Sec-WebSocket-Accept: {accept}\r\n{extra}\r\n").encode())
+                   f"Sec-WebSocket-Accept: {accept}\r\n{extra}\r\n").encode() + also)
         return head
 
     def frame(self):
