@@ -36,7 +36,7 @@ int ctl_check(struct ctl *ctl)
 {
     struct configuration configuration;
     const char *config = CONFIGURATION_DEFAULT;
-    int rest, result = parse_config(ctl, &config, &rest);
+    int rest = 1, result = parse_config(ctl, &config, &rest);
     if (result >= 0)
         return result;
     if (rest < ctl->argc)
@@ -129,7 +129,7 @@ int ctl_profiles(struct ctl *ctl)
     struct settings *settings = NULL;
     const char *config = CONFIGURATION_DEFAULT;
     const char *dirs[3] = {configuration_shipped_profiles()};
-    int rest, result = parse_config(ctl, &config, &rest);
+    int rest = 1, result = parse_config(ctl, &config, &rest);
     const char *wanted = NULL;
     if (result < 0 && rest < ctl->argc) {
         if (ctl->argc - rest != 2 || strcmp(ctl->argv[rest], "show") != 0)

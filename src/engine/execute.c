@@ -158,6 +158,7 @@ static void page_done(struct stream *stream)
         .more = stream->page.page.more,
         .reached_hold = result.reached_hold,
         .has_next = stream->page.has_next,
+        .owed = result.owed,
     };
     struct session_event event = {
         .kind = SESSION_EV_HTTP_PAGE, .request = stream->page.request, .page = &page};

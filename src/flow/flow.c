@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "flow/event.h"
@@ -32,6 +33,11 @@ struct flow {
      * It lies in the hold. */
     const struct flow_event *reference;
     bool reached;
+    /* What the link has shown and we do not have: sync owes it, however far it lags behind the link.
+     * Numbers: the highest seen, owed while it is above our position. Opaque: the newest key. */
+    struct position seen;
+    uint8_t seen_key[16];
+    bool seen_any;
 
     struct flow_page_result page;
     struct flow_stats stats;
@@ -60,6 +66,7 @@ int flow_new(const struct flow_options *options, struct flow **out)
     flow->sink = options->sink;
     flow->sink_arg = options->sink_arg;
     flow->position.compare = options->profile->compare;
+    flow->seen.compare = options->profile->compare;
     rc = window_init(&flow->window, options->dedup_window);
     if (rc != 0)
         goto err_after_flow;
@@ -95,8 +102,38 @@ static void drop_held(struct flow *flow)
     flow->reached = false;
 }
 
+/* ---- what sync owes ---- */
+
+static void note_seen(struct flow *flow, const struct flow_event *event)
+{
+    if (flow->seen.compare == PROFILE_COMPARE_INT) {
+        if (event->position.ptr != NULL && position_advances(&flow->seen, event->position))
+            position_set(&flow->seen, event->position);
+    } else if (event->has_key) {
+        memcpy(flow->seen_key, event->key, sizeof flow->seen_key);
+        flow->seen_any = true;
+    }
+}
+
+static void forget_seen(struct flow *flow)
+{
+    position_set(&flow->seen, slice_make(NULL, 0));
+    flow->seen_any = false;
+}
+
+static bool is_owed(const struct flow *flow)
+{
+    if (flow->seen.compare == PROFILE_COMPARE_INT)
+        return flow->seen.known && position_advances(&flow->position, position_text(&flow->seen));
+    return flow->seen_any && !window_has(&flow->window, flow->seen_key);
+}
+
 void flow_reset(struct flow *flow, struct slice position)
 {
+    /* What had been emitted and is not on disk has been seen, too. */
+    if (flow->seen.compare == PROFILE_COMPARE_INT && flow->position.known &&
+        position_advances(&flow->seen, position_text(&flow->position)))
+        position_set(&flow->seen, position_text(&flow->position));
     drop_held(flow);
     window_clear(&flow->window);
     position_set(&flow->position, position);
@@ -194,6 +231,7 @@ static enum flow_result hold(struct flow *flow, const struct flow_event *event)
         flow->stats.duplicates++;
         return FLOW_DUPLICATE;
     }
+    note_seen(flow, event);
     /* After a hole nothing more is kept, though it be small enough: order would be broken. */
     held = flow->overflowed ? NULL : hold_push(&flow->hold, event);
     flow->overflowed = held == NULL;
@@ -234,6 +272,7 @@ int flow_release(struct flow *flow)
         hold_pop(&flow->hold);
     }
     flow->mode = FLOW_MODE_PASS;
+    forget_seen(flow);
     return 0;
 }
 
@@ -252,7 +291,7 @@ enum flow_result flow_message(struct flow *flow, const struct profile_message *m
 
     if (!message->event)
         return FLOW_IGNORED;
-    if (flow->mode == FLOW_MODE_DISCARD || (message->ephemeral && flow->mode != FLOW_MODE_PASS))
+    if (message->ephemeral && flow->mode != FLOW_MODE_PASS)
         return discard(flow);
     event_make(&flow->maker, message, raw, binary, &event);
     event.via = FLOW_VIA_LIVE;
@@ -267,9 +306,11 @@ enum flow_result flow_message(struct flow *flow, const struct profile_message *m
         /* Not looked up: duplicates fall out when their turn comes. */
         return hold_push(&flow->hold, &event) != NULL ? FLOW_HELD : FLOW_AGAIN;
     case FLOW_MODE_DISCARD:
+        if (!is_duplicate(flow, &event))
+            note_seen(flow, &event);
         break;
     }
-    return FLOW_DISCARDED;
+    return discard(flow);
 }
 
 /* ---- catch-up ---- */
@@ -329,7 +370,9 @@ enum flow_result flow_item(struct flow *flow, const struct profile_message *mess
 void flow_page_end(struct flow *flow, struct flow_page_result *out)
 {
     *out = flow->page;
-    out->reached_hold = flow->reached || (flow->reference == NULL && flow->page.items == 0);
+    out->owed = is_owed(flow);
+    out->reached_hold =
+        flow->reached || (flow->reference == NULL && flow->page.items == 0 && !out->owed);
 }
 
 /* ---- looking ---- */
@@ -342,6 +385,7 @@ struct slice flow_position(const struct flow *flow)
 void flow_forget(struct flow *flow)
 {
     position_set(&flow->position, slice_make(NULL, 0));
+    forget_seen(flow);
 }
 
 void flow_stats(const struct flow *flow, struct flow_stats *out)

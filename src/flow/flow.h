@@ -112,6 +112,10 @@ struct flow_page_result {
      * the id or position (opaque) of the first of them that has one and does not lie behind us.
      * While there is none such: the page was empty. */
     bool reached_hold;
+    /* The link has shown events that were dropped (a full hold, a link that ended with events held,
+     * a store that failed), and sync has not brought them yet: it lags behind the link, so an empty
+     * page does not mean that nothing was missed. */
+    bool owed;
 };
 void flow_page_end(struct flow *flow, struct flow_page_result *out);
 

@@ -15,7 +15,7 @@ int window_init(struct window *window, unsigned capacity)
     while (places < 2 * capacity)
         places *= 2;
     *window = (struct window){.mask = places - 1, .capacity = capacity};
-    window->ring = malloc((size_t)capacity * sizeof *window->ring);
+    window->ring = calloc(capacity, sizeof *window->ring);
     window->table = calloc(places, sizeof *window->table);
     if (window->ring == NULL || window->table == NULL) {
         window_fini(window);
@@ -62,13 +62,19 @@ static uint32_t find(const struct window *window, const uint8_t key[16])
 
 bool window_has(const struct window *window, const uint8_t key[16])
 {
+    /* If the key is new, the oldest will leave: have its place at hand by then. */
+    __builtin_prefetch(&window->table[tag_of(window->ring[window->oldest]) & window->mask], 1);
     return window->table[find(window, key)].entry != 0;
 }
 
 static void remove_oldest(struct window *window)
 {
-    uint32_t hole = find(window, window->ring[window->oldest]);
-    uint32_t at = hole;
+    uint32_t hole = tag_of(window->ring[window->oldest]) & window->mask;
+    uint32_t at;
+
+    while (window->table[hole].entry != window->oldest + 1)
+        hole = (hole + 1) & window->mask;
+    at = hole;
 
     for (;;) {
         at = (at + 1) & window->mask;

@@ -40,7 +40,6 @@ int conn_init(struct conn *conn, struct io_loop *loop, const struct net_options 
     conn->port = url->port;
     buf_init(&conn->errors, BUF_UNBOUNDED);
     buf_init(&conn->held, BUF_UNBOUNDED);
-    buf_init(&conn->ciphertext, BUF_UNBOUNDED);
     conn->options.tls = NULL;
     if (url->secure && options->tls == NULL)
         return error_set(err, ERR_INVAL, "no trust anchors are loaded, and the URL wants TLS");
@@ -102,7 +101,6 @@ void conn_fini(struct conn *conn)
         tls_context_unref(conn->options.tls);
     buf_fini(&conn->errors);
     buf_fini(&conn->held);
-    buf_fini(&conn->ciphertext);
     free(conn->host);
 }
 
@@ -137,51 +135,67 @@ void conn_timeout_text(const struct conn *conn, char *out, size_t size)
 
 /* ---- bytes in ---- */
 
-/*
- * Offers plaintext to the owner and keeps what it leaves. `bytes` is either fresh or all that is
- * held: the two never mix, since nothing is read while something is held.
- */
+static void hold(struct conn *conn, struct slice bytes)
+{
+    if (buf_append_slice(&conn->held, bytes) != 0)
+        conn->events->on_end(conn->arg, ERR_NOMEM, "out of memory for what has been read");
+}
+
+/* Offers fresh bytes to the owner and holds what it leaves. */
 static void deliver(struct conn *conn, struct slice bytes)
 {
-    bool fresh = conn->held.len == 0;
+    conn->events->on_bytes(conn->arg, &bytes);
+    if (!conn->closed && bytes.len != 0)
+        hold(conn, bytes);
+}
+
+/* Offers what is held, or nothing: the owner may have something of its own to take up again. */
+static void deliver_held(struct conn *conn)
+{
+    struct slice bytes = slice_from(buf_slice(&conn->held), conn->held_at);
 
     conn->events->on_bytes(conn->arg, &bytes);
     if (conn->closed)
         return;
-    if (!fresh) {
-        conn->held_at = conn->held.len - bytes.len;
-        if (bytes.len == 0) {
-            buf_clear(&conn->held);
-            conn->held_at = 0;
-        }
-    } else if (bytes.len != 0 && buf_append_slice(&conn->held, bytes) != 0) {
-        conn->events->on_end(conn->arg, ERR_NOMEM, "out of memory for what has been read");
+    conn->held_at = conn->held.len - bytes.len;
+    if (bytes.len == 0) {
+        buf_clear(&conn->held);
+        conn->held_at = 0;
     }
 }
 
-/* Decrypts and delivers what TLS has been fed, until it is used up or the owner pauses. */
+/*
+ * Decrypts all that TLS has been fed, since that lies in a buffer which is only lent to us. While
+ * the owner pauses the plaintext is kept (no more than one read of it), and an end, which TLS
+ * remembers, waits until the owner has had it.
+ */
 static void receive_tls(struct conn *conn)
 {
     char plaintext[PLAINTEXT_CHUNK];
 
-    while (!conn->closed && !conn->paused) {
+    while (!conn->closed) {
         size_t n = 0;
         enum tls_status status = tls_receive(conn->tls, plaintext, sizeof plaintext, &n);
 
         flush_tls(conn);
         switch (status) {
         case TLS_SUCCESS:
-            deliver(conn, slice_make(plaintext, n));
+            if (conn->paused)
+                hold(conn, slice_make(plaintext, n));
+            else
+                deliver(conn, slice_make(plaintext, n));
             break;
         case TLS_AGAIN_OUTPUT:
             break;
         case TLS_AGAIN_INPUT:
             return;
         case TLS_CLOSED:
-            conn->events->on_end(conn->arg, 0, "");
+            if (!conn->paused)
+                conn->events->on_end(conn->arg, 0, "");
             return;
         case TLS_FAILED:
-            conn->events->on_end(conn->arg, ERR_TLS, tls_error(conn->tls)->text);
+            if (!conn->paused)
+                conn->events->on_end(conn->arg, ERR_TLS, tls_error(conn->tls)->text);
             return;
         }
     }
@@ -216,25 +230,11 @@ static void handshake_tls(struct conn *conn)
 
 static void read_tls(struct conn *conn, const char *bytes, size_t n)
 {
-    size_t left;
-
     tls_feed(conn->tls, bytes, n);
     if (conn->phase == NET_PHASE_TLS)
         handshake_tls(conn);
     else
         receive_tls(conn);
-    if (conn->closed)
-        return;
-    /* The read buffer is only lent: what a paused owner has left in it moves to ours. */
-    left = tls_input_left(conn->tls);
-    if (left == 0)
-        return;
-    buf_clear(&conn->ciphertext);
-    if (buf_append(&conn->ciphertext, bytes + n - left, left) != 0) {
-        conn->events->on_end(conn->arg, ERR_NOMEM, "out of memory for what has been read");
-        return;
-    }
-    tls_feed(conn->tls, conn->ciphertext.data, left);
 }
 
 static void read_ended(struct conn *conn, int status, const char *text)
@@ -275,7 +275,8 @@ void conn_pause(struct conn *conn)
 
 void conn_resume(struct conn *conn)
 {
-    if (!conn->closed && conn->paused)
+    /* Within a callback the owner may ask for it before it pauses: on_wake sees. */
+    if (!conn->closed && (conn->paused || conn->depth != 0))
         io_idle_arm(conn->wake);
 }
 
@@ -283,10 +284,12 @@ static void on_wake(void *arg)
 {
     struct conn *conn = arg;
 
+    if (!conn->paused)
+        return;
     conn_enter(conn);
     conn->paused = false;
     conn->last_rx_ms = io_now_ms(conn->loop);
-    deliver(conn, slice_from(buf_slice(&conn->held), conn->held_at));
+    deliver_held(conn);
     if (conn->tls != NULL && !conn->closed && !conn->paused)
         receive_tls(conn);
     if (!conn->closed && !conn->paused)

@@ -56,7 +56,6 @@ struct conn {
     bool paused;
     struct buf held; /* plaintext that the owner did not take, from held_at on */
     size_t held_at;
-    struct buf ciphertext; /* not yet given to TLS when the owner paused */
     int64_t last_rx_ms;
 };
 

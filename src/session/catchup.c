@@ -6,8 +6,9 @@
  *
  * What can go otherwise:
  *  - Nothing is held: one answer without anything new is enough.
- *  - Something is held that sync never returns (it lags, or leaves some events out): when it has
- * had nothing more for `settle`, one further request, sent after that, decides.
+ *  - Something is held, or was seen on a link and dropped, that sync does not return (it lags, or
+ *    leaves some events out): when it has had nothing more for `settle`, one further request, sent
+ *    after that, decides.
  *  - The hold is full: what did not fit is lost to the link, so what is held is dropped too and a
  *    new hold begun. Only a request sent after that is sure to cover the hole.
  *  - That happens SESSION_DISCARDS times in a row: sync alone delivers (POLLING) until it has
@@ -109,6 +110,19 @@ static bool settled(struct session *s)
     return sync->sent_ms - sync->quiet_ms >= s->profile->catchup.settle_ms;
 }
 
+/* Sync was given its time. What it then still promises or owes is a gap; what is owed while
+ * something is held may be just that, and is about to be released. */
+static void say_what_is_missing(const struct session *s, struct session_actions *out,
+                                const struct session_page *page, bool promised)
+{
+    if (promised)
+        session_gap(out, SESSION_GAP_UPSTREAM,
+                    "sync says that there is more, but page after page brings nothing new");
+    else if (page->owed && !s->sync.held)
+        session_gap(out, SESSION_GAP_UPSTREAM,
+                    "a link has shown events that could not be kept, and sync does not bring them");
+}
+
 /* A page of CATCHING_UP. more: there is more to be had, as far as that is believed. */
 static void judge_page(struct session *s, struct session_actions *out,
                        const struct session_page *page, bool more, bool promised)
@@ -122,18 +136,17 @@ static void judge_page(struct session *s, struct session_actions *out,
         request(s, out);
         return;
     }
-    if (sync->reached || (nothing_new && !sync->held && !promised)) {
+    bool waits = sync->held || page->owed;
+    if (sync->reached || (nothing_new && !waits && !promised)) {
         finish(s, out);
         return;
     }
     if (nothing_new && settled(s)) {
-        if (promised)
-            session_gap(out, SESSION_GAP_UPSTREAM,
-                        "sync says that there is more, but page after page brings nothing new");
+        say_what_is_missing(s, out, page, promised);
         finish(s, out);
         return;
     }
-    if (more || (page->fresh > 0 && !sync->held))
+    if (more || (page->fresh > 0 && !waits))
         request(s, out);
     else
         pace(s);
@@ -196,20 +209,21 @@ void session_catchup_overflow(struct session *s, struct session_actions *out)
  * since the link was accepted, so the stream goes on with it, after the gap. */
 static void go_on_without(struct session *s, struct session_actions *out, const char *why)
 {
+    char live[SESSION_TEXT + 64];
     session_forget(s, out, why);
-    session_go_live(s, out, why);
+    snprintf(live, sizeof(live), "nothing to catch up from; %s", why);
+    session_go_live(s, out, live);
 }
 
 void session_catchup_failed(struct session *s, struct session_actions *out,
                             const struct profile_end *end)
 {
     struct session_catchup *sync = &s->sync;
-    struct profile_policy_action action = session_judge(s, end);
     char what[SESSION_TEXT], why[SESSION_TEXT + 16];
+    struct profile_policy_action action = session_judge(s, end, what, sizeof(what));
 
     sync->request = 0;
     sync->use_next = false;
-    session_describe_end(s, end, what, sizeof(what));
     snprintf(why, sizeof(why), "catch-up: %s", what);
     switch (action.kind) {
     case PROFILE_POLICY_RETRY:

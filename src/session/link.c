@@ -132,7 +132,6 @@ void session_lost_to(struct session *s, struct session_actions *out,
 void session_lost(struct session *s, struct session_actions *out, const struct profile_end *end)
 {
     char why[SESSION_TEXT];
-    struct profile_policy_action action = session_judge(s, end);
-    session_describe_end(s, end, why, sizeof(why));
+    struct profile_policy_action action = session_judge(s, end, why, sizeof(why));
     session_lost_to(s, out, &action, end, why);
 }

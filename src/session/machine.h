@@ -58,11 +58,10 @@ void session_lost_to(struct session *s, struct session_actions *out,
 void session_closed(struct session *s, struct session_actions *out);
 
 /* ---- policy.c: what an end leads to ---- */
-/* The row for this end, with flaps counted in. */
-struct profile_policy_action session_judge(struct session *s, const struct profile_end *end);
-/* "close 1006: connection reset by peer": with the service's own explanation if room. */
-void session_describe_end(const struct session *s, const struct profile_end *end, char *out,
-                          size_t size);
+/* The row for this end, with flaps counted in; why gets what to say about it: the end, its rhythm,
+ * and the service's own explanation if there is room. */
+struct profile_policy_action session_judge(struct session *s, const struct profile_end *end,
+                                           char *why, size_t size);
 /* Enters the state that the action asks for. end is NULL when a rule asked. */
 void session_follow(struct session *s, struct session_actions *out,
                     const struct profile_policy_action *action, const struct profile_end *end,

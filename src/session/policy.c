@@ -55,30 +55,37 @@ static bool outweighs(const struct profile_policy_action *flap,
     return true;
 }
 
-struct profile_policy_action session_judge(struct session *s, const struct profile_end *end)
+/* "3 times in 120 s: close 4003: text (cause. Fix: what to do)". */
+static void describe(const struct session *s, const struct profile_end *end, const char *rhythm,
+                     char *out, size_t size)
 {
-    const struct profile *profile = s->profile;
-    struct profile_policy_action result = *profile_policy(profile, end, NULL);
-    for (unsigned i = 0; i < profile->n_flaps && i < PROFILE_FLAPS_MAX; i++) {
-        const struct profile_flap *row = &profile->flaps[i];
-        if (flap_matches(row, end) && flap_strikes(s, &s->flaps[i], row) &&
-            outweighs(&row->action, &result))
-            result = row->action;
-    }
-    return result;
-}
-
-void session_describe_end(const struct session *s, const struct profile_end *end, char *out,
-                          size_t size)
-{
-    char what[128], line[1024];
+    char what[128], line[2048];
     const char *explain = NULL;
     profile_policy(s->profile, end, &explain);
     profile_end_describe(end, what, sizeof(what));
-    snprintf(line, sizeof(line), "%s%s%s%s%s%s", what, end->text[0] != '\0' ? ": " : "", end->text,
-             explain != NULL ? " (" : "", explain != NULL ? explain : "",
+    snprintf(line, sizeof(line), "%s%s%s%s%s%s%s", rhythm, what, end->text[0] != '\0' ? ": " : "",
+             end->text, explain != NULL ? " (" : "", explain != NULL ? explain : "",
              explain != NULL ? ")" : "");
     session_copy_text(out, size, line);
+}
+
+struct profile_policy_action session_judge(struct session *s, const struct profile_end *end,
+                                           char *why, size_t size)
+{
+    const struct profile *profile = s->profile;
+    struct profile_policy_action result = *profile_policy(profile, end, NULL);
+    char rhythm[64] = "";
+    for (unsigned i = 0; i < profile->n_flaps && i < PROFILE_FLAPS_MAX; i++) {
+        const struct profile_flap *row = &profile->flaps[i];
+        if (!flap_matches(row, end) || !flap_strikes(s, &s->flaps[i], row) ||
+            !outweighs(&row->action, &result))
+            continue;
+        result = row->action;
+        snprintf(rhythm, sizeof(rhythm), "%u times in %lld s: ", row->count,
+                 (long long)(row->period_ms / 1000));
+    }
+    describe(s, end, rhythm, why, size);
+    return result;
 }
 
 /* Would another credential help against this end? */

@@ -87,6 +87,7 @@ struct session_page {
     bool more;         /* the service says there is more */
     bool reached_hold; /* the first held event's position (or id) has been returned by sync */
     bool has_next;     /* an empty page that has more came with a cursor */
+    bool owed;         /* sync has yet to bring events that the link has shown and flow dropped */
 };
 
 struct session_event {
@@ -125,8 +126,8 @@ enum session_action_kind {
 #define SESSION_GAPS(X)                                                                            \
     X(UPSTREAM, "upstream")                                                                        \
     X(NO_RESUME, "no_resume")                                                                      \
-    X(NO_POSITION, "no_position") X(EPOCH, "epoch") X(OVERSIZE, "oversize")                        \
-        X(MALFORMED, "malformed")
+    X(NO_POSITION, "no_position")                                                                  \
+    X(EPOCH, "epoch") X(OVERSIZE, "oversize") X(MALFORMED, "malformed")
 enum session_gap {
 #define X(id, text) SESSION_GAP_##id,
     SESSION_GAPS(X)

@@ -30,10 +30,10 @@ static struct slice shown(const struct json_value *string)
     struct slice text = slice_from(string->raw, 1);
 
     text.len -= 1;
-    if (text.len > SUGGEST_WORD_MAX)
-        text.len = SUGGEST_WORD_MAX;
-    while (text.len > 0 && text.len == SUGGEST_WORD_MAX &&
-           ((unsigned char)text.ptr[text.len] & 0xC0) == 0x80)
+    if (text.len <= SUGGEST_WORD_MAX)
+        return text;
+    text.len = SUGGEST_WORD_MAX;
+    while (text.len > 0 && ((unsigned char)text.ptr[text.len] & 0xC0) == 0x80)
         text.len--;
     return text;
 }

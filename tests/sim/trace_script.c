@@ -172,6 +172,16 @@ static void load_profile(struct world *w)
     diag_free(diag);
 }
 
+/* An explanation is the profile's, and may change its words: "(...)". */
+static void cut_explanation(char *text, const char *explain)
+{
+    char begin[24];
+    snprintf(begin, sizeof(begin), " (%s", explain);
+    char *at = strstr(text, begin);
+    if (at != NULL)
+        strcpy(at, " (...)");
+}
+
 static void cut(char *text)
 {
     size_t len = strlen(text);
@@ -183,7 +193,7 @@ static void cut(char *text)
     strcpy(text + len, "...");
 }
 
-static void show(struct world *w, struct session_action *action)
+static void show(struct world *w, struct session_action *action, const char *explain)
 {
     char line[1024], full[1200];
     bool ping = action->kind == SESSION_DO_LINK_PING;
@@ -191,6 +201,8 @@ static void show(struct world *w, struct session_action *action)
         w->rx_ms = w->now_ms + 1;
         return;
     }
+    if (explain != NULL)
+        cut_explanation(action->text, explain);
     cut(action->text);
     session_trace_action(action, line, sizeof(line));
     int len = snprintf(full, sizeof(full), "> [%6" PRId64 "] %s%s\n", w->now_ms,
@@ -205,6 +217,9 @@ static void step(struct world *w, struct session_event *event)
         die(w, "not started");
     event->now_ms = w->now_ms;
     event->last_rx_ms = w->rx_ms;
+    const char *explain = NULL;
+    if (event->end != NULL)
+        profile_policy(w->profile, event->end, &explain);
     session_step(&w->session, event, &w->actions);
     for (unsigned i = 0; i < w->actions.count; i++) {
         struct session_action *action = &w->actions.item[i];
@@ -212,7 +227,7 @@ static void step(struct world *w, struct session_event *event)
             w->link = action->link;
         if (action->kind == SESSION_DO_HTTP_START)
             w->request = action->request;
-        show(w, action);
+        show(w, action, explain);
     }
 }
 
@@ -333,6 +348,7 @@ static void do_page(struct world *w, struct words *words, struct session_event *
         .more = take_flag(words, "more"),
         .reached_hold = take_flag(words, "reached"),
         .has_next = take_flag(words, "next"),
+        .owed = take_flag(words, "owed"),
     };
     event->page = &page;
     step(w, event);

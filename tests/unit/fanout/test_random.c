@@ -397,7 +397,7 @@ static void test_random_schedules(void **state)
         free(world);
         return;
     }
-    for (uint64_t i = 1; i <= 40; i++) {
+    for (uint64_t i = 1; i <= 24; i++) {
         run(world, i);
         cold_reads += world->cold_reads;
         refusals += world->refusals;

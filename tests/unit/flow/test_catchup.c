@@ -227,7 +227,8 @@ static void test_full_at_exactly_the_bound(void **state)
     message.data = SLICE("a payload that takes more room than any of the others");
     assert_int_equal(flow_message(rig.flow, &message, message.data, false, 0), FLOW_HELD_FULL);
     /* There is a hole now: what is smaller must not slip in behind it. */
-    message.data = SLICE("");
+    message = message_of(NULL, NULL);
+    message.type = message.data = SLICE("");
     assert_int_equal(flow_message(rig.flow, &message, message.data, false, 0), FLOW_HELD_FULL);
     flow_hold(rig.flow);
     assert_int_equal(live(&rig, "ten", NULL), FLOW_HELD_FIRST);

@@ -103,6 +103,24 @@ static void test_one_event_as_large_as_the_hold(void **state)
     hold_fini(&hold);
 }
 
+/* The end of the memory that is skipped comes back each time round. */
+static void test_never_empty_never_shorter(void **state)
+{
+    struct flow_event event = event_of(SLICE("some text"));
+    size_t need = hold_need(&event);
+    struct hold hold;
+
+    assert_int_equal(hold_init(&hold, 5 * need + need / 2), 0);
+    for (int i = 0; i < 4; i++)
+        assert_non_null(hold_push(&hold, &event));
+    for (int i = 0; i < 1000; i++) {
+        assert_non_null(hold_push(&hold, &event));
+        assert_true(hold.used >= 5 * need && hold.used < 6 * need);
+        hold_pop(&hold);
+    }
+    hold_fini(&hold);
+}
+
 static void test_no_room_at_all(void **state)
 {
     struct flow_event event = event_of(SLICE(""));
@@ -160,6 +178,7 @@ int main(void)
         cmocka_unit_test(test_an_event_comes_out_as_it_went_in),
         cmocka_unit_test(test_full_at_exactly_the_bound),
         cmocka_unit_test(test_one_event_as_large_as_the_hold),
+        cmocka_unit_test(test_never_empty_never_shorter),
         cmocka_unit_test(test_no_room_at_all),
         cmocka_unit_test(test_random_queue),
     };

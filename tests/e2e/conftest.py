@@ -1,0 +1,84 @@
+"""Fixtures. Each test has its own hawserd, service and directory; ports are the kernel's choice."""
+
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
+
+from hawser_test.certificates import Authority  # noqa: E402
+from hawser_test.hawserd import Hawserd  # noqa: E402
+from hawser_test.service import Service  # noqa: E402
+
+TEST_SECONDS = 150
+
+
+
+
+@pytest.fixture(autouse=True)
+def deadline(request):
+    """No test hangs the run: after TEST_SECONDS, or its `seconds` marker, it fails where it stands."""
+    marker = request.node.get_closest_marker("seconds")
+
+    def on_alarm(*_):
+        pytest.fail("the test took too long", pytrace=True)
+
+    old = signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(marker.args[0] if marker else TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, old)
+
+
+@pytest.fixture(scope="session")
+def ca():
+    with tempfile.TemporaryDirectory(prefix="hawser-ca-") as directory:
+        authority = Authority(directory)
+        authority.localhost = authority.issue()
+        yield authority
+
+
+@pytest.fixture
+def service(ca, request):
+    """The fake service over TLS; @pytest.mark.service(option=...) configures it."""
+    marker = request.node.get_closest_marker("service")
+    fake = Service(ca.localhost, **(marker.kwargs if marker else {}))
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def hawser(request):
+    """A hawserd that is configured and started by the test; its end is judged here."""
+    daemon = Hawserd()
+    yield daemon
+    report = getattr(request.node, "call_report", None)
+    if report is not None and report.failed:
+        sys.stderr.write(f"---- {daemon.config}\n{daemon.config.read_text() if daemon.config.exists() else ''}")
+        sys.stderr.write("---- hawserd's log\n" + daemon.log()[-12000:])
+    daemon.close()
+
+
+@pytest.fixture
+def chat(hawser, service, ca):
+    """hawserd with one stream `chat` of the service, started and live."""
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.start()
+    hawser.wait_state("live")
+    return hawser
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == "call":
+        item.call_report = outcome.get_result()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "service(**options): configures the fake service")
+    config.addinivalue_line("markers", "seconds(n): the test's own time limit")

@@ -1,0 +1,122 @@
+"""What is wrong in a configuration is said at once, all of it, with file and line."""
+
+import re
+
+import pytest
+
+
+def errors_of(hawser, text):
+    hawser.write_config()
+    hawser.config.write_text(text)
+    status, out, errors = hawser.run("--config", hawser.config, "--check")
+    assert status == 78, (status, out, errors)
+    # Without --check it does not start either, and says the same.
+    status, _, again = hawser.run("--config", hawser.config)
+    assert status == 78
+    assert again == errors
+    return errors.splitlines()
+
+
+def test_F58_all_errors_at_once_with_file_and_line(hawser):
+    lines = errors_of(hawser, """\
+[daemon]
+log = loud
+state_dri = /x
+[store]
+retain_size = 12 parsecs
+[listen events]
+mode = 0999
+[stream chat]
+profil = scaiwave
+[strem news]
+profile = generic
+[stream odds]
+profile = scaiwav
+[stream gold]
+profile = scaiwave
+host = chat.example.com
+token = file:/x
+heartbeat.idel = 3s
+heartbeat.idle = soon
+""")
+    text = "\n".join(lines)
+    for line in lines:
+        assert re.match(re.escape(str(hawser.config)) + r":\d+: .", line), line
+    for number, words in {2: "log", 3: "state_dir", 5: "retain_size", 7: "mode", 9: "profile",
+                          10: "stream", 13: "scaiwave", 18: "heartbeat.idle", 19: "heartbeat.idle",
+                          }.items():
+        assert re.search(rf":{number}: .*{re.escape(words)}", text), (number, words, text)
+    for number in (3, 9, 10, 13, 18):
+        assert re.search(rf":{number}: .*did you mean", text), (number, text)
+
+
+@pytest.mark.parametrize("text,line,words", [
+    ("[daemon]\nlog = info\nlog = debug\n", 3, "log"),
+    ("log = info\n", 1, "section"),
+    ("[daemon\n", 1, ""),
+    ("[daemon]\nlog\n", 2, ""),
+    ("[stream a]\nprofile = scaiwave\ntoken = file:/x\n", 1, "host"),
+    ("[stream a]\nprofile = scaiwave\nhost = h\n", 1, "token"),
+    ("[stream a]\nhost = h\n", 1, "profile"),
+    ("[stream a b]\nprofile = generic\n", 1, ""),
+    ("[stream a]\nprofile = generic\nurl = http://x/\n", 3, ""),
+    ("[listen a]\nprotocol = ndjson\n", 1, "path"),
+    ("[stream a]\nprofile = generic\nurl = wss://x/\nclose.4001 = explode\n", 4, "explode"),
+    ("[stream a]\nprofile = generic\nurl = wss://x/\nbackoff.jitter = 7\n", 4, "jitter"),
+])
+def test_F58_one_error(hawser, text, line, words):
+    lines = errors_of(hawser, text.replace("[stream", f"[daemon]\nprofile_dir = {profiles(hawser)}\n[stream", 1)
+                      if "[stream" in text else text)
+    shift = 2 if "[stream" in text else 0
+    assert any(f":{line + shift}: " in entry and words in entry for entry in lines), lines
+
+
+def profiles(hawser):
+    return hawser.sections["daemon"]["profile_dir"]
+
+
+def test_conf_d_overrides_in_name_order(hawser):
+    hawser.sections = {"daemon": {"profile_dir": profiles(hawser), "state_dir": hawser.state,
+                                  "runtime_dir": hawser.runtime}}
+    hawser.write_config()
+    folder = hawser.directory / "conf.d"
+    folder.mkdir()
+    (folder / "20-b.ini").write_text("[stream a]\nprofile = generic\nurl = wss://b/\n")
+    (folder / "10-a.ini").write_text("[stream a]\nprofile = nonsense\nurl = wss://a/\n")
+    (folder / "30-c.bak").write_text("nonsense\n")
+    status, out, errors = hawser.run("--config", hawser.config, "--check")
+    assert status == 0, errors
+    (folder / "40-d.ini").write_text("[stream a]\nurll = wss://a/\n")
+    status, _, errors = hawser.run("--config", hawser.config, "--check")
+    assert status == 78
+    assert "40-d.ini:2:" in errors
+
+
+def test_values_hold_semicolons_and_continue(hawser):
+    hawser.sections["stream a"] = {
+        "profile": "generic", "url": "wss://h.example/a;b#c",
+        "tag.note": "one\ntwo ; three # four"}
+    status, _, errors = hawser.check()
+    assert status == 0, errors
+
+
+def test_file_that_is_missing(hawser):
+    status, _, errors = hawser.run("--config", "/nonexistent/hawser.ini", "--check")
+    assert status == 78
+    assert "/nonexistent/hawser.ini" in errors
+
+
+def test_version_and_usage(hawser):
+    status, out, _ = hawser.run("--version")
+    assert status == 0
+    assert re.fullmatch(r"hawserd \d+\.\d+\.\d+\n", out)
+    assert hawser.run("--no-such-option")[0] not in (0, 78)
+
+
+def test_check_touches_nothing(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca)
+    status, out, _ = hawser.check()
+    assert status == 0
+    assert list(hawser.state.iterdir()) == []
+    assert list(hawser.runtime.iterdir()) == []
+    assert service.stats()["dials"] == []

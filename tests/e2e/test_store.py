@@ -1,0 +1,234 @@
+"""The store: who may open it, what is told when it cannot keep all, and a disk that is full."""
+
+import os
+import struct
+import subprocess
+
+import pytest
+from hawser_test.consumer import assert_rising, assert_same
+from hawser_test.hawserd import Hawserd, wait_until
+
+
+def test_second_daemon_on_the_same_state(chat, service, ca):
+    other = Hawserd(build=chat.build)
+    try:
+        other.scaiwave(service, ca=ca)
+        other.sections["daemon"]["state_dir"] = chat.state
+        other.write_config()
+        status, _, errors = other.run("--config", other.config)
+        assert status == 1
+        assert str(chat.state) in errors
+        assert str(chat.process.pid) in errors
+        assert chat.request(op="ping")["ok"] == "ping"
+    finally:
+        other.close()
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def version_row(number):
+    value = struct.pack("<I", number)
+    return b"format" + struct.pack("<I", crc32c(b"format" + value)) + value
+
+
+def store_file(hawser):
+    return next(hawser.state.rglob("data.mdb"))
+
+
+def test_state_of_a_newer_version(chat, service):
+    service.publish(5)
+    chat.wait_status(lambda status: status["stored"]["live"] == 5, "5 events")
+    chat.stop()
+    path = store_file(chat)
+    data = path.read_bytes()
+    assert version_row(1) in data
+    path.write_bytes(data.replace(version_row(1), version_row(2)))
+    newer = path.read_bytes()
+    status, _, errors = chat.run("--config", chat.config)
+    assert status == 1
+    assert "newer" in errors
+    assert path.read_bytes() == newer
+
+
+def test_F47_damaged_record_is_noticed(chat, service):
+    """A flipped bit never comes out as an event."""
+    published = service.publish(5)
+    chat.wait_status(lambda status: status["stored"]["live"] == 5, "5 events")
+    chat.stop()
+    path = store_file(chat)
+    data = path.read_bytes()
+    at = data.index(b'"body":"message 3 "')
+    path.write_bytes(data[:at] + data[at:].replace(b"message 3 ", b"messagE 3 "))
+    chat.start()
+    chat.wait_state("live", "stalled", "waiting")
+    with chat.consumer() as consumer:
+        consumer.send(op="subscribe", **{"from": "oldest"})
+        consumer.drain(2)
+        assert b"messagE" not in b"".join(repr(event).encode() for event in consumer.events)
+        assert set(consumer.ids()) <= set(published.ids)
+    chat.wait_log("(?i)corrupt|damaged|checksum")
+
+
+def test_F42_F49_retention_is_a_gap(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca, start="oldest", retain_size="512K")
+    hawser.start().wait_state("live")
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        first = service.publish(10)
+        consumer.wait_events(10)
+        seen = consumer.seqs[-1]
+    flood = service.publish(6000, size=400)
+    hawser.wait_status(lambda status: status["stored"]["live"] == 6010, "the flood")
+    status = hawser.request(op="status")
+    wait_until(lambda: hawser.request(op="status")["store"]["oldest"] > seen + 1, "retention")
+    with hawser.consumer() as consumer:
+        consumer.subscribe(**{"from": seen})
+        gap = consumer.wait_gap("retention")
+        assert gap["seq"] is None
+        assert gap["stream"] == "chat"
+        assert gap["from_seq"] == seen + 1
+        consumer.wait(lambda: consumer.ids() and consumer.ids()[-1] == flood.ids[-1], "the newest")
+        assert_rising(consumer.seqs)
+        # The gap stands before what is left, and says exactly what is missing.
+        assert consumer.seqs[0] == gap["to_seq"] + 1
+        assert_same(consumer.ids(), flood.ids[-len(consumer.ids()):])
+        assert len(consumer.gaps) == 1
+    with hawser.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait(lambda: consumer.ids() and consumer.ids()[-1] == flood.ids[-1], "the newest")
+        assert consumer.gaps == []
+    assert status["store"]["bytes"] < 64 << 20
+    assert first.ids[0] not in consumer.ids()
+
+
+def test_retain_age(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca, start="oldest", retain_age="1s")
+    hawser.start().wait_state("live")
+    service.publish(50)
+    hawser.wait_status(lambda status: status["stored"]["live"] == 50, "50 events")
+    wait_until(lambda: hawser.request(op="status")["store"]["oldest"] > 50
+               or hawser.request(op="status")["store"]["oldest"] == 0, "retention")
+    # Seqs go on, though nothing is left.
+    new = service.publish(1)
+    with hawser.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait_events(1)
+        assert consumer.ids() == new.ids
+        assert consumer.seqs[0] > 50
+
+
+@pytest.fixture
+def small_disk(hawser):
+    """A file system of 3 MB for the state."""
+    hawser.state.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small file system")
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3M", "tmpfs", hawser.state],
+                           capture_output=True, text=True)
+    if mount.returncode:
+        pytest.skip(f"cannot mount a small file system here: {mount.stderr.strip()}")
+    yield hawser.state
+    if hawser.process is not None:
+        hawser.stop()
+    subprocess.run(["umount", "-l", hawser.state], check=True)
+
+
+def test_F47_disk_full_and_healed(hawser, service, ca, small_disk):
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.start().wait_state("live")
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        first = service.publish(100)
+        consumer.wait_events(100)
+        ballast = small_disk / "ballast"
+        free = os.statvfs(small_disk)
+        ballast.write_bytes(b"\0" * (free.f_bavail * free.f_frsize - 128 * 1024))
+        more = service.publish(2000, size=600)
+        hawser.wait_log("(?i)no space|disk full|full")
+        assert hawser.status()["store"]["state"] == "failing"
+        assert hawser.request(op="ping")["ok"] == "ping"
+        ballast.unlink()
+        consumer.wait_events(2100, timeout=60)
+        consumer.drain(0.5)
+        assert_same(consumer.ids(), first.ids + more.ids)
+        assert_rising(consumer.seqs)
+        assert consumer.gaps == []
+    hawser.wait_state("live")
+
+
+def test_F47_disk_full_for_long_stalls_and_heals(hawser, service, ca, small_disk):
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.start().wait_state("live")
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        first = service.publish(100)
+        consumer.wait_events(100)
+        ballast = small_disk / "ballast"
+        free = os.statvfs(small_disk)
+        ballast.write_bytes(b"\0" * (free.f_bavail * free.f_frsize - 64 * 1024))
+        more = service.publish(1500, size=600)
+        hawser.wait_state("stalled", timeout=40)
+        stats = service.wait(lambda stats: stats["closes"], "the link's end")
+        assert stats["closes"][0]["code"] == 1001
+        ballast.unlink()
+        more.ids += service.publish(10).ids
+        consumer.wait_events(1610, timeout=60)
+        consumer.drain(0.5)
+        assert_same(consumer.ids(), first.ids + more.ids)
+        assert_rising(consumer.seqs)
+
+
+def test_F47_state_directory_that_cannot_be_written(hawser, service, ca):
+    if os.geteuid() == 0:
+        hawser.sections["daemon"]["state_dir"] = "/proc/hawser"
+    else:
+        hawser.sections["daemon"]["state_dir"] = "/hawser-state"
+    hawser.scaiwave(service, ca=ca)
+    hawser.write_config()
+    status, _, errors = hawser.run("--config", hawser.config)
+    assert status == 1
+    assert "hawser" in errors
+
+
+def test_files_are_private(chat, service):
+    service.publish(1)
+    chat.wait_status(lambda status: status["stored"]["live"] == 1, "an event")
+    for path in [chat.state, *chat.state.rglob("*")]:
+        mode = path.stat().st_mode & 0o077
+        assert path == chat.state or mode == 0 or path.parent != chat.state and (
+            path.parent.stat().st_mode & 0o077) == 0, (path, oct(mode))
+
+
+def test_token_is_not_in_the_store(chat, service):
+    service.publish(50)
+    service.drop("rst")
+    service.publish(50)
+    chat.wait_status(lambda s: s["stored"]["live"] + s["stored"]["sync"] == 100, "100 events")
+    chat.stop()
+    for path in chat.state.rglob("*"):
+        if path.is_file():
+            assert b"good-token" not in path.read_bytes(), path
+
+
+def test_fingerprint_change_starts_anew_after_a_gap(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.start().wait_state("live")
+    old = service.publish(20)
+    hawser.wait_status(lambda status: status["stored"]["live"] == 20, "20 events")
+    hawser.stop()
+    hawser.scaiwave(service, ca=ca, start="oldest", tenant="tenant-1")
+    hawser.start().wait_state("live")
+    new = service.publish(1)
+    with hawser.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait(lambda: new.ids[0] in consumer.ids(), "the new event")
+        assert [gap["reason"] for gap in consumer.gaps] == ["epoch"]
+        assert_same(consumer.ids()[:20], old.ids)
+        assert_rising([line["seq"] for line in consumer.events])
