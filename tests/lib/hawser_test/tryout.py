@@ -144,7 +144,8 @@ def run(build, keep, tell=None):
     with tempfile.TemporaryDirectory(prefix="hawser-ca-") as directory:
         try:
             ca = Authority(directory, "hawser try")
-            service = Service(ca.issue())
+            with open(hawserd.directory / "service.log", "wb") as errors:
+                service = Service(ca.issue(), errors)
             hawserd.secret()
             hawserd.sections["daemon"]["log"] = "info"
             hawserd.sections["stream chat"] = {
