@@ -59,6 +59,21 @@ static bool write_hot(struct client *client, const struct fanout_batch *batch)
     return true;
 }
 
+/* A record that is damaged is named, never served, and passed. Any other failure ends the client: it
+ * comes back where it was. */
+static void read_failed(struct client *client, const struct persist_page *page,
+                        const struct error *err)
+{
+    log_error(NULL, NULL, "listen %s: pid %d: %s", client->listener->name, (int)client->pid,
+              err->text);
+    client_reply_error(client, no_id, NDJSON_E_INTERNAL, err->text);
+    if (err->code == ERR_CORRUPT)
+        fanout_cold_done(hub_fanout(client->listener->daemon->hub), &client->sub,
+                         page->done_seq + 1);
+    else
+        client->ending = true;
+}
+
 static void on_page(void *arg, const struct persist_page *page, const struct error *err)
 {
     struct client *client = arg;
@@ -88,12 +103,8 @@ static void on_page(void *arg, const struct persist_page *page, const struct err
     }
     if (i == page->count && page->done_seq > client->sub.cursor)
         fanout_cold_done(fanout, &client->sub, page->done_seq);
-    if (err != NULL && i == page->count) {
-        log_error(NULL, NULL, "listen %s: pid %d: %s", client->listener->name, (int)client->pid,
-                  err->text);
-        client_reply_error(client, no_id, NDJSON_E_INTERNAL, err->text);
-        client->ending = true;
-    }
+    if (err != NULL && i == page->count)
+        read_failed(client, page, err);
     client_pump(client);
 }
 

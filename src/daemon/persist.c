@@ -72,12 +72,26 @@ static void heal(struct persist *persist, bool reopened)
         persist->events->on_ready(persist->arg, reopened);
 }
 
+static int append(struct write_job *commit)
+{
+    const struct hub_batch *batch = commit->persist->batch;
+    return store_append(commit->persist->store, batch->records, batch->count, batch->reserve_seq,
+                        &commit->err);
+}
+
+/* Where there is no space, retention is asked for some first; the store knows how much it needs. */
 static void run_commit(struct io_job *job)
 {
     struct write_job *commit = (struct write_job *)job;
-    const struct hub_batch *batch = commit->persist->batch;
-    commit->status = store_append(commit->persist->store, batch->records, batch->count,
-                                  batch->reserve_seq, &commit->err);
+    struct store *store = commit->persist->store;
+    bool more = true;
+    commit->status = append(commit);
+    if (commit->status != ERR_FULL || store_failed(store))
+        return;
+    while (more && store_retain(store, io_wall_us(), &more, NULL) == 0)
+        ;
+    if (!store_failed(store))
+        commit->status = append(commit);
 }
 
 /* No space: the batch is kept, and tried again. */

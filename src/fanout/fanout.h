@@ -93,6 +93,7 @@ struct fanout_sub {
     const struct fanout_filter *filter; /* borrowed */
     uint64_t cursor;                    /* seqs up to here are sent or do not match */
     uint64_t next_index;
+    uint64_t edge_index; /* EPHEMERAL and NOTICE entries before this one came before us */
     bool hot;
 };
 /* from_seq: events after it. UINT64_MAX = now. */

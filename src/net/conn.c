@@ -275,7 +275,8 @@ void conn_pause(struct conn *conn)
 
 void conn_resume(struct conn *conn)
 {
-    if (!conn->closed && conn->paused)
+    /* Within a callback the owner may ask for it before it pauses: on_wake sees. */
+    if (!conn->closed && (conn->paused || conn->depth != 0))
         io_idle_arm(conn->wake);
 }
 
@@ -283,6 +284,8 @@ static void on_wake(void *arg)
 {
     struct conn *conn = arg;
 
+    if (!conn->paused)
+        return;
     conn_enter(conn);
     conn->paused = false;
     conn->last_rx_ms = io_now_ms(conn->loop);

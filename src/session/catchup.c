@@ -110,6 +110,19 @@ static bool settled(struct session *s)
     return sync->sent_ms - sync->quiet_ms >= s->profile->catchup.settle_ms;
 }
 
+/* Sync was given its time. What it then still promises or owes is a gap; what is owed while
+ * something is held may be just that, and is about to be released. */
+static void say_what_is_missing(const struct session *s, struct session_actions *out,
+                                const struct session_page *page, bool promised)
+{
+    if (promised)
+        session_gap(out, SESSION_GAP_UPSTREAM,
+                    "sync says that there is more, but page after page brings nothing new");
+    else if (page->owed && !s->sync.held)
+        session_gap(out, SESSION_GAP_UPSTREAM,
+                    "a link has shown events that could not be kept, and sync does not bring them");
+}
+
 /* A page of CATCHING_UP. more: there is more to be had, as far as that is believed. */
 static void judge_page(struct session *s, struct session_actions *out,
                        const struct session_page *page, bool more, bool promised)
@@ -129,9 +142,7 @@ static void judge_page(struct session *s, struct session_actions *out,
         return;
     }
     if (nothing_new && settled(s)) {
-        if (promised)
-            session_gap(out, SESSION_GAP_UPSTREAM,
-                        "sync says that there is more, but page after page brings nothing new");
+        say_what_is_missing(s, out, page, promised);
         finish(s, out);
         return;
     }

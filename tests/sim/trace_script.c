@@ -348,6 +348,7 @@ static void do_page(struct world *w, struct words *words, struct session_event *
         .more = take_flag(words, "more"),
         .reached_hold = take_flag(words, "reached"),
         .has_next = take_flag(words, "next"),
+        .owed = take_flag(words, "owed"),
     };
     event->page = &page;
     step(w, event);

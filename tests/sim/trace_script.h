@@ -14,8 +14,8 @@
  * Events: start stop connected open held_first held_full position store_stalled store_ready
  * credential pause resume reconnect rx (a frame came in); closed CODE [local] ["TEXT"];
  * failed END, http_failed END with END status=N [retry_after=MS] | dns tcp tls stripped handshake
- * credential http | timeout=PHASE, and ["TEXT"]; page [items=N] [fresh=N] [more] [reached] [next];
- * rule KIND [MS] ["TEXT"]. `link=N` and `request=N` name another than the newest.
+ * credential http | timeout=PHASE, and ["TEXT"]; page [items=N] [fresh=N] [more] [reached] [next]
+ * [owed]; rule KIND [MS] ["TEXT"]. `link=N` and `request=N` name another than the newest.
  */
 #ifndef HAWSER_TESTS_SIM_TRACE_SCRIPT_H
 #define HAWSER_TESTS_SIM_TRACE_SCRIPT_H

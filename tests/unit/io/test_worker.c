@@ -16,7 +16,8 @@ struct test_job {
     pthread_t ran_on;
 };
 
-static int runs, dones;
+static _Atomic int runs; /* that have begun */
+static int dones;
 static int run_order[JOBS], done_order[JOBS];
 
 static void run(struct io_job *job)
@@ -85,7 +86,8 @@ static void test_stop_waits_for_the_running_job_and_drops_the_rest(void **state)
     slow.usec = 50000;
     io_worker_submit(worker, &slow.job);
     io_worker_submit(worker, &next.job);
-    usleep(10000); /* the first has begun */
+    while (runs == 0)
+        usleep(1000);
     io_worker_stop(worker);
     assert_int_equal(runs, 1);
     fixture_run_ms(*state, 20);

@@ -23,6 +23,7 @@ struct probe {
     int refuse_every; /* messages: each such is refused once, and asked for 1 ms later */
     bool refused;
     bool stays_paused;      /* nobody asks for it */
+    bool resumes_at_once;   /* asks for it before it has refused */
     bool silent_on_message; /* only counts */
 
     int messages, pongs;
@@ -82,7 +83,9 @@ static inline int probe_on_message(void *arg, enum ws_type type, struct slice pa
         (probe->messages + 1) % probe->refuse_every == 0) {
         assert_false(probe->aborted);
         probe->refused = true;
-        if (!probe->stays_paused)
+        if (probe->resumes_at_once)
+            net_link_resume(probe->link);
+        else if (!probe->stays_paused)
             io_timer_set(probe->timer, 1);
         return ERR_AGAIN;
     }

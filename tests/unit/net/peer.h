@@ -20,7 +20,7 @@ typedef void (*peer_script)(struct peer *peer);
 
 struct peer {
     peer_script script;
-    int rounds; /* as an argument to the script, of its own meaning */
+    _Atomic int rounds; /* an argument to the script, of its own meaning */
     int listener, fd;
     uint16_t port;
     pthread_t thread;

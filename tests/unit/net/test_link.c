@@ -409,6 +409,17 @@ static void test_close_while_paused(void **state)
     assert_true(io_clock_ms() - start < NET_CLOSE_WAIT_MS);
 }
 
+static void test_resume_within_the_refusal(void **state)
+{
+    struct probe probe = {
+        .f = *state, .refuse_every = 100, .resumes_at_once = true, .silent_on_message = true};
+    struct peer peer = {0};
+
+    probe_run(&probe, &peer, script_flood);
+    assert_int_equal(probe.messages, FLOOD);
+    assert_closed(&probe, 1000, false, "done");
+}
+
 static void script_deaf(struct peer *peer)
 {
     peer_accept_upgrade(peer);
@@ -469,6 +480,7 @@ int main(void)
         io_test(test_only_the_echo_of_a_ping_is_a_pong),
         io_test(test_refused_messages_come_again),
         io_test(test_refused_messages_come_again_over_tls),
+        io_test(test_resume_within_the_refusal),
         io_test(test_close_while_paused),
         io_test(test_outgoing_queue_is_bounded),
     };

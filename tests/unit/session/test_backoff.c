@@ -170,6 +170,42 @@ static void F19_flap_counts_within_its_period(void **state)
     assert_int_equal(rig_state(&rig), SESSION_WAITING);
 }
 
+/* Two drops so far apart. */
+static enum session_state state_after_two(int64_t apart_ms)
+{
+    struct rig rig;
+    flap(&rig, 2, 2 * MINUTE_MS);
+    rig_start_live(&rig);
+    rig_close(&rig, 4003);
+    int64_t first = rig.now_ms;
+    rig_tick(&rig);
+    rig_live(&rig);
+    rig_run(&rig, first + apart_ms, true);
+    rig_close(&rig, 4003);
+    return rig_state(&rig);
+}
+
+static void flap_period_at_its_bound(void **state)
+{
+    (void)state;
+    assert_int_equal(state_after_two(2 * MINUTE_MS), SESSION_HELD);
+    assert_int_equal(state_after_two(2 * MINUTE_MS + 1), SESSION_WAITING);
+}
+
+static void flap_counts_anew_once_it_has_struck(void **state)
+{
+    struct rig rig;
+    (void)state;
+    flap(&rig, 2, HOUR_MS); /* longer than the rest that it leads to */
+    rig_start(&rig);
+    for (int i = 0; i < 4; i++) {
+        rig_live(&rig);
+        rig_close(&rig, 4003);
+        assert_int_equal(rig_state(&rig), i % 2 == 0 ? SESSION_WAITING : SESSION_HELD);
+        rig_tick(&rig);
+    }
+}
+
 /* Drops that it takes until HELD. */
 static unsigned drops_until_held(unsigned count)
 {
@@ -266,6 +302,7 @@ static void probe_that_fails_otherwise_follows_its_policy(void **state)
     rig_tick(&rig);
     rig_close(&rig, 4004); /* no probe any more, but the interval has not begun anew */
     assert_int_equal(rig_state(&rig), SESSION_PARKED);
+    assert_int_equal(attempts(&rig), 3);
     assert_in_range(wait_ms(&rig), 2 * HOUR_MS, HOUR_MS / 10 * 22);
 }
 
@@ -296,6 +333,8 @@ int main(void)
         cmocka_unit_test(retry_waits_at_least_its_delay),
         cmocka_unit_test(F02_retry_after_is_respected_and_bounded),
         cmocka_unit_test(F19_flap_counts_within_its_period),
+        cmocka_unit_test(flap_period_at_its_bound),
+        cmocka_unit_test(flap_counts_anew_once_it_has_struck),
         cmocka_unit_test(flap_ring_at_its_bound),
         cmocka_unit_test(own_closes_do_not_flap),
         cmocka_unit_test(F13_probe_interval_doubles_to_a_day),

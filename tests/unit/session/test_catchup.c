@@ -156,6 +156,44 @@ static void one_new_event_restores_belief(void **state)
     assert_non_null(rig_did(&rig, SESSION_DO_HTTP_START));
 }
 
+static void owed_events_are_waited_for(void **state)
+{
+    struct rig rig;
+    (void)state;
+    catching_up(&rig, false);
+    rig_page(&rig, (struct session_page){.owed = true}); /* empty, yet not all */
+    assert_int_equal(rig_state(&rig), SESSION_CATCHING_UP);
+    assert_null(rig_did(&rig, SESSION_DO_HTTP_START));
+    rig_tick(&rig);
+    rig_page(&rig, page_new); /* here they are */
+    rig_page(&rig, empty);
+    assert_released(&rig);
+    assert_null(rig_did(&rig, SESSION_DO_GAP));
+}
+
+/* Empty answers, each owing, until LIVE: is a gap said then? */
+static bool gap_after_settle(bool held)
+{
+    struct rig rig;
+    catching_up(&rig, held);
+    rig_page(&rig, (struct session_page){.owed = true});
+    while (rig_state(&rig) == SESSION_CATCHING_UP) {
+        assert_null(rig_did(&rig, SESSION_DO_GAP));
+        rig_tick(&rig);
+        rig_page(&rig, (struct session_page){.owed = true});
+    }
+    assert_released(&rig);
+    assert_int_equal(rig.now_ms, rig.profile.catchup.settle_ms);
+    return rig_did(&rig, SESSION_DO_GAP) != NULL;
+}
+
+static void owed_events_that_never_come_are_a_gap(void **state)
+{
+    (void)state;
+    assert_true(gap_after_settle(false));
+    assert_false(gap_after_settle(true)); /* what is held is what was owed */
+}
+
 static void next_only_for_empty_pages(void **state)
 {
     struct rig rig;
@@ -338,6 +376,8 @@ int main(void)
         cmocka_unit_test(anything_new_restarts_settle),
         cmocka_unit_test(stale_pages_are_paced),
         cmocka_unit_test(one_new_event_restores_belief),
+        cmocka_unit_test(owed_events_are_waited_for),
+        cmocka_unit_test(owed_events_that_never_come_are_a_gap),
         cmocka_unit_test(next_only_for_empty_pages),
         cmocka_unit_test(full_hold_needs_a_request_after_it),
         cmocka_unit_test(full_hold_between_requests_asks_at_once),

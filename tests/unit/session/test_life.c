@@ -44,7 +44,8 @@ static void F22_frame_at_the_ping_itself_proves_nothing(void **state)
     (void)state;
     rig_init(&rig);
     rig_start_live(&rig);
-    rig.rx_ms = 15000;
+    rig_tick(&rig);
+    rig.rx_ms = 15000; /* read after the ping went out, but sent before it came */
     rig_run(&rig, 25000, false);
     assert_int_equal(rig_state(&rig), SESSION_WAITING);
 
@@ -307,6 +308,8 @@ static void F47_stalled_store_closes_and_waits(void **state)
     rig_do(&rig, SESSION_EV_STORE_READY);
     assert_int_equal(rig_did(&rig, SESSION_DO_GAP)->gap, SESSION_GAP_NO_POSITION);
     assert_int_equal(rig_state(&rig), SESSION_DIALING);
+    rig_do(&rig, SESSION_EV_STORE_READY);
+    assert_int_equal(rig.out.count, 0); /* said once */
     struct session_status status;
     session_status(&rig.session, &status);
     assert_int_equal(status.attempts, 0);
@@ -347,6 +350,19 @@ static void stalled_store_keeps_waits_and_parks(void **state)
     assert_int_equal(rig_state(&rig), SESSION_PARKED);
     rig_tick(&rig);
     assert_int_equal(rig_state(&rig), SESSION_DIALING);
+}
+
+static void store_that_stalls_while_stopping(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig_start_live(&rig);
+    rig_do(&rig, SESSION_EV_STOP);
+    rig_do(&rig, SESSION_EV_STORE_STALLED);
+    assert_int_equal(rig.out.count, 0);
+    rig_close(&rig, 1001);
+    assert_int_equal(rig_state(&rig), SESSION_STOPPED);
 }
 
 /* ---- gaps ---- */
@@ -552,6 +568,7 @@ int main(void)
         cmocka_unit_test(F47_stalled_store_closes_and_waits),
         cmocka_unit_test(stalled_store_position_as_on_disk),
         cmocka_unit_test(stalled_store_keeps_waits_and_parks),
+        cmocka_unit_test(store_that_stalls_while_stopping),
         cmocka_unit_test(no_resume_is_said_at_the_next_live),
         cmocka_unit_test(no_resume_after_a_restart),
         cmocka_unit_test(position_learnt_live_needs_no_gap),

@@ -272,6 +272,7 @@ static void random_step(struct walker *w)
     page.fresh = page.items > 0 ? pick(w, page.items + 1) : 0;
     page.reached_hold = page.items > 0 && pick(w, 3) == 0;
     page.has_next = page.items == 0 && pick(w, 2) == 0;
+    page.owed = pick(w, 4) == 0;
 
     int64_t deadline = session_deadline_ms(&w->session);
     struct session_event event = {.kind = random_kind(w)};

@@ -302,6 +302,42 @@ static void large_lines_find_room_too(void **state)
     test_free(line);
 }
 
+/* More small records have to go than one call may delete: it goes on where it stopped. */
+static void what_an_append_needs_is_remembered_from_call_to_call(void **state)
+{
+    enum { SMALL = 20000, LEN = 550 * 1024 };
+    struct fixture *f = *state;
+    struct store_record *r = test_calloc(SMALL, sizeof *r), big;
+    struct error err = {0};
+    char *line = test_malloc(LEN);
+    unsigned a, tries = 0;
+    uint64_t seq = 0;
+    int rc = 0;
+
+    fixture_close(f);
+    f->options.retain_size_bytes = LIMIT_MIB;
+    fixture_open(f);
+    a = open_limited(f, "a", 0, 0).id;
+    while (rc == 0) {
+        for (unsigned i = 0; i < 500; i++)
+            r[i] = record(++seq, a, "x");
+        rc = store_append(f->store, r, 500, 0, &err);
+    }
+    assert_int_equal(rc, ERR_FULL);
+    assert_true(info_of(f, a).records > 3 * 4096);
+    memset(line, 'z', LEN);
+    big = record(seq, a, "");
+    big.line = slice_make(line, LEN);
+    while ((rc = store_append(f->store, &big, 1, 0, &err)) == ERR_FULL && tries < 10) {
+        tries++;
+        assert_true(retain_all(f, 0) > (tries == 1 ? 2U : 0U));
+    }
+    assert_int_equal(rc, 0);
+    assert_in_range(tries, 1, 3);
+    test_free(r);
+    test_free(line);
+}
+
 static void below_min_free_the_file_does_not_grow(void **state)
 {
     struct fixture *f = *state;
@@ -407,6 +443,7 @@ int main(void)
         with_store(a_stream_that_is_no_longer_configured_yields_first),
         with_store(a_full_file_goes_on_when_retention_has_run),
         with_store(large_lines_find_room_too),
+        with_store(what_an_append_needs_is_remembered_from_call_to_call),
         with_store(below_min_free_the_file_does_not_grow),
         cmocka_unit_test_setup_teardown(a_full_file_system, fixture_setup, unmount),
     };
