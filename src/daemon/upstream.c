@@ -482,7 +482,10 @@ static int open_in_store(struct upstream *upstream, struct store_stream_state *s
         .retain_age_ms = settings->retain_age_ms,
         .dedup_window = settings->dedup_window,
     };
-    return persist_stream_open(upstream->daemon->persist, &options, state, err);
+    int status = persist_stream_open(upstream->daemon->persist, &options, state, err);
+    if (status == 0 && state->fingerprint_changed)
+        upstream->fingerprint_changed = true;
+    return status;
 }
 
 static void on_key(void *arg, const uint8_t key[16])
@@ -500,7 +503,8 @@ int upstream_restore(struct upstream *upstream, struct error *err)
     struct slice position = {NULL, 0};
     if (state.has_position)
         position = slice_make(state.position, state.position_len);
-    stream_restore(upstream->stream, position, state.fingerprint_changed);
+    stream_restore(upstream->stream, position, upstream->fingerprint_changed);
+    upstream->fingerprint_changed = false;
     status = store_dedup_load(persist_store(upstream->daemon->persist), state.id, on_key,
                               upstream->stream, err);
     return status != 0 ? error_wrap(err, "%s", upstream->settings->name) : 0;
