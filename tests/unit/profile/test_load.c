@@ -520,6 +520,54 @@ static void test_entries_are_bounded(void **state)
     free(keys);
 }
 
+/* `n` times `item`, with a number in it, behind `start`. */
+static void repeat(char *out, size_t size, const char *start, const char *item, int n)
+{
+    size_t at = (size_t)snprintf(out, size, "%s", start);
+
+    for (int i = 0; i < n; i++) {
+        const char *mark = strchr(item, '#');
+
+        at += (size_t)snprintf(out + at, size - at, "%.*s%d%s", (int)(mark - item), item, i,
+                               mark + 1);
+    }
+    assert_true(at < size);
+}
+
+static void test_bounds_of_lists(void **state)
+{
+    static const struct {
+        const char *start, *item;
+        int max;
+        const char *fault;
+    } table[] = {
+        {CONNECT "[event]\ntype = /t\nephemeral =", " t#", 64,
+         "test.ini:5: ephemeral: more than 64 globs"},
+        {CONNECT, "[http h#]\nurl = https://h.example/\n", 16,
+         "test.ini:35: more than 16 [http] sections"},
+        {CONNECT "[message]\nheader_block = yes\n[on a]\ndo = ignore\nmatch = /a exists",
+         " || header:h# exists", 16, "test.ini:7: match: more than 16 different headers"},
+        {CONNECT "[http a]\nurl = https://h.example/\nbody =", "\n  line #", 64,
+         "test.ini:5: body: more than 64 lines"},
+    };
+    char text[4096];
+
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct loaded l;
+
+        repeat(text, sizeof(text), table[i].start, table[i].item, table[i].max);
+        strcat(text, "\n");
+        l = load_ok(text, no_keys);
+        unload(&l);
+        repeat(text, sizeof(text), table[i].start, table[i].item, table[i].max + 1);
+        strcat(text, "\n");
+        l = load_text(text, no_keys);
+        assert_int_equal(l.rc, ERR_PARSE);
+        assert_non_null(strstr(diag_get(l.diag, 0), table[i].fault));
+        unload(&l);
+    }
+}
+
 /* ---- finding ---- */
 
 static void test_no_such_profile(void **state)
@@ -600,6 +648,7 @@ int main(void)
         cmocka_unit_test(test_overrides),
         cmocka_unit_test(test_bad_overrides),
         cmocka_unit_test(test_entries_are_bounded),
+        cmocka_unit_test(test_bounds_of_lists),
         cmocka_unit_test(test_no_such_profile),
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_fingerprint),

@@ -178,6 +178,33 @@ static void test_scaiwave_page(void **state)
     stop(&s);
 }
 
+static void test_ephemeral_globs(void **state)
+{
+    static const struct {
+        const char *type;
+        bool ephemeral;
+    } table[] = {
+        {"abc", true},      {"xabc", false}, {"abcx", false}, {"p.anything", true},
+        {"p", false},       {"x.end", true}, {".end", true},  {"end", false},
+        {"x.end.x", false}, {"q1", true},    {"q12", false},  {"q", false},
+        {"a-z", true},      {"a--z", true},  {"a-y", false},  {"typing", false},
+    };
+    struct scan s;
+
+    start(&s, CONNECT "[event]\ntype = /t\nephemeral = abc p.* *.end, q?\n  a-*z\n", no_keys);
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char text[64];
+
+        snprintf(text, sizeof(text), "{\"t\":\"%s\"}", table[i].type);
+        scan(&s, text);
+        if (s.message.ephemeral != table[i].ephemeral)
+            fail_msg("%s", table[i].type);
+    }
+    scan(&s, "{}");
+    assert_false(s.message.ephemeral);
+    stop(&s);
+}
+
 /* ---- nchan ---- */
 
 static const char *const nchan_keys[] = {"host=h", "path=sub/a", NULL};
@@ -578,6 +605,7 @@ int main(void)
         cmocka_unit_test(test_scaiwave_event),
         cmocka_unit_test(test_scaiwave_ephemeral),
         cmocka_unit_test(test_scaiwave_page),
+        cmocka_unit_test(test_ephemeral_globs),
         cmocka_unit_test(test_nchan),
         cmocka_unit_test(test_broken_header_blocks),
         cmocka_unit_test(test_rules_see_headers),
