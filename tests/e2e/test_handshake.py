@@ -110,7 +110,7 @@ def test_F12_open_and_at_once_closed_is_no_success(hawser, service, ca):
 
 @pytest.mark.parametrize("kind,words", [
     ("expired", "expired"),
-    ("not_yet", "future|not yet"),
+    ("not_yet", "not valid before|not yet"),
     ("self_signed", "self.signed|trusted|issuer|not signed"),
     ("wrong_host", "host|name|match"),
     ("unknown_issuer", "trusted|issuer|unknown|not signed"),

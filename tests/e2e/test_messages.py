@@ -8,7 +8,7 @@ from hawser_test.raw import RawServer, close_frame, frame
 
 @pytest.mark.parametrize("text", [
     '{"type":"swp.room.message","id":"evt-x"', "not JSON at all", '{"a":01}', "[1,2", "\ufeff{}",
-    '{"id":"\\ud800"}', '{"a":"\t"}',
+    '{"a":"\t"}',
 ])
 def test_F34_text_that_is_not_json(chat, service, text):
     with chat.consumer() as consumer:
@@ -40,6 +40,7 @@ def test_F34_fields_of_another_type(chat, service):
     with chat.consumer() as consumer:
         consumer.subscribe()
         for text in ('{"type":7,"id":8,"stream_position":"x"}',
+                     '{"type":"a","id":"\\ud800"}',
                      '{"type":"a","id":"ok-1","stream_position":-1}',
                      '{"type":"a","id":"' + "i" * 5000 + '","stream_position":1}',
                      '{"type":"' + "t" * 5000 + '","id":"ok-2","stream_position":2}',

@@ -103,7 +103,9 @@ class Consumer:
             try:
                 self.line(max(0.001, deadline - time.monotonic()))
             except AssertionError:
-                raise AssertionError(f"waited {timeout} s in vain for {what}; {self.brief()}") from None
+                raise AssertionError(
+                    f"waited {timeout} s in vain for {what() if callable(what) else what}; "
+                    f"{self.brief()}") from None
 
     def wait_events(self, count, timeout=30):
         """Until `count` events are here in all; returns them."""
