@@ -92,6 +92,7 @@ static int configure(struct tls_context *context, struct error *err)
     mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
 #endif
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
+    mbedtls_ssl_conf_verify(config, tls_verify, context);
     mbedtls_ssl_conf_ca_chain(config, &context->anchors, NULL);
     mbedtls_ssl_conf_ciphersuites(config, ciphersuites);
     mbedtls_ssl_conf_rng(config, on_random, NULL);
