@@ -75,6 +75,9 @@ static void end_from_net(const struct net_end *from, struct profile_end *to)
     case NET_END_FAILED:
         to->failure = failure_of(from->phase);
         return;
+    case NET_END_CUT: /* whatever was being shaken hands about, nobody said no */
+        to->failure = PROFILE_FAILURE_TCP;
+        return;
     case NET_END_TIMEOUT:
         to->failure = PROFILE_FAILURE_TIMEOUT;
         to->phase = phase_of(from->phase);
@@ -338,7 +341,8 @@ static void on_http(void *arg, const struct net_http_result *result)
     struct profile_end end;
     upstream->request = NULL;
     upstream->request_number = 0;
-    if (!result->failed && result->status == 200) {
+    unsigned http = upstream->profile->catchup.http;
+    if (!result->failed && profile_http_ok(upstream->profile, http, result->status)) {
         struct buf body;
         buf_init(&body, LIMIT_HTTP_BODY);
         if (buf_append(&body, result->response->body.data, result->response->body.len) == 0) {
