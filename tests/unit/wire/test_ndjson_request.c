@@ -66,6 +66,7 @@ static void test_good(void **state)
 {
     static const char *const rows[][2] = {
         {"{\"op\":\"ping\"}", "op 1"},
+        {"{\"op\":\"status\",\"stream\":\"chat\"}", "op 2 stream chat"},
         {" {\"op\" : \"status\" , \"id\" : 1.5e3 }\r\n", "op 2 id 1.5e3"},
         {"{\"id\":\"a\\\"b\",\"op\":\"ping\"}", "op 1 id \"a\\\"b\""},
         {"{\"op\":\"ping\",\"id\":null}", "op 1 id null"},
