@@ -38,7 +38,7 @@ struct sink {
     size_t begin, end;  /* what of it is not taken yet */
     size_t mark_at;     /* where in the last line the mark stood */
     uint64_t last;      /* number of the newest event */
-    uint64_t warm_left; /* of the measurement under way */
+    uint64_t warm_last; /* and of the last one that only warms up */
     uint64_t events, bytes, missing, disorder, other, gaps;
     int64_t arrived_ns;
     int64_t *latency_ns;
@@ -162,18 +162,19 @@ static void take_event(struct sink *sink, const char *number_at, size_t len)
 {
     uint64_t number = digits(number_at, BENCH_NUMBER_DIGITS);
     uint64_t made_ns = digits(number_at + BENCH_TIME_AT, BENCH_TIME_DIGITS);
+    bool first;
 
     if (number <= sink->last)
         sink->disorder++;
     else
         sink->missing += number - sink->last - 1;
+    first = sink->last <= sink->warm_last && number > sink->warm_last;
     if (number > sink->last)
         sink->last = number;
-    if (sink->warm_left > 0) {
-        if (--sink->warm_left == 0)
-            begin_measuring(sink);
+    if (first)
+        begin_measuring(sink);
+    if (number <= sink->warm_last)
         return;
-    }
     sink->events++;
     sink->bytes += len + 1;
     if (made_ns != 0 && sink->n_latencies < LATENCIES_MAX)
@@ -228,19 +229,20 @@ static void report(struct sink *sink, bool complete, int64_t end_ns)
 
 static void measure(struct sink *sink, uint64_t warm, uint64_t count)
 {
+    uint64_t end = sink->last + warm + count;
     const char *line;
     bool complete;
     size_t len;
 
-    sink->warm_left = warm;
+    sink->warm_last = sink->last + warm;
     sink->events = sink->bytes = sink->missing = sink->disorder = sink->other = sink->gaps = 0;
     sink->n_latencies = 0;
     begin_measuring(sink);
     do {
         sink->arrived_ns = now_ns();
-        while (sink->events < count && (line = next_line(sink, &len)) != NULL)
+        while (sink->last < end && (line = next_line(sink, &len)) != NULL)
             take_line(sink, line, len);
-        complete = sink->events >= count;
+        complete = sink->last >= end;
         look_at_memory(sink, sink->arrived_ns);
     } while (!complete && fill(sink));
     report(sink, complete, now_ns());
