@@ -227,7 +227,7 @@ int main(int argc, char **argv)
                                             {"cert", required_argument, NULL, 'c'},
                                             {"key", required_argument, NULL, 'k'},
                                             {0}};
-    static struct generator generator = {.next = BENCH_FIRST};
+    static struct generator generator;
     const char *cipher = NULL, *cert = NULL, *key = NULL;
     int option;
 
@@ -245,6 +245,7 @@ int main(int argc, char **argv)
                            (strcmp(cipher, "aes") != 0 && strcmp(cipher, "chacha") != 0)))
         die("--tls takes aes or chacha, with --cert and --key");
     prctl(PR_SET_TIMERSLACK, 1000); /* ns: it has to wake up on time */
+    generator.next = BENCH_FIRST;
     make_frames(&generator);
     service_open(&generator.service, cert, key, cipher);
     say("{\"port\":%u}", (unsigned)generator.service.port);

@@ -319,7 +319,7 @@ static void subscribe(struct sink *sink)
 int main(int argc, char **argv)
 {
     static const struct timeval silence = {.tv_sec = SILENCE_S};
-    static struct sink sink = {.last = BENCH_FIRST - 1};
+    static struct sink sink;
     struct ucred credentials;
     socklen_t size = sizeof credentials;
     uint64_t warm, count;
@@ -328,6 +328,7 @@ int main(int argc, char **argv)
     if (argc != 3 || (strcmp(argv[1], "listen") != 0 && strcmp(argv[1], "subscribe") != 0))
         die("usage: sink listen|subscribe PATH");
     bool connects = strcmp(argv[1], "subscribe") == 0;
+    sink.last = BENCH_FIRST - 1;
     sink.latency_ns = calloc(LATENCIES_MAX, sizeof *sink.latency_ns);
     if (sink.latency_ns == NULL)
         die("no memory");
