@@ -198,11 +198,14 @@ def test_slow_trickle_reader_in_order(chat, service):
         slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.subscribe()
         published = service.publish(3000, size=1000)
-        data = b""
+        data = bytearray(slow.buffer)
+        lines = 0
         slow.socket.settimeout(30)
-        while data.count(b"\n") < 3000:
-            data += slow.socket.recv(997)
-        ids = [json.loads(line)["id"] for line in (bytes(slow.buffer) + data).split(b"\n")[:3000]]
+        while lines < 3000:
+            piece = slow.socket.recv(997)
+            lines += piece.count(b"\n")
+            data += piece
+        ids = [json.loads(line)["id"] for line in bytes(data).split(b"\n")[:3000]]
         assert_same(ids, published.ids)
 
 

@@ -112,6 +112,10 @@ class Consumer:
         self.wait(lambda: len(self.events) >= count, lambda: f"{count} events", timeout)
         return self.events
 
+    def wait_id(self, ident, timeout=30):
+        """Until the event of that id is the newest here."""
+        self.wait(lambda: self.events and self.events[-1].get("id") == ident, ident, timeout)
+
     def wait_gap(self, reason, timeout=30):
         def found():
             return [gap for gap in self.gaps if gap["reason"] == reason]

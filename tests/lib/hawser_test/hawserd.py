@@ -77,7 +77,7 @@ class Hawserd:
 
     def scaiwave(self, service, name="chat", ca=None, **settings):
         """A stream of the fake service; keys as in the file, with __ for the dot."""
-        section = {"profile": "scaiwave", "host": service.host, "token": f"file:{self.secret()}",
+        section = {"profile": "scaiwave", "host": service and service.host, "token": f"file:{self.secret()}",
                    **QUICK}
         if ca:
             section["tls_ca"] = ca.cert
