@@ -1,11 +1,13 @@
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "json/json.h"
 
 static int connect_error(const char *path, int code, struct error *err)
 {
@@ -104,10 +106,33 @@ int connection_line(struct connection *connection, int timeout_ms, struct slice 
     }
 }
 
-int connection_ask(struct connection *connection, struct slice request, struct slice *answer,
-                   struct error *err)
+static int write_request(struct buf *out, const char *op, const char *stream)
 {
-    int status = connection_send(connection, request, err);
-    return status != 0 ? status
-                       : connection_line(connection, CTL_ANSWER_SECONDS * 1000, answer, err);
+    int status = buf_appendf(out, "{\"op\":\"%s\"", op);
+    if (stream != NULL && status == 0)
+        status = buf_append_str(out, ",\"stream\":");
+    if (stream != NULL && status == 0)
+        status = json_write_string(out, slice_str(stream));
+    return status == 0 ? buf_append_str(out, "}\n") : status;
+}
+
+int connection_ask(struct connection *connection, const struct ctl *ctl, const char *op,
+                   const char *stream, struct slice *answer)
+{
+    struct error err = {0};
+    struct buf request;
+    buf_init(&request, LIMIT_LINE_IN);
+    int status = connection_open(connection, ctl->socket, &err);
+    if (status == 0 && write_request(&request, op, stream) != 0)
+        status = error_set(&err, ERR_LIMIT, "the stream's name is too long");
+    if (status == 0)
+        status = connection_send(connection, buf_slice(&request), &err);
+    if (status == 0)
+        status = connection_line(connection, CTL_ANSWER_SECONDS * 1000, answer, &err);
+    buf_fini(&request);
+    if (status == 0)
+        return CTL_OK;
+    connection_close(connection);
+    fprintf(stderr, "hawserctl: %s\n", err.text);
+    return CTL_UNREACHABLE;
 }

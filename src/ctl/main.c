@@ -7,7 +7,6 @@
 
 #include "base/suggest.h"
 #include "ctl/ctl.h"
-#include "json/json.h"
 
 static const char usage[] =
     "usage: hawserctl [--socket PATH] [--json] COMMAND\n"
@@ -44,34 +43,15 @@ static const struct command {
 int ctl_control(struct ctl *ctl)
 {
     struct connection connection;
-    struct error err = {0};
     struct slice reply;
-    struct buf request;
     if (ctl->argc != 2)
         return ctl_usage("this command takes one stream");
-    buf_init(&request, 65536);
-    int status = buf_appendf(&request, "{\"op\":\"%s\",\"stream\":", ctl->argv[0]);
-    if (status == 0)
-        status = json_write_string(&request, slice_str(ctl->argv[1]));
-    if (status == 0)
-        status = buf_append_str(&request, "}\n");
-    if (status == 0)
-        status = connection_open(&connection, ctl->socket, &err);
-    if (status != 0) {
-        fprintf(stderr, "hawserctl: %s\n", err.text);
-        buf_fini(&request);
+    if (connection_ask(&connection, ctl, ctl->argv[0], ctl->argv[1], &reply) != CTL_OK)
         return CTL_UNREACHABLE;
-    }
-    status = connection_ask(&connection, buf_slice(&request), &reply, &err);
-    int result = status != 0                                         ? CTL_UNREACHABLE
-                 : slice_starts_with(reply, SLICE("{\"ok\""))         ? CTL_OK
-                                                                     : CTL_NOT_WELL;
-    if (status != 0)
-        fprintf(stderr, "hawserctl: %s\n", err.text);
-    else if (ctl->json || result != CTL_OK)
+    int result = slice_starts_with(reply, SLICE("{\"ok\"")) ? CTL_OK : CTL_NOT_WELL;
+    if (ctl->json || result != CTL_OK)
         fprintf(result == CTL_OK ? stdout : stderr, "%.*s\n", (int)reply.len, reply.ptr);
     connection_close(&connection);
-    buf_fini(&request);
     return result;
 }
 

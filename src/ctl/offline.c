@@ -22,7 +22,7 @@ static int parse_config(struct ctl *ctl, const char **config, int *rest)
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {NULL, 0, NULL, 0}};
     int option;
-    optind = 1;
+    optind = 0; /* begin anew: main has parsed its own options */
     while ((option = getopt_long(ctl->argc, ctl->argv, "c:", options, NULL)) != -1) {
         if (option != 'c')
             return ctl_usage("bad option");

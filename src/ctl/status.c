@@ -144,35 +144,15 @@ static int judge(struct slice reply)
 int ctl_status(struct ctl *ctl)
 {
     struct connection connection;
-    struct error err = {0};
     struct slice reply;
-    struct buf request;
+    bool one = ctl->argc == 2;
     if (ctl->argc > 2)
         return ctl_usage("status takes at most one stream");
-    buf_init(&request, 65536);
-    int status = buf_append_str(&request, "{\"op\":\"status\"");
-    if (ctl->argc == 2 && status == 0)
-        status = buf_append_str(&request, ",\"stream\":");
-    if (ctl->argc == 2 && status == 0)
-        status = json_write_string(&request, slice_str(ctl->argv[1]));
-    if (status == 0)
-        status = buf_append_str(&request, "}\n");
-    if (status == 0)
-        status = connection_open(&connection, ctl->socket, &err);
-    if (status != 0) {
-        fprintf(stderr, "hawserctl: %s\n", err.text);
-        buf_fini(&request);
+    if (connection_ask(&connection, ctl, "status", one ? ctl->argv[1] : NULL, &reply) != CTL_OK)
         return CTL_UNREACHABLE;
-    }
-    status = connection_ask(&connection, buf_slice(&request), &reply, &err);
-    if (status != 0)
-        fprintf(stderr, "hawserctl: %s\n", err.text);
-    else if (ctl->json)
+    if (ctl->json)
         printf("%.*s\n", (int)reply.len, reply.ptr);
-    int result = status != 0  ? CTL_UNREACHABLE
-                 : ctl->json ? judge(reply)
-                             : print_reply(ctl, reply, ctl->argc == 2);
+    int result = ctl->json ? judge(reply) : print_reply(ctl, reply, one);
     connection_close(&connection);
-    buf_fini(&request);
     return result;
 }

@@ -30,7 +30,7 @@ static int parse(struct tail *tail)
         {"notices", no_argument, NULL, 'N'},    {NULL, 0, NULL, 0},
     };
     int option;
-    optind = 1;
+    optind = 0; /* begin anew: main has parsed its own options */
     while ((option = getopt_long(tail->ctl->argc, tail->ctl->argv, "n:", options, NULL)) != -1) {
         if (option == 'f')
             tail->from = optarg;

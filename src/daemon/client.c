@@ -218,7 +218,7 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
     if (n <= 0) {
         /* A subscriber may shut down its sending side and go on listening, as socat does. */
         client->reading = false;
-        if (n < 0 || !client->subscribed)
+        if (n < 0 || !client->subscribed || io_stream_hung_up(client->stream))
             client_close(client);
         return;
     }

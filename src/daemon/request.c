@@ -83,7 +83,7 @@ static uint64_t choose_from(struct client *client, const struct ndjson_request *
         break;
     }
     forgive_losses(client);
-    return 0;
+    return info->oldest_seq > 0 ? info->oldest_seq - 1 : 0;
 }
 
 static void subscribe(struct client *client, const struct ndjson_request *request)

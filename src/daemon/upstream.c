@@ -75,6 +75,9 @@ static void end_from_net(const struct net_end *from, struct profile_end *to)
     case NET_END_FAILED:
         to->failure = failure_of(from->phase);
         return;
+    case NET_END_CUT: /* whatever was being shaken hands about, nobody said no */
+        to->failure = PROFILE_FAILURE_TCP;
+        return;
     case NET_END_TIMEOUT:
         to->failure = PROFILE_FAILURE_TIMEOUT;
         to->phase = phase_of(from->phase);
@@ -338,7 +341,8 @@ static void on_http(void *arg, const struct net_http_result *result)
     struct profile_end end;
     upstream->request = NULL;
     upstream->request_number = 0;
-    if (!result->failed && result->status == 200) {
+    unsigned http = upstream->profile->catchup.http;
+    if (!result->failed && profile_http_ok(upstream->profile, http, result->status)) {
         struct buf body;
         buf_init(&body, LIMIT_HTTP_BODY);
         if (buf_append(&body, result->response->body.data, result->response->body.len) == 0) {
@@ -482,7 +486,10 @@ static int open_in_store(struct upstream *upstream, struct store_stream_state *s
         .retain_age_ms = settings->retain_age_ms,
         .dedup_window = settings->dedup_window,
     };
-    return persist_stream_open(upstream->daemon->persist, &options, state, err);
+    int status = persist_stream_open(upstream->daemon->persist, &options, state, err);
+    if (status == 0 && state->fingerprint_changed)
+        upstream->fingerprint_changed = true;
+    return status;
 }
 
 static void on_key(void *arg, const uint8_t key[16])
@@ -500,7 +507,8 @@ int upstream_restore(struct upstream *upstream, struct error *err)
     struct slice position = {NULL, 0};
     if (state.has_position)
         position = slice_make(state.position, state.position_len);
-    stream_restore(upstream->stream, position, state.fingerprint_changed);
+    stream_restore(upstream->stream, position, upstream->fingerprint_changed);
+    upstream->fingerprint_changed = false;
     status = store_dedup_load(persist_store(upstream->daemon->persist), state.id, on_key,
                               upstream->stream, err);
     return status != 0 ? error_wrap(err, "%s", upstream->settings->name) : 0;

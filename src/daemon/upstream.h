@@ -17,6 +17,7 @@ struct upstream {
     const struct profile *profile;
     struct stream *stream;
     unsigned store_id;
+    bool fingerprint_changed; /* to be said when the stream is restored */
     struct io_timer *timer; /* the session's deadline */
 
     uint64_t link_number;   /* the session's number of the link below; 0: none */

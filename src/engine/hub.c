@@ -108,13 +108,13 @@ static int no_room(struct hub *hub)
     return ERR_AGAIN;
 }
 
-/* Room for `records` more in the batch, and seqs for them. */
-static int check_batch(struct hub *hub, size_t records)
+/* Room for one more in the batch, and a seq for it. */
+static int check_batch(struct hub *hub)
 {
     const struct hub_batch *batch = hub->batch[hub->filling];
-    if (hub->failed || batch->count + records > HUB_BATCH_RECORDS)
+    if (hub->failed || batch->count == HUB_BATCH_RECORDS)
         return no_room(hub);
-    if (hub->received && hub->next_seq + records - 1 > hub->reserved_seq) {
+    if (hub->received && hub->next_seq > hub->reserved_seq) {
         hub->ops->wanted(hub->arg); /* the flush reserves a block */
         return no_room(hub);
     }
@@ -238,16 +238,13 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
         push_ephemeral(hub, stream, event);
         return 0;
     }
-    size_t extra = event->malformed != NULL ? GAP_LINE_MAX : 0;
-    int status = check_batch(hub, event->malformed != NULL ? 2 : 1);
+    int status = check_batch(hub);
     if (status != 0)
         return status;
     struct ndjson_event form;
     size_t bound = encode_event(stream, event, hub->next_seq, &form);
-    if (bound + extra > hub->ring_bytes)
+    if (bound > hub->ring_bytes)
         return ERR_LIMIT;
-    if (extra > 0 && !fanout_has_room(hub->fanout, bound + extra))
-        return no_room(hub);
     char *at = fanout_reserve(hub->fanout, bound);
     if (at == NULL)
         return no_room(hub);
@@ -263,14 +260,6 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     if (event->advances)
         set_position(hub, stream, record, event->position);
     stream->stats.stored[event->via]++;
-    if (event->malformed != NULL) {
-        struct hub_gap gap = {.reason = SESSION_GAP_MALFORMED,
-                              .after = event->position,
-                              .detail = event->malformed,
-                              .now_us = event->received_us};
-        /* Room was checked; should the ring's end have eaten it, the event itself is kept. */
-        (void)push_gap(hub, stream, &gap);
-    }
     if (hub->received)
         publish_unstored(hub);
     return 0;
@@ -278,7 +267,7 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
 
 int hub_gap(struct hub *hub, struct hub_stream *stream, const struct hub_gap *gap)
 {
-    int status = check_batch(hub, 1);
+    int status = check_batch(hub);
     if (status != 0)
         return status;
     status = push_gap(hub, stream, gap);

@@ -13,7 +13,7 @@ static int on_flow_event(void *arg, const struct flow_event *event)
         return ERR_AGAIN;
     int status = hub_event(stream->hub, stream->hub_stream, event);
     if (status == 0 && event->malformed != NULL)
-        stream->ops->gap(stream->arg, SESSION_GAP_MALFORMED, event->malformed);
+        stream_gap(stream, SESSION_GAP_MALFORMED, event->malformed);
     if (status != ERR_LIMIT)
         return status;
     stream_gap(stream, SESSION_GAP_OVERSIZE, "the event with its envelope is larger than hawser can keep");

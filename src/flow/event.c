@@ -50,22 +50,6 @@ static void make_key(const struct event_maker *maker, struct flow_event *event)
     }
 }
 
-/* A profile that tells events apart by what stands in them must find it, in JSON or around it. */
-static bool is_unreadable(const struct event_maker *maker, const struct profile_message *message,
-                          const struct flow_event *event)
-{
-    switch (maker->profile->dedup) {
-    case PROFILE_DEDUP_ID:
-    case PROFILE_DEDUP_POSITION:
-        return !message->json && event->data_kind == FLOW_DATA_TEXT && event->id.ptr == NULL &&
-               event->position.ptr == NULL;
-    case PROFILE_DEDUP_HASH:
-    case PROFILE_DEDUP_OFF:
-        break;
-    }
-    return false;
-}
-
 void event_make(const struct event_maker *maker, const struct profile_message *message,
                 struct slice raw, bool binary, struct flow_event *out)
 {
@@ -84,10 +68,11 @@ void event_make(const struct event_maker *maker, const struct profile_message *m
     if (binary) {
         out->data = raw;
         out->data_kind = FLOW_DATA_BINARY;
+        /* The profile took it for text, and says so. */
+        if (!message->json && message->fault != NULL)
+            out->malformed = "binary where JSON is looked for; kept as base64";
     }
-    if (is_unreadable(maker, message, out))
-        fault = "the message is not JSON";
-    else if (out->position.ptr != NULL)
+    if (out->position.ptr != NULL)
         fault = position_fault(maker->profile->compare, out->position);
     if (fault != NULL) {
         out->position = slice_make(NULL, 0); /* it would be no place to resume from */

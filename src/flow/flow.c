@@ -2,11 +2,11 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "flow/event.h"
 #include "flow/hold.h"
+#include "flow/owed.h"
 #include "flow/position.h"
 #include "flow/window.h"
 
@@ -33,11 +33,7 @@ struct flow {
      * It lies in the hold. */
     const struct flow_event *reference;
     bool reached;
-    /* What the link has shown and we do not have: sync owes it, however far it lags behind the link.
-     * Numbers: the highest seen, owed while it is above our position. Opaque: the newest key. */
-    struct position seen;
-    uint8_t seen_key[16];
-    bool seen_any;
+    struct owed owed;
 
     struct flow_page_result page;
     struct flow_stats stats;
@@ -66,7 +62,7 @@ int flow_new(const struct flow_options *options, struct flow **out)
     flow->sink = options->sink;
     flow->sink_arg = options->sink_arg;
     flow->position.compare = options->profile->compare;
-    flow->seen.compare = options->profile->compare;
+    owed_init(&flow->owed, options->profile->compare);
     rc = window_init(&flow->window, options->dedup_window);
     if (rc != 0)
         goto err_after_flow;
@@ -102,38 +98,9 @@ static void drop_held(struct flow *flow)
     flow->reached = false;
 }
 
-/* ---- what sync owes ---- */
-
-static void note_seen(struct flow *flow, const struct flow_event *event)
-{
-    if (flow->seen.compare == PROFILE_COMPARE_INT) {
-        if (event->position.ptr != NULL && position_advances(&flow->seen, event->position))
-            position_set(&flow->seen, event->position);
-    } else if (event->has_key) {
-        memcpy(flow->seen_key, event->key, sizeof flow->seen_key);
-        flow->seen_any = true;
-    }
-}
-
-static void forget_seen(struct flow *flow)
-{
-    position_set(&flow->seen, slice_make(NULL, 0));
-    flow->seen_any = false;
-}
-
-static bool is_owed(const struct flow *flow)
-{
-    if (flow->seen.compare == PROFILE_COMPARE_INT)
-        return flow->seen.known && position_advances(&flow->position, position_text(&flow->seen));
-    return flow->seen_any && !window_has(&flow->window, flow->seen_key);
-}
-
 void flow_reset(struct flow *flow, struct slice position)
 {
-    /* What had been emitted and is not on disk has been seen, too. */
-    if (flow->seen.compare == PROFILE_COMPARE_INT && flow->position.known &&
-        position_advances(&flow->seen, position_text(&flow->position)))
-        position_set(&flow->seen, position_text(&flow->position));
+    owed_note_lost(&flow->owed, position_text(&flow->position), window_newest(&flow->window));
     drop_held(flow);
     window_clear(&flow->window);
     position_set(&flow->position, position);
@@ -144,6 +111,7 @@ void flow_reset(struct flow *flow, struct slice position)
 void flow_dedup_load(struct flow *flow, const uint8_t key[16])
 {
     window_add(&flow->window, key);
+    owed_pay(&flow->owed, key);
 }
 
 /* ---- one event ---- */
@@ -177,8 +145,10 @@ static void note_emitted(struct flow *flow, const struct flow_event *event)
         return;
     }
     flow->stats.emitted++;
-    if (event->has_key)
+    if (event->has_key) {
         window_add(&flow->window, event->key);
+        owed_pay(&flow->owed, event->key);
+    }
     if (event->advances)
         position_set(&flow->position, event->position);
     else if (event->position.ptr != NULL && position_is_late(&flow->position, event->position))
@@ -231,7 +201,7 @@ static enum flow_result hold(struct flow *flow, const struct flow_event *event)
         flow->stats.duplicates++;
         return FLOW_DUPLICATE;
     }
-    note_seen(flow, event);
+    owed_note(&flow->owed, event);
     /* After a hole nothing more is kept, though it be small enough: order would be broken. */
     held = flow->overflowed ? NULL : hold_push(&flow->hold, event);
     flow->overflowed = held == NULL;
@@ -272,7 +242,7 @@ int flow_release(struct flow *flow)
         hold_pop(&flow->hold);
     }
     flow->mode = FLOW_MODE_PASS;
-    forget_seen(flow);
+    owed_forget(&flow->owed);
     return 0;
 }
 
@@ -307,7 +277,7 @@ enum flow_result flow_message(struct flow *flow, const struct profile_message *m
         return hold_push(&flow->hold, &event) != NULL ? FLOW_HELD : FLOW_AGAIN;
     case FLOW_MODE_DISCARD:
         if (!is_duplicate(flow, &event))
-            note_seen(flow, &event);
+            owed_note(&flow->owed, &event);
         break;
     }
     return discard(flow);
@@ -370,7 +340,7 @@ enum flow_result flow_item(struct flow *flow, const struct profile_message *mess
 void flow_page_end(struct flow *flow, struct flow_page_result *out)
 {
     *out = flow->page;
-    out->owed = is_owed(flow);
+    out->owed = owed_any(&flow->owed, &flow->position);
     out->reached_hold =
         flow->reached || (flow->reference == NULL && flow->page.items == 0 && !out->owed);
 }
@@ -385,7 +355,7 @@ struct slice flow_position(const struct flow *flow)
 void flow_forget(struct flow *flow)
 {
     position_set(&flow->position, slice_make(NULL, 0));
-    forget_seen(flow);
+    owed_forget(&flow->owed);
 }
 
 void flow_stats(const struct flow *flow, struct flow_stats *out)

@@ -110,7 +110,7 @@ struct flow_page_result {
     unsigned items, fresh; /* in the page; of them, emitted */
     /* Since flow_hold() sync has come to where the held events begin: to the position (int) or to
      * the id or position (opaque) of the first of them that has one and does not lie behind us.
-     * While there is none such: the page was empty. */
+     * While there is none such: the page was empty, and nothing is owed. */
     bool reached_hold;
     /* The link has shown events that were dropped (a full hold, a link that ended with events held,
      * a store that failed), and sync has not brought them yet: it lags behind the link, so an empty

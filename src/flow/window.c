@@ -92,6 +92,19 @@ static void remove_oldest(struct window *window)
     window->count--;
 }
 
+/* The index into the ring of the n-th oldest. */
+static uint32_t ring_index(const struct window *window, uint32_t n)
+{
+    uint32_t index = window->oldest + n;
+
+    return index >= window->capacity ? index - window->capacity : index;
+}
+
+const uint8_t *window_newest(const struct window *window)
+{
+    return window->count > 0 ? window->ring[ring_index(window, window->count - 1)] : NULL;
+}
+
 void window_add(struct window *window, const uint8_t key[16])
 {
     uint32_t at = find(window, key);
@@ -103,9 +116,7 @@ void window_add(struct window *window, const uint8_t key[16])
         remove_oldest(window);
         at = find(window, key);
     }
-    index = window->oldest + window->count;
-    if (index >= window->capacity)
-        index -= window->capacity;
+    index = ring_index(window, window->count);
     memcpy(window->ring[index], key, 16);
     window->table[at] = (struct window_place){.tag = tag_of(key), .entry = index + 1};
     window->count++;

@@ -35,6 +35,8 @@ int window_init(struct window *window, unsigned capacity);
 void window_fini(struct window *window);
 void window_clear(struct window *window);
 bool window_has(const struct window *window, const uint8_t key[16]);
+/* The key added last, or NULL. */
+const uint8_t *window_newest(const struct window *window);
 /* A key that is there already stays where it is. */
 void window_add(struct window *window, const uint8_t key[16]);
 

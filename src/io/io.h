@@ -107,6 +107,9 @@ void io_stream_close(struct io_stream *stream);
 int io_stream_fd(const struct io_stream *stream); /* -1: none; stays the stream's */
 /* The other end's address; ERR_INVAL for a Unix stream. */
 int io_stream_address(const struct io_stream *stream, struct io_address *out);
+/* After the end of file of a Unix stream: true if the peer has gone altogether; false if it only
+ * sends no more (shutdown(SHUT_WR)) and still listens. */
+bool io_stream_hung_up(const struct io_stream *stream);
 /* SO_PEERCRED of a Unix stream. */
 int io_stream_peer(const struct io_stream *stream, uid_t *uid, gid_t *gid, pid_t *pid);
 

@@ -1,6 +1,7 @@
 #include "io/internal.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -289,4 +290,11 @@ int io_stream_peer(const struct io_stream *stream, uid_t *uid, gid_t *gid, pid_t
     *gid = ucred.gid;
     *pid = ucred.pid;
     return 0;
+}
+
+bool io_stream_hung_up(const struct io_stream *stream)
+{
+    struct pollfd look = {.fd = io_stream_fd(stream)};
+
+    return poll(&look, 1, 0) == 1 && (look.revents & (POLLHUP | POLLERR)) != 0;
 }

@@ -220,7 +220,7 @@ static void handshake_tls(struct conn *conn)
     case TLS_AGAIN_OUTPUT:
         break;
     case TLS_CLOSED:
-        conn_fail(conn, NET_END_FAILED, "the peer ended the TLS handshake");
+        conn_fail(conn, NET_END_CUT, "the peer ended the TLS handshake");
         break;
     case TLS_FAILED:
         conn_fail(conn, NET_END_FAILED, tls_error(conn->tls)->text);
@@ -244,7 +244,7 @@ static void read_ended(struct conn *conn, int status, const char *text)
     if (conn->phase == NET_PHASE_TLS) {
         snprintf(failure, sizeof failure, "%s in the TLS handshake with %s",
                  status == 0 ? "connection closed" : text, conn->address);
-        conn_fail(conn, NET_END_FAILED, failure);
+        conn_fail(conn, NET_END_CUT, failure);
     } else {
         conn->events->on_end(conn->arg, status, text);
     }

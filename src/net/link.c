@@ -54,7 +54,7 @@ static void on_up(void *arg)
     buf_wipe(&link->request);
     buf_fini(&link->request);
     if (rc != 0)
-        end_now(link, NET_END_FAILED, 0, "the upgrade request could not be sent");
+        end_now(link, NET_END_CUT, 0, "the upgrade request could not be sent");
 }
 
 /* An answer that is no 101, or as much of it as there is. */
@@ -163,9 +163,9 @@ static void upgrade_ended(struct net_link *link, int status, const char *text)
     if (http_parser_headers_done(link->parser))
         end_with_status(link);
     else if (status == 0)
-        end_now(link, NET_END_FAILED, 0, "connection closed without an answer to the upgrade");
+        end_now(link, NET_END_CUT, 0, "connection closed without an answer to the upgrade");
     else
-        end_now(link, NET_END_FAILED, 0, text);
+        end_now(link, NET_END_CUT, 0, text);
 }
 
 static void on_end(void *arg, int status, const char *text)

@@ -37,6 +37,7 @@ enum net_end_kind {
     NET_END_STRIPPED,  /* 200 and the like where 101 was wanted: something took the Upgrade away */
     NET_END_HANDSHAKE, /* a 101 that is not valid */
     NET_END_FAILED,    /* DNS, TCP or TLS failed: .phase */
+    NET_END_CUT,       /* the connection ended in .phase: restarts and balancers do that */
     NET_END_TIMEOUT,   /* a deadline passed: .phase */
 };
 struct net_end {

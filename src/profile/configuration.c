@@ -22,8 +22,8 @@ int configuration_load(const char *path, struct configuration *out)
         const struct settings_stream *stream = &settings->streams[i];
         if (stream->profile == NULL)
             continue; /* said already */
-        int status = profile_load(out->profile_dirs, stream->profile, stream, out->diag,
-                                  &out->profiles[i]);
+        int status =
+            profile_load(out->profile_dirs, stream->profile, stream, out->diag, &out->profiles[i]);
         if (status == ERR_NOMEM)
             return status;
     }

@@ -137,6 +137,11 @@ struct fields {
     struct template id_template; /* .n != 0: instead of id */
 };
 
+/* A glob over types, with what follows its last wildcard: most types differ there already. */
+struct type_glob {
+    struct slice glob, tail;
+};
+
 struct profile_private {
     struct arena arena;
     struct http connect;
@@ -152,7 +157,7 @@ struct profile_private {
     const struct expr *only; /* NULL: every message is an event */
     struct rule *rules;
     unsigned n_rules;
-    const struct slice *ephemeral;
+    const struct type_glob *ephemeral;
     unsigned n_ephemeral;
 
     struct json_paths *page_paths;

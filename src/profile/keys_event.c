@@ -118,9 +118,19 @@ void set_catchup_http(struct loader *l, const struct key *key, const struct ini_
 
 /* ---- lists and pointers ---- */
 
+static struct type_glob make_glob(struct slice glob)
+{
+    size_t tail = glob.len;
+
+    while (tail > 0 && glob.ptr[tail - 1] != '*' && glob.ptr[tail - 1] != '?')
+        tail--;
+    return (struct type_glob){glob, slice_from(glob, tail)};
+}
+
 void set_ephemeral(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
-    struct slice list[PROFILE_EPHEMERAL_MAX], rest = slice_str(entry->value);
+    struct type_glob list[PROFILE_EPHEMERAL_MAX];
+    struct slice rest = slice_str(entry->value);
     unsigned n = 0;
 
     while (rest.len != 0) {
@@ -133,7 +143,7 @@ void set_ephemeral(struct loader *l, const struct key *key, const struct ini_ent
             return;
         }
         if (len != 0)
-            list[n++] = slice_make(rest.ptr, len);
+            list[n++] = make_glob(slice_make(rest.ptr, len));
         rest = slice_from(rest, len + 1);
     }
     l->priv->ephemeral = arena_copy(l->arena, list, n, sizeof(list[0]));
@@ -144,7 +154,7 @@ static bool add_page_pointer(struct loader *l, const struct ini_entry *entry, un
 {
     struct error err = {0};
 
-    if (json_paths_add(l->priv->page_paths, slice_str(entry->value), slot, &err) == 0)
+    if (load_pointer(l->priv->page_paths, slice_str(entry->value), slot, &err) == 0)
         return true;
     load_fault_error(l, entry, &err);
     return false;

@@ -3,8 +3,8 @@
 
 #include "profile/load.h"
 
-static const char query_prefix[] = "query.";
-static const char header_prefix[] = "header.";
+#define QUERY_PREFIX "query."
+#define HEADER_PREFIX "header."
 
 struct http *load_http(struct loader *l, const struct ini_entry *entry)
 {
@@ -86,7 +86,7 @@ void set_query(struct loader *l, const struct key *key, const struct ini_entry *
     if (http == NULL)
         return;
     buf_init(&name, LIMIT_INI_LINE * 4);
-    if (template_encode(TEMPLATE_QUERY, slice_str(entry->key + sizeof(query_prefix) - 1), &name) !=
+    if (template_encode(TEMPLATE_QUERY, slice_str(entry->key + sizeof(QUERY_PREFIX) - 1), &name) !=
         0)
         l->arena->failed = true;
     else
@@ -117,7 +117,7 @@ static bool has_control(const char *text)
 
 void set_header(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
-    const char *name = entry->key + sizeof(header_prefix) - 1;
+    const char *name = entry->key + sizeof(HEADER_PREFIX) - 1;
     struct http *http = load_http(l, entry);
 
     if (http == NULL)

@@ -84,18 +84,17 @@ static void say_not_found(const char *const *dirs, const char *name,
                  dirs[0] != NULL && dirs[1] != NULL ? " and others" : "");
 }
 
-static char *find_file(const char *const *dirs, const char *name)
+/* 0 and a path that the caller frees, ERR_NOTFOUND or ERR_NOMEM. */
+static int find_file(const char *const *dirs, const char *name, char **out)
 {
-    for (size_t i = 0; dirs[i] != NULL; i++) {
-        char *path;
-
-        if (asprintf(&path, "%s/%s.ini", dirs[i], name) < 0)
-            return NULL;
-        if (access(path, F_OK) == 0)
-            return path;
-        free(path);
+    for (size_t i = 0; name_ok(name) && dirs[i] != NULL; i++) {
+        if (asprintf(out, "%s/%s.ini", dirs[i], name) < 0)
+            return ERR_NOMEM;
+        if (access(*out, F_OK) == 0)
+            return 0;
+        free(*out);
     }
-    return NULL;
+    return ERR_NOTFOUND;
 }
 
 /* ---- entries ---- */
@@ -182,15 +181,16 @@ static bool comes_first(const struct ini_entry *entry)
 
 static void compile(struct loader *l)
 {
-    for (size_t i = 0; i < l->n_entries; i++)
+    for (size_t i = 0; i < l->n_entries && !l->arena->failed; i++)
         if (comes_first(&l->entries[i]))
             load_key(l, &l->entries[i]);
     load_configure(l);
-    for (size_t i = 0; i < l->n_entries; i++)
+    for (size_t i = 0; i < l->n_entries && !l->arena->failed; i++)
         if (!comes_first(&l->entries[i]))
             load_key(l, &l->entries[i]);
     load_keep_secrets(l);
-    load_check(l);
+    if (!l->arena->failed)
+        load_check(l);
 }
 
 /* ---- the whole ---- */
@@ -273,15 +273,19 @@ int profile_load(const char *const *dirs, const char *name, const struct setting
                  struct diag *diag, struct profile **out)
 {
     size_t faults = diag_count(diag);
-    char *path = name_ok(name) ? find_file(dirs, name) : NULL;
     struct loader *l;
-    int rc = ERR_NOMEM;
+    char *path;
+    int rc;
 
     *out = NULL;
-    if (path == NULL) {
+    rc = find_file(dirs, name, &path);
+    if (rc == ERR_NOTFOUND) {
         say_not_found(dirs, name, stream, diag);
         return ERR_PARSE;
     }
+    if (rc != 0)
+        return rc;
+    rc = ERR_NOMEM;
     l = calloc(1, sizeof(*l));
     if (l == NULL)
         goto err_after_path;

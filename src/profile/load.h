@@ -70,6 +70,8 @@ bool load_secret_source_ok(const char *value, const char **why);
 
 /* source.c */
 int load_source(struct loader *l, struct slice place, struct source *out, struct error *err);
+/* json_paths_add() with a text in every error. */
+int load_pointer(struct json_paths *paths, struct slice pointer, unsigned *slot, struct error *err);
 int load_sources(struct loader *l, const char *text, struct sources *out, struct error *err);
 struct expr_names load_expr_names(struct loader *l);
 

@@ -44,7 +44,7 @@ size_t profile_end_describe(const struct profile_end *end, char *out, size_t siz
 
     switch (end->kind) {
     case PROFILE_END_CLOSE:
-        n = snprintf(out, size, "%sclose %d", end->local ? "local " : "", end->code);
+        n = snprintf(out, size, "close %d", end->code);
         break;
     case PROFILE_END_STATUS:
         n = snprintf(out, size, "status %d", end->code);

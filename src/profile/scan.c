@@ -196,9 +196,16 @@ static struct slice read_time(const struct profile_scanner *s, const struct sour
 
 static bool is_ephemeral(const struct profile_private *priv, struct slice type)
 {
-    for (unsigned i = 0; i < priv->n_ephemeral && type.ptr != NULL; i++)
-        if (glob_match(priv->ephemeral[i], type))
+    if (type.ptr == NULL)
+        return false;
+    for (unsigned i = 0; i < priv->n_ephemeral; i++) {
+        const struct type_glob *glob = &priv->ephemeral[i];
+
+        if (type.len >= glob->tail.len &&
+            slice_eq(slice_from(type, type.len - glob->tail.len), glob->tail) &&
+            glob_match(glob->glob, type))
             return true;
+    }
     return false;
 }
 

@@ -44,6 +44,13 @@ static int header_source(struct loader *l, struct slice name, struct source *out
     return 0;
 }
 
+int load_pointer(struct json_paths *paths, struct slice pointer, unsigned *slot, struct error *err)
+{
+    int rc = json_paths_add(paths, pointer, slot, err);
+
+    return rc == ERR_NOMEM ? error_set(err, rc, "%s", error_text(rc)) : rc;
+}
+
 int load_source(struct loader *l, struct slice place, struct source *out, struct error *err)
 {
     const size_t n = sizeof(header_prefix) - 1;
@@ -55,7 +62,7 @@ int load_source(struct loader *l, struct slice place, struct source *out, struct
         return error_set(err, ERR_PARSE,
                          "`" SLICE_FMT "` is no JSON Pointer; it must begin with \"/\"",
                          SLICE_ARG(place));
-    return json_paths_add(l->fields->paths, place, &out->slot, err);
+    return load_pointer(l->fields->paths, place, &out->slot, err);
 }
 
 int load_sources(struct loader *l, const char *text, struct sources *out, struct error *err)
@@ -78,9 +85,11 @@ int load_sources(struct loader *l, const char *text, struct sources *out, struct
         more = bar != NULL;
         rest = slice_from(rest, len + 1);
     }
-    out->n = n;
     out->at = arena_copy(l->arena, list, n, sizeof(list[0]));
-    return out->at != NULL ? 0 : error_set(err, ERR_NOMEM, "out of memory");
+    if (out->at == NULL)
+        return error_set(err, ERR_NOMEM, "out of memory");
+    out->n = n;
+    return 0;
 }
 
 static int expr_source(void *arg, struct slice place, struct source *out, struct error *err)

@@ -103,10 +103,12 @@ int template_finish(struct template_builder *builder, struct arena *arena, struc
 
     if (rc != 0)
         return rc;
+    out->pieces = arena_copy(arena, builder->pieces, builder->n, sizeof(builder->pieces[0]));
+    if (out->pieces == NULL)
+        return error_set(err, ERR_NOMEM, "out of memory");
     out->n = builder->n;
     out->omitted = builder->omitted;
-    out->pieces = arena_copy(arena, builder->pieces, builder->n, sizeof(builder->pieces[0]));
-    return out->pieces != NULL ? 0 : error_set(err, ERR_NOMEM, "out of memory");
+    return 0;
 }
 
 /* Literal text of the profile: only a query line holds plain text that is still to be encoded. */
@@ -161,7 +163,7 @@ int template_compile(struct arena *arena, enum template_context context, struct 
     if (rc == 0)
         rc = template_finish(&builder, arena, out, err);
     template_builder_fini(&builder);
-    return rc;
+    return rc == ERR_NOMEM || rc == ERR_LIMIT ? error_set(err, rc, "%s", error_text(rc)) : rc;
 }
 
 bool template_uses(const struct template *template, struct slice variable)

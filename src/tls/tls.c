@@ -89,12 +89,15 @@ static bool cert_has_address(const mbedtls_x509_crt *crt, const unsigned char *a
 /*
  * Called for each certificate of the chain, from the root down, with what is wrong with it. For an
  * address mbedTLS is told no host name (2.28 would take it for a DNS name and send it as SNI), and
- * so checks none: that is done here.
+ * so checks none: that is done here. The callback belongs to the configuration and finds its
+ * connection in the context, since mbedTLS 3.5 forgets a connection's own callback in TLS 1.3.
  */
-static int on_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+int tls_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
-    struct tls *tls = arg;
+    struct tls *tls = ((struct tls_context *)arg)->verifying;
 
+    if (tls == NULL) /* a handshake that we did not ask for */
+        return MBEDTLS_ERR_X509_FATAL_ERROR;
     if (depth == 0 && tls->address_len > 0 &&
         !cert_has_address(crt, tls->address, tls->address_len))
         *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
@@ -128,7 +131,6 @@ static int set_up(struct tls *tls, const char *host)
     rc = mbedtls_ssl_setup(&tls->ssl, &tls->context->config);
     if (rc == 0)
         rc = mbedtls_ssl_set_hostname(&tls->ssl, tls->address_len > 0 ? NULL : tls->host);
-    mbedtls_ssl_set_verify(&tls->ssl, on_verify, tls);
     mbedtls_ssl_set_bio(&tls->ssl, tls, on_send, on_recv, NULL);
     return rc;
 }
@@ -245,7 +247,9 @@ enum tls_status tls_handshake(struct tls *tls)
         return TLS_SUCCESS;
     if (!check_first_byte(tls))
         return TLS_FAILED;
+    tls->context->verifying = tls;
     rc = mbedtls_ssl_handshake(&tls->ssl);
+    tls->context->verifying = NULL;
     if (rc != 0)
         return conclude(tls, rc);
     /* Full verification is the point of this room: never take a handshake's word for it. */

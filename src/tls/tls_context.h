@@ -12,9 +12,13 @@
 
 struct tls_context {
     unsigned references;
+    struct tls *verifying; /* whose handshake is under way */
     char *ca_file;
     mbedtls_x509_crt anchors;
     mbedtls_ssl_config config;
 };
+
+/* In tls.c: judges one certificate of the connection that is verifying. */
+int tls_verify(void *context, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 
 #endif

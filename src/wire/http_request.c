@@ -1,7 +1,7 @@
 #include <arpa/inet.h>
 
 #include "base/limits.h"
-#include "wire/http.h"
+#include "wire/http_request.h"
 #include "wire/http_text.h"
 
 /* RFC 1035 2.3.4, as text and without the root's dot. */

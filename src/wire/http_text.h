@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/buf.h"
 #include "base/slice.h"
 
 static inline char http_lower(char c)
@@ -26,12 +25,5 @@ bool http_eq_nocase(struct slice a, struct slice b);
 bool http_list_next(struct slice *list, struct slice *element);
 /* Whether a comma-separated list has this element; letters of either case are equal. */
 bool http_list_has(struct slice list, struct slice element);
-
-/* Appends "METHOD target HTTP/1.1" and the Host line. ERR_INVAL if method is no token. */
-struct http_url;
-int http_request_head(struct buf *out, struct slice method, const struct http_url *url);
-/* Appends header lines of the caller's, once each is seen to be whole, free of control bytes, and
- * none that we write ourselves (names in lower case); else ERR_INVAL. */
-int http_request_lines(struct buf *out, struct slice lines, const char *const *ours, size_t n_ours);
 
 #endif

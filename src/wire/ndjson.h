@@ -15,8 +15,12 @@
 #include "json/json.h"
 
 #define NDJSON_OPS(X)                                                                              \
-    X(SUBSCRIBE, "subscribe") X(PING, "ping") X(STATUS, "status") X(RECONNECT, "reconnect")        \
-    X(PAUSE, "pause") X(RESUME, "resume")
+    X(SUBSCRIBE, "subscribe")                                                                      \
+    X(PING, "ping")                                                                                \
+    X(STATUS, "status")                                                                            \
+    X(RECONNECT, "reconnect")                                                                      \
+    X(PAUSE, "pause")                                                                              \
+    X(RESUME, "resume")
 enum ndjson_op {
 #define X(id, text) NDJSON_##id,
     NDJSON_OPS(X)
@@ -24,9 +28,14 @@ enum ndjson_op {
 };
 
 #define NDJSON_ERRORS(X)                                                                           \
-    X(BAD_JSON, "bad_json") X(BAD_REQUEST, "bad_request") X(UNKNOWN_OP, "unknown_op")              \
-    X(UNKNOWN_STREAM, "unknown_stream") X(FORBIDDEN, "forbidden") X(TOO_LONG, "too_long")          \
-    X(TOO_MANY, "too_many") X(INTERNAL, "internal")
+    X(BAD_JSON, "bad_json")                                                                        \
+    X(BAD_REQUEST, "bad_request")                                                                  \
+    X(UNKNOWN_OP, "unknown_op")                                                                    \
+    X(UNKNOWN_STREAM, "unknown_stream")                                                            \
+    X(FORBIDDEN, "forbidden")                                                                      \
+    X(TOO_LONG, "too_long")                                                                        \
+    X(TOO_MANY, "too_many")                                                                        \
+    X(INTERNAL, "internal")
 enum ndjson_error {
     NDJSON_OK,
 #define X(id, text) NDJSON_E_##id,
@@ -57,11 +66,11 @@ struct ndjson_request {
 void ndjson_request_init(struct ndjson_request *request);
 void ndjson_request_fini(struct ndjson_request *request);
 /*
- * Strict: every mistake is an error that names it; an unknown field, one that does not belong to the
- * op, or one given twice too, with "did you mean". detail (may be NULL) gets what is wrong. Lists
- * too long are TOO_MANY, a line over LIMIT_LINE_IN is TOO_LONG. The id is there for the reply after
- * an error too, unless the line is not an object. A request may be parsed into again and again; its
- * slices are valid until then and while the line is.
+ * Strict: every mistake is an error that names it; an unknown field, one that does not belong to
+ * the op, or one given twice too, with "did you mean". detail (may be NULL) gets what is wrong.
+ * Lists too long are TOO_MANY, a line over LIMIT_LINE_IN is TOO_LONG. The id is there for the reply
+ * after an error too, unless the line is not an object. A request may be parsed into again and
+ * again; its slices are valid until then and while the line is.
  */
 enum ndjson_error ndjson_request_parse(struct ndjson_request *request, struct slice line,
                                        struct error *detail);
@@ -80,10 +89,10 @@ int ndjson_write_greeting(struct buf *out, const char *server, const char *insta
                           uint64_t oldest, uint64_t newest,
                           const struct ndjson_stream_state *streams, unsigned n_streams);
 
-/* An event line: seq, stream, id, position, type, time, event_time, via, tags and then data, text or
- * base64, in this order. Every slice may have .ptr NULL (absent). tags: JSON members already encoded,
- * like `"tag.team":"ops"`, or empty. Data of JSON has been checked; it goes out byte for byte, but
- * that newlines between its tokens become spaces. */
+/* An event line: seq, stream, id, position, type, time, event_time, via, tags and then data, text
+ * or base64, in this order. Every slice may have .ptr NULL (absent). tags: JSON members already
+ * encoded, like `"tag.team":"ops"`, or empty. Data of JSON has been checked; it goes out byte for
+ * byte, but that newlines between its tokens become spaces. */
 struct ndjson_event {
     uint64_t seq; /* 0: written as null */
     const char *stream;

@@ -150,8 +150,8 @@ static const struct field {
     {"from", OP(SUBSCRIBE), 0, take_from},
     {"notices", OP(SUBSCRIBE), 0, take_notices},
     {"instance", OP(SUBSCRIBE), 0, take_instance},
-    {"stream", OP(RECONNECT) | OP(PAUSE) | OP(RESUME), OP(RECONNECT) | OP(PAUSE) | OP(RESUME),
-     take_stream},
+    {"stream", OP(STATUS) | OP(RECONNECT) | OP(PAUSE) | OP(RESUME),
+     OP(RECONNECT) | OP(PAUSE) | OP(RESUME), take_stream},
 };
 
 static enum ndjson_error unknown_field(struct parse *p, const struct json_value *name)

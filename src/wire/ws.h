@@ -18,8 +18,7 @@
 /* ---- opening handshake, RFC 6455 section 4 ---- */
 /* Sec-WebSocket-Key from 16 random bytes: 24 characters and NUL. */
 void ws_key(const uint8_t random[16], char key[25]);
-/* What the server must answer is base64(SHA-1(key + GUID)); this writes key + GUID, to be hashed.
- */
+/* The server must answer base64(SHA-1(key + GUID)); this writes key + GUID, to be hashed. */
 size_t ws_accept_input(const char key[25], char out[61]);
 /* Writes the upgrade request; headers are extra lines; subprotocol empty = none, else one or
  * several separated by commas. ERR_INVAL as http_request_write(), and for header lines that belong

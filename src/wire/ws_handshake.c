@@ -1,4 +1,5 @@
 #include "base/base64.h"
+#include "wire/http_request.h"
 #include "wire/http_text.h"
 #include "wire/ws.h"
 

@@ -79,6 +79,17 @@ def pytest_runtest_makereport(item, call):
         item.call_report = outcome.get_result()
 
 
+def pytest_addoption(parser):
+    parser.addoption("--shard", help="N/M: only every Mth test, from the Nth on")
+
+
+def pytest_collection_modifyitems(config, items):
+    shard = config.getoption("--shard")
+    if shard:
+        number, of = map(int, shard.split("/"))
+        items[:] = [item for i, item in enumerate(items) if i % of == number - 1]
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "service(**options): configures the fake service")
     config.addinivalue_line("markers", "seconds(n): the test's own time limit")

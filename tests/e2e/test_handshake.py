@@ -5,6 +5,7 @@ import time
 
 import pytest
 from hawser_test.certificates import Authority
+from hawser_test.hawserd import wait_until
 from hawser_test.raw import RawServer, frame
 from hawser_test.service import Service
 
@@ -110,7 +111,7 @@ def test_F12_open_and_at_once_closed_is_no_success(hawser, service, ca):
 
 @pytest.mark.parametrize("kind,words", [
     ("expired", "expired"),
-    ("not_yet", "future|not yet"),
+    ("not_yet", "not valid before|not yet"),
     ("self_signed", "self.signed|trusted|issuer|not signed"),
     ("wrong_host", "host|name|match"),
     ("unknown_issuer", "trusted|issuer|unknown|not signed"),
@@ -132,6 +133,23 @@ def test_F05_certificates(hawser, ca, kind, words, tmp_path):
         assert service.stats()["dials"] == []
     finally:
         service.stop()
+
+
+@pytest.mark.parametrize("how", ["rst", "fin"])
+def test_F21_end_within_the_tls_handshake_is_a_drop(hawser, ca, how):
+    """A machine that dies, or a balancer without a backend: retried soon, no certificate's fault."""
+    def script(connection):
+        connection.head_of_tls()
+        if how == "rst":
+            connection.reset()
+
+    server = RawServer(script)
+    try:
+        hawser.scaiwave(None, host=server.host, ca=ca)
+        hawser.start()
+        wait_until(lambda: server.accepted >= 3, lambda: f"three attempts: {hawser.status('chat')}", 15)
+    finally:
+        server.stop()
 
 
 def test_F05_a_server_without_tls(hawser, ca):

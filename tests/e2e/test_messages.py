@@ -8,7 +8,7 @@ from hawser_test.raw import RawServer, close_frame, frame
 
 @pytest.mark.parametrize("text", [
     '{"type":"swp.room.message","id":"evt-x"', "not JSON at all", '{"a":01}', "[1,2", "\ufeff{}",
-    '{"id":"\\ud800"}', '{"a":"\t"}',
+    '{"a":"\t"}',
 ])
 def test_F34_text_that_is_not_json(chat, service, text):
     with chat.consumer() as consumer:
@@ -31,7 +31,7 @@ def test_F34_json_of_another_shape(chat, service, text):
         first = service.publish(1)
         service.raw(text=text)
         last = service.publish(1)
-        consumer.wait(lambda: last.ids[0] in consumer.ids(), "the event after it")
+        consumer.wait_id(last.ids[0])
         assert_same(consumer.ids(), first.ids + last.ids)
     assert len(service.stats()["links"]) == 1
 
@@ -40,6 +40,7 @@ def test_F34_fields_of_another_type(chat, service):
     with chat.consumer() as consumer:
         consumer.subscribe()
         for text in ('{"type":7,"id":8,"stream_position":"x"}',
+                     '{"type":"a","id":"\\ud800"}',
                      '{"type":"a","id":"ok-1","stream_position":-1}',
                      '{"type":"a","id":"' + "i" * 5000 + '","stream_position":1}',
                      '{"type":"' + "t" * 5000 + '","id":"ok-2","stream_position":2}',
@@ -47,7 +48,7 @@ def test_F34_fields_of_another_type(chat, service):
                      '{"type":null,"id":null,"stream_position":null}'):
             service.raw(text=text)
         last = service.publish(1)
-        consumer.wait(lambda: last.ids[0] in consumer.ids(), "the event after them")
+        consumer.wait_id(last.ids[0])
     assert len(service.stats()["links"]) == 1
 
 
@@ -56,7 +57,7 @@ def test_F35_binary_is_base64(chat, service):
         consumer.subscribe()
         service.raw(binary="00ff10")
         last = service.publish(1)
-        consumer.wait(lambda: last.ids[0] in consumer.ids(), "the event after it")
+        consumer.wait_id(last.ids[0])
         assert consumer.events[0]["base64"] == "AP8Q"
 
 

@@ -70,9 +70,9 @@ def test_F47_damaged_record_is_noticed(chat, service):
     chat.wait_state("live", "stalled", "waiting")
     with chat.consumer() as consumer:
         consumer.send(op="subscribe", **{"from": "oldest"})
-        consumer.drain(2)
-        assert b"messagE" not in b"".join(repr(event).encode() for event in consumer.events)
-        assert set(consumer.ids()) <= set(published.ids)
+        new = service.publish(1)
+        consumer.wait_id(new.ids[0])  # what comes after the damage
+        assert_same(consumer.ids(), published.ids[:2] + published.ids[3:] + new.ids)
     chat.wait_log("(?i)corrupt|damaged|checksum")
 
 
@@ -94,7 +94,7 @@ def test_F42_F49_retention_is_a_gap(hawser, service, ca):
         assert gap["seq"] is None
         assert gap["stream"] == "chat"
         assert gap["from_seq"] == seen + 1
-        consumer.wait(lambda: consumer.ids() and consumer.ids()[-1] == flood.ids[-1], "the newest")
+        consumer.wait_id(flood.ids[-1])
         assert_rising(consumer.seqs)
         # The gap stands before what is left, and says exactly what is missing.
         assert consumer.seqs[0] == gap["to_seq"] + 1
@@ -102,7 +102,7 @@ def test_F42_F49_retention_is_a_gap(hawser, service, ca):
         assert len(consumer.gaps) == 1
     with hawser.consumer() as consumer:
         consumer.subscribe(**{"from": "oldest"})
-        consumer.wait(lambda: consumer.ids() and consumer.ids()[-1] == flood.ids[-1], "the newest")
+        consumer.wait_id(flood.ids[-1])
         assert consumer.gaps == []
     assert status["store"]["bytes"] < 64 << 20
     assert first.ids[0] not in consumer.ids()
@@ -113,9 +113,10 @@ def test_retain_age(hawser, service, ca):
     hawser.start().wait_state("live")
     service.publish(50)
     hawser.wait_status(lambda status: status["stored"]["live"] == 50, "50 events")
-    wait_until(lambda: hawser.request(op="status")["store"]["oldest"] > 50
-               or hawser.request(op="status")["store"]["oldest"] == 0, "retention")
-    # Seqs go on, though nothing is left.
+    wait_until(lambda: hawser.request(op="status")["store"]["oldest"] in (0, 51), "retention")
+    # Seqs go on, though nothing is left, not even in memory after a restart.
+    hawser.restart()
+    hawser.wait_state("live")
     new = service.publish(1)
     with hawser.consumer() as consumer:
         consumer.subscribe(**{"from": "oldest"})
@@ -173,13 +174,14 @@ def test_F47_disk_full_for_long_stalls_and_heals(hawser, service, ca, small_disk
         ballast = small_disk / "ballast"
         free = os.statvfs(small_disk)
         ballast.write_bytes(b"\0" * (free.f_bavail * free.f_frsize - 64 * 1024))
-        more = service.publish(1500, size=600)
+        # Larger than all that is there: no retention makes room for it.
+        more = service.publish(2, size=800_000)
         hawser.wait_state("stalled", timeout=40)
         stats = service.wait(lambda stats: stats["closes"], "the link's end")
         assert stats["closes"][0]["code"] == 1001
         ballast.unlink()
         more.ids += service.publish(10).ids
-        consumer.wait_events(1610, timeout=60)
+        consumer.wait_events(112, timeout=60)
         consumer.drain(0.5)
         assert_same(consumer.ids(), first.ids + more.ids)
         assert_rising(consumer.seqs)
@@ -228,7 +230,7 @@ def test_fingerprint_change_starts_anew_after_a_gap(hawser, service, ca):
     new = service.publish(1)
     with hawser.consumer() as consumer:
         consumer.subscribe(**{"from": "oldest"})
-        consumer.wait(lambda: new.ids[0] in consumer.ids(), "the new event")
+        consumer.wait_id(new.ids[0])
         assert [gap["reason"] for gap in consumer.gaps] == ["epoch"]
         assert_same(consumer.ids()[:20], old.ids)
         assert_rising([line["seq"] for line in consumer.events])

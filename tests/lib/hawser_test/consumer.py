@@ -103,12 +103,18 @@ class Consumer:
             try:
                 self.line(max(0.001, deadline - time.monotonic()))
             except AssertionError:
-                raise AssertionError(f"waited {timeout} s in vain for {what}; {self.brief()}") from None
+                raise AssertionError(
+                    f"waited {timeout} s in vain for {what() if callable(what) else what}; "
+                    f"{self.brief()}") from None
 
     def wait_events(self, count, timeout=30):
         """Until `count` events are here in all; returns them."""
         self.wait(lambda: len(self.events) >= count, lambda: f"{count} events", timeout)
         return self.events
+
+    def wait_id(self, ident, timeout=30):
+        """Until the event of that id is the newest here."""
+        self.wait(lambda: self.events and self.events[-1].get("id") == ident, ident, timeout)
 
     def wait_gap(self, reason, timeout=30):
         def found():

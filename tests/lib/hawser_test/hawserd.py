@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -78,7 +77,7 @@ class Hawserd:
 
     def scaiwave(self, service, name="chat", ca=None, **settings):
         """A stream of the fake service; keys as in the file, with __ for the dot."""
-        section = {"profile": "scaiwave", "host": service.host, "token": f"file:{self.secret()}",
+        section = {"profile": "scaiwave", "host": service and service.host, "token": f"file:{self.secret()}",
                    **QUICK}
         if ca:
             section["tls_ca"] = ca.cert
@@ -151,12 +150,12 @@ class Hawserd:
         if self.process.poll() is not None:
             status, self.process = self.process.returncode, None
             raise AssertionError(f"hawserd ended with status {status}:\n{self.log()}")
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(str(self.control))
-                return True
-            except OSError:
-                return False
+        try:
+            # The greeting comes when all listeners are there and the loop turns.
+            with Consumer(self.control, timeout=5) as consumer:
+                return consumer.greeting
+        except (OSError, AssertionError):
+            return False
 
     def stop(self, timeout=30):
         """A clean stop; returns how many seconds it took."""

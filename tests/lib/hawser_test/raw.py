@@ -72,6 +72,15 @@ class Connection:
             raise EOFError()
         self.buffer += data
 
+    def head_of_tls(self):
+        """Something of a ClientHello."""
+        self.take(5)
+
+    def reset(self):
+        """Ends the connection with a reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
+
     def head(self):
         """The request's header block."""
         while b"\r\n\r\n" not in self.buffer:

@@ -24,13 +24,13 @@ class Range:
 
 
 class Service:
-    def __init__(self, certificate=None, **config):
+    def __init__(self, certificate=None, errors=None, **config):
         command = [sys.executable, "-m", "hawser_test.fakes.scaiwave", "--config",
                    json.dumps(config)]
         if certificate:
             command += ["--tls-cert", str(certificate.cert), "--tls-key", str(certificate.key)]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             env=dict(os.environ, PYTHONPATH=str(LIBRARY), PYTHONDONTWRITEBYTECODE="1"))
         line = self.process.stdout.readline()
         if not line:

@@ -132,8 +132,8 @@ static void test_every_fault_has_its_line(void **state)
 {
     static const char *const messages[] = {
         "f.ini:1: stands before any [section]: \"early = 1\"",
-        "f.ini:3: an indented line continues the value in the line before it, and there is none: "
-        "\"indented = 1\"",
+        ("f.ini:3: an indented line continues the value in the line before it, and there is none: "
+         "\"indented = 1\""),
         "f.ini:5: neither [section] nor key = value nor # comment: \"word\"",
         "f.ini:6: neither [section] nor key = value nor # comment: \"= value\"",
         "f.ini:7: a section's line ends with \"]\", not as in \"[open\"",

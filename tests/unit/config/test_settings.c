@@ -316,6 +316,27 @@ static void test_tag_value_at_the_bound_and_one_past(void **state)
     assert_error(*state, 0, 3, "a tag's value is at most 1024 bytes long");
 }
 
+/* 512 files in conf.d are read, one more and none is. */
+static void test_files_at_the_bound_and_one_past(void **state)
+{
+    enum { FILES = 512 };
+    struct config_dir *d = *state;
+    char name[64], want[256];
+
+    config_dir_write(d, "hawser.ini", "");
+    for (int i = 0; i < FILES; i++) {
+        snprintf(name, sizeof name, "conf.d/%d.ini", i);
+        config_dir_write(d, name, i == FILES / 2 ? "[store]\nmin_free = 7%\n" : "");
+    }
+    assert_int_equal(config_dir_load(d)->store.min_free_percent, 7);
+    assert_no_errors(d);
+    config_dir_write(d, "conf.d/more.ini", "");
+    config_dir_load(d);
+    snprintf(want, sizeof want, "%s/conf.d: holds 513 files, at most 512 are read", d->dir);
+    assert_string_equal(diag_get(d->diag, 0), want);
+    assert_int_equal(diag_count(d->diag), 1);
+}
+
 static void test_a_wrong_value_keeps_the_default(void **state)
 {
     const struct settings *s = config_dir_load_text(*state, "[store]\nmin_free = much\n");
@@ -364,6 +385,7 @@ int main(void)
         WITH_DIR(test_names),
         WITH_DIR(test_bounds_and_one_past),
         WITH_DIR(test_tag_value_at_the_bound_and_one_past),
+        WITH_DIR(test_files_at_the_bound_and_one_past),
         WITH_DIR(test_a_wrong_value_keeps_the_default),
         cmocka_unit_test(test_describes_each_key),
     };

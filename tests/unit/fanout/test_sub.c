@@ -170,7 +170,7 @@ static void test_advance_by_any_number_of_bytes(void **state)
         struct fanout_sub sub;
         struct fanout_batch batch;
         struct slice rest;
-        char got[64];
+        char got[8192];
 
         fanout_subscribe(tail.fanout, &sub, &filter, 0);
         fanout_next(tail.fanout, &sub, 1000, &batch);

@@ -164,6 +164,107 @@ static void test_an_item_refused_reaches_nothing(void **state)
     rig_close(&rig);
 }
 
+static struct flow_page_result empty_page(struct rig *rig)
+{
+    flow_page_begin(rig->flow);
+    return page_end(rig);
+}
+
+/* What the link has shown and was dropped is owed until sync brings it, by number or by key. */
+static void test_sync_owes_what_was_dropped(void **state)
+{
+    static const enum profile_compare compares[] = {PROFILE_COMPARE_INT, PROFILE_COMPARE_OPAQUE};
+
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+
+        rig_open(&rig, PROFILE_DEDUP_ID, compares[i]);
+        flow_hold(rig.flow);
+        assert_false(empty_page(&rig).owed);
+        live(&rig, "a", "1");
+        live(&rig, "b", "2");
+        flow_hold(rig.flow); /* the link ended, or the hold was full */
+        assert_true(empty_page(&rig).owed);
+        assert_false(empty_page(&rig).reached_hold);
+        item(&rig, "a", "1");
+        assert_true(empty_page(&rig).owed);
+        item(&rig, "b", "2");
+        assert_false(empty_page(&rig).owed);
+        assert_true(empty_page(&rig).reached_hold);
+        flow_discard(rig.flow);
+        live(&rig, "b", "2"); /* known */
+        assert_false(empty_page(&rig).owed);
+        live(&rig, "c", "3");
+        assert_true(empty_page(&rig).owed);
+        assert_int_equal(flow_release(rig.flow), 0); /* the session has waited long enough */
+        assert_false(empty_page(&rig).owed);
+        rig_close(&rig);
+    }
+}
+
+static void test_sync_owes_what_the_store_lost(void **state)
+{
+    static const enum profile_compare compares[] = {PROFILE_COMPARE_INT, PROFILE_COMPARE_OPAQUE};
+
+    for (int i = 0; i < 2; i++) {
+        uint8_t key[16];
+        struct rig rig;
+
+        rig_open(&rig, PROFILE_DEDUP_ID, compares[i]);
+        live(&rig, "a", "1");
+        memcpy(key, rig.last.key, sizeof key);
+        flow_reset(rig.flow, SLICE("1"));
+        flow_dedup_load(rig.flow, key);
+        assert_false(empty_page(&rig).owed); /* nothing was lost */
+        live(&rig, "b", "2");
+        flow_reset(rig.flow, SLICE("1"));
+        flow_dedup_load(rig.flow, key);
+        flow_hold(rig.flow);
+        assert_true(empty_page(&rig).owed);
+        item(&rig, "b", "2");
+        assert_false(empty_page(&rig).owed);
+        flow_release(rig.flow);
+        /* Once paid it stays so, however far the window moves on. */
+        for (int n = 0; n < 1000; n++) {
+            char id[16];
+
+            snprintf(id, sizeof id, "x%d", n);
+            item(&rig, id, NULL);
+        }
+        assert_false(empty_page(&rig).owed);
+        /* What was held when the store failed is newer than what was emitted. */
+        live(&rig, "y", "8");
+        flow_hold(rig.flow);
+        live(&rig, "z", "9");
+        flow_reset(rig.flow, SLICE("2"));
+        item(&rig, "y", "8");
+        assert_true(empty_page(&rig).owed);
+        item(&rig, "z", "9");
+        assert_false(empty_page(&rig).owed);
+        rig_close(&rig);
+    }
+}
+
+static void test_without_positions_the_key_is_owed(void **state)
+{
+    struct rig rig;
+
+    rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
+    flow_hold(rig.flow);
+    live(&rig, "a", NULL);
+    live(&rig, NULL, NULL);
+    flow_hold(rig.flow);
+    assert_true(empty_page(&rig).owed);
+    item(&rig, "a", "1");
+    assert_false(empty_page(&rig).owed);
+    flow_hold(rig.flow);
+    live(&rig, "b", NULL);
+    flow_forget(rig.flow);
+    flow_hold(rig.flow);
+    assert_false(empty_page(&rig).owed);
+    rig_close(&rig);
+}
+
 static void test_discard(void **state)
 {
     struct rig rig;
@@ -273,7 +374,7 @@ static void test_what_comes_while_releasing_queues_behind(void **state)
 
 static void test_malformed_and_binary_survive_the_hold(void **state)
 {
-    struct profile_message message = {.event = true};
+    struct profile_message message = {.event = true, .json = true};
     char fault[] = "id is too long";
     struct rig rig;
 
@@ -346,6 +447,9 @@ int main(void)
         cmocka_unit_test(test_int_reaches_by_position),
         cmocka_unit_test(test_opaque_reaches_by_id_or_position),
         cmocka_unit_test(test_an_item_refused_reaches_nothing),
+        cmocka_unit_test(test_sync_owes_what_was_dropped),
+        cmocka_unit_test(test_sync_owes_what_the_store_lost),
+        cmocka_unit_test(test_without_positions_the_key_is_owed),
         cmocka_unit_test(test_discard),
         cmocka_unit_test(test_a_hold_begun_anew_is_empty),
         cmocka_unit_test(test_full_at_exactly_the_bound),

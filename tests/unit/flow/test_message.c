@@ -182,16 +182,15 @@ static void test_malformed_is_said_and_emitted(void **state)
     assert_int_equal(flow_message(rig.flow, &message, SLICE("{}"), false, 0), FLOW_EMITTED);
     assert_string_equal(rig.last.malformed, message.fault);
 
-    message = (struct profile_message){.event = true, .data = SLICE("{oops")};
+    message = (struct profile_message){.event = true, .data = SLICE("{oops"), .fault = "no JSON"};
     assert_int_equal(flow_message(rig.flow, &message, SLICE("{oops"), false, 0), FLOW_EMITTED);
     assert_int_equal(rig.last.data_kind, FLOW_DATA_TEXT);
     assert_true(slice_eq_str(rig.last.data, "{oops"));
-    assert_non_null(strstr(rig.last.malformed, "not JSON"));
-    assert_int_equal(stats_of(&rig).malformed, 3);
-    /* What brings a position from around it need not be JSON. */
-    message.position = SLICE("4");
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{oops"), false, 0), FLOW_EMITTED);
-    assert_null(rig.last.malformed);
+    assert_string_equal(rig.last.malformed, "no JSON");
+    assert_int_equal(flow_message(rig.flow, &message, SLICE("\1"), true, 0), FLOW_EMITTED);
+    assert_int_equal(rig.last.data_kind, FLOW_DATA_BINARY);
+    assert_non_null(strstr(rig.last.malformed, "kept as base64"));
+    assert_int_equal(stats_of(&rig).malformed, 4);
     rig_close(&rig);
 }
 

@@ -156,11 +156,10 @@ static void crash(struct world *world)
         flow_dedup_load(world->flow, world->kept[i].key);
 }
 
-/* A hold begun needs a request sent after it, which shows all that the link will not bring. */
+/* A hold begun needs a request sent after it. */
 static void begin_hold(struct world *world)
 {
     flow_hold(world->flow);
-    world->visible = world->produced;
     world->page.fresh = false;
 }
 
@@ -170,6 +169,9 @@ static void connect_link(struct world *world)
 
     world->connected = world->catching = true;
     world->link_next = world->produced > replay ? world->produced - replay : 0;
+    /* Sync shows at once what no link will; what a link shows it may owe. */
+    if (world->visible < world->link_next)
+        world->visible = world->link_next;
     begin_hold(world);
 }
 
@@ -265,7 +267,7 @@ static void end_page(struct world *world)
         world->releases++;
         (void)flow_release(world->flow);
     } else {
-        check(page.items > 0 || stats.held_events > 0);
+        check(page.items > 0 || stats.held_events > 0 || page.owed);
     }
 }
 

@@ -100,6 +100,27 @@ static void test_every_byte_in_every_place(void **state)
     }
 }
 
+/* The word-wise scan sees a byte that is not plain wherever in a word it lies, whatever follows. */
+static void test_every_byte_at_every_place_of_a_word(void **state)
+{
+    for (unsigned byte = 0; byte < 256; byte++) {
+        bool plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+
+        for (size_t place = 1; place <= 16; place++) {
+            char text[] = "\"!!!!!!!!!!!!!!!!!!!!!!!!\"";
+            size_t wrong = SIZE_MAX;
+
+            text[place] = (char)byte;
+            if (json_scan(NULL, slice_make(text, sizeof text - 1), NULL, &wrong) !=
+                (plain ? 0 : ERR_PARSE))
+                fail_msg("byte 0x%02x at %zu", byte, place);
+            /* An escape goes wrong at its letter, a quote ends the string. */
+            if (!plain)
+                assert_int_equal(wrong, byte == '"' || byte == '\\' ? place + 1 : place);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_decides_what_is_left_to_the_parser),
         cmocka_unit_test(test_nesting_changes_no_verdict),
         cmocka_unit_test(test_every_byte_in_every_place),
+        cmocka_unit_test(test_every_byte_at_every_place_of_a_word),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

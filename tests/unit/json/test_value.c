@@ -50,6 +50,9 @@ static const struct {
     {SLICE_INIT("\"\\ud800\\u0041\""), SLICE_INIT("\xEF\xBF\xBD"
                                                   "A")},
     {SLICE_INIT("\"\\ud800\\ud800\\udc00\""), SLICE_INIT("\xEF\xBF\xBD\xF0\x90\x80\x80")},
+    {SLICE_INIT("\"\\udc00\\udc00\""), SLICE_INIT("\xEF\xBF\xBD\xEF\xBF\xBD")},
+    {SLICE_INIT("\"\\ud800\\ue000\""), SLICE_INIT("\xEF\xBF\xBD\xEE\x80\x80")},
+    {SLICE_INIT("\"\\ud800\\udbff\""), SLICE_INIT("\xEF\xBF\xBD\xEF\xBF\xBD")},
     {SLICE_INIT("\"\\udc00\\ud800\""), SLICE_INIT("\xEF\xBF\xBD\xEF\xBF\xBD")},
 };
 

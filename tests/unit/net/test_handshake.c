@@ -175,7 +175,7 @@ static void test_no_answer_at_all(void **state)
     struct peer peer = {0};
 
     probe_run(&probe, &peer, script_empty);
-    assert_end(&probe, NET_END_FAILED, NET_PHASE_UPGRADE, 0,
+    assert_end(&probe, NET_END_CUT, NET_PHASE_UPGRADE, 0,
                "connection closed without an answer to the upgrade");
 }
 
@@ -308,7 +308,7 @@ static void test_end_in_the_tls_handshake(void **state)
     run_tls_against_plain(&probe, &peer, script_hang_up_in_tls);
     snprintf(text, sizeof text, "connection closed in the TLS handshake with 127.0.0.1:%u",
              peer.port);
-    assert_end(&probe, NET_END_FAILED, NET_PHASE_TLS, 0, text);
+    assert_end(&probe, NET_END_CUT, NET_PHASE_TLS, 0, text);
 }
 
 static void script_plaintext(struct peer *peer)

@@ -152,6 +152,39 @@ void assert_slice(struct slice got, const char *want)
                  want);
 }
 
+void scan_start(struct scan *s, const char *text, const char *const *keys)
+{
+    *s = (struct scan){.loaded = load_ok(text, keys)};
+    assert_int_equal(profile_scanner_new(s->loaded.profile, &s->scanner), 0);
+}
+
+void scan_start_shipped(struct scan *s, const char *name, const char *const *keys)
+{
+    *s = (struct scan){.loaded = load_shipped(name, keys)};
+    assert_int_equal(s->loaded.rc, 0);
+    assert_int_equal(profile_scanner_new(s->loaded.profile, &s->scanner), 0);
+}
+
+void scan_stop(struct scan *s)
+{
+    free(s->copy);
+    profile_scanner_free(s->scanner);
+    unload(&s->loaded);
+}
+
+void scan_text(struct scan *s, const char *text)
+{
+    size_t n = strlen(text);
+
+    free(s->copy);
+    s->copy = malloc(n != 0 ? n : 1);
+    assert_non_null(s->copy);
+    memcpy(s->copy, text, n);
+    /* Nothing of the message before may shine through. */
+    memset(&s->message, 0x5a, sizeof(s->message));
+    profile_scan_message(s->scanner, slice_make(s->copy, n), &s->message);
+}
+
 struct slice lookup_pairs(void *pairs, struct slice name)
 {
     const char *const *at = pairs;

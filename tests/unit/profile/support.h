@@ -49,6 +49,19 @@ void check_fault(const char *text, const char *const *keys, const char *expected
 
 void assert_slice(struct slice got, const char *want); /* want NULL: absent */
 
+/* A profile at work: what the last message scanned came to. */
+struct scan {
+    struct loaded loaded;
+    struct profile_scanner *scanner;
+    struct profile_message message;
+    char *copy; /* of the message just scanned */
+};
+void scan_start(struct scan *s, const char *text, const char *const *keys);
+void scan_start_shipped(struct scan *s, const char *name, const char *const *keys);
+void scan_stop(struct scan *s);
+/* From memory that ends with the message, so that reading past it is seen. */
+void scan_text(struct scan *s, const char *text);
+
 /* A lookup over {"name", "value", ..., NULL}. */
 struct slice lookup_pairs(void *pairs, struct slice name);
 

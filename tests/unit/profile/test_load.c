@@ -1,4 +1,4 @@
-/* Keys, sections, parameters, secrets and overrides: what is taken, and how the rest is refused. */
+/* Keys, sections and overrides: what is taken, and how the rest is refused. */
 #include "unit/profile/support.h"
 
 static const char *const no_keys[] = {NULL};
@@ -249,197 +249,6 @@ static void test_bad_escape_in_pointer(void **state)
     }
 }
 
-/* ---- [profile] ---- */
-
-static void test_bad_declarations(void **state)
-{
-    static const struct bad table[] = {
-        {"[profile]\nparams = Host\n" CONNECT,
-         "test.ini:2: params: `Host` cannot be a name: a small letter, then small letters, digits "
-         "and _, and none of position, n, uuid, now_ms"},
-        {"[profile]\nparams = position\n" CONNECT,
-         "test.ini:2: params: `position` cannot be a name: a small letter, then small letters, "
-         "digits and _, and none of position, n, uuid, now_ms"},
-        {"[profile]\nparams = a b a\n" CONNECT, "test.ini:2: params: `a` is declared twice"},
-        {"[profile]\nparams = a\nsecrets = a\n" CONNECT,
-         "test.ini:3: secrets: `a` is declared twice"},
-        {"[profile]\nsecrets = a=b\n" CONNECT,
-         "test.ini:2: secrets: a secret has no default; write `a=` for one that may be absent"},
-    };
-
-    for (size_t i = 0; i < COUNT(table); i++)
-        check_fault(table[i].text, no_keys, table[i].fault);
-}
-
-static void test_declarations_are_bounded(void **state)
-{
-    char text[1024] = "[profile]\nparams =";
-    size_t n;
-    struct loaded l;
-
-    for (int i = 0; i < 32; i++)
-        snprintf(text + strlen(text), sizeof(text) - strlen(text), " p%d", i);
-    n = strlen(text);
-    snprintf(text + n, sizeof(text) - n, "\n" CONNECT);
-    l = load_ok(text, no_keys);
-    unload(&l);
-    snprintf(text + n, sizeof(text) - n, " p32\n" CONNECT);
-    check_fault(text, no_keys, "test.ini:2: params: more than 32 parameters and secrets");
-}
-
-/* ---- parameters ---- */
-
-#define HOSTED "[profile]\nparams = host\n[connect]\nurl = wss://${host}/v1\n"
-
-static void test_missing_parameter(void **state)
-{
-    check_fault(HOSTED "query.h = ${host}\n", no_keys, "hawser.ini:11: profile test needs `host`");
-    /* One that nothing names may be absent. */
-    struct loaded l = load_ok("[profile]\nparams = spare\n" CONNECT, no_keys);
-
-    unload(&l);
-}
-
-static void test_bad_parameters(void **state)
-{
-    static const struct {
-        const char *key, *fault;
-    } table[] = {
-        {"host=a b", "test.ini:4: url: `host` is `a b`, which is no NAME, NAME:PORT, ADDRESS or "
-                     "[IPV6]:PORT"},
-        {"host=a/b", "test.ini:4: url: `host` is `a/b`, which is no NAME, NAME:PORT, ADDRESS or "
-                     "[IPV6]:PORT"},
-        {"host=u@h", "test.ini:4: url: `host` is `u@h`, which is no NAME, NAME:PORT, ADDRESS or "
-                     "[IPV6]:PORT"},
-        {"host=h:0", "test.ini:4: url: `host` is `h:0`, which is no NAME, NAME:PORT, ADDRESS or "
-                     "[IPV6]:PORT"},
-        {"host=h:65536", "test.ini:4: url: `host` is `h:65536`, which is no NAME, NAME:PORT, "
-                         "ADDRESS or [IPV6]:PORT"},
-        {"host=h:", "test.ini:4: url: `host` is `h:`, which is no NAME, NAME:PORT, ADDRESS or "
-                    "[IPV6]:PORT"},
-        {"host=[::1", "test.ini:4: url: `host` is `[::1`, which is no NAME, NAME:PORT, ADDRESS or "
-                      "[IPV6]:PORT"},
-        {"host=[]", "test.ini:4: url: `host` is `[]`, which is no NAME, NAME:PORT, ADDRESS or "
-                    "[IPV6]:PORT"},
-        {"host=https://h", "test.ini:4: url: `host` is `https://h`, which is no NAME, NAME:PORT, "
-                           "ADDRESS or [IPV6]:PORT"},
-    };
-
-    for (size_t i = 0; i < COUNT(table); i++) {
-        const char *const keys[] = {table[i].key, NULL};
-
-        check_fault(HOSTED, keys, table[i].fault);
-    }
-}
-
-static void test_good_hosts(void **state)
-{
-    static const char *const hosts[] = {"host=h",       "host=h.example:1",   "host=h_1-2.x:65535",
-                                        "host=1.2.3.4", "host=[2001:db8::1]", "host=[::1]:8443"};
-
-    for (size_t i = 0; i < COUNT(hosts); i++) {
-        const char *const keys[] = {hosts[i], NULL};
-        struct loaded l = load_ok(HOSTED, keys);
-
-        unload(&l);
-    }
-}
-
-static void test_unknown_stream_key(void **state)
-{
-    static const char *const near[] = {"host=h", "hots=x", NULL};
-    static const char *const far[] = {"host=h", "whatever=x", NULL};
-
-    check_fault(HOSTED, near, "hawser.ini:13: unknown key `hots`; did you mean `host`?");
-    check_fault(HOSTED, far,
-                "hawser.ini:13: unknown key `whatever`: neither [stream] nor profile test has it");
-}
-
-static void test_parameter_bytes(void **state)
-{
-    static const char *const control[] = {"host=a\nb", NULL};
-    char *value = malloc(5 + LIMIT_VARIABLE + 2);
-    const char *keys[] = {value, NULL};
-    struct loaded l;
-
-    assert_non_null(value);
-    check_fault(HOSTED, control,
-                "hawser.ini:12: host: a control byte (or a continued line) in the value");
-    memset(value, 'a', 5 + LIMIT_VARIABLE + 2);
-    memcpy(value, "path=", 5);
-    value[5 + LIMIT_VARIABLE] = '\0';
-    l = load_ok("[profile]\nparams = path=\n[connect]\nurl = wss://h.example/${path}\n", keys);
-    unload(&l);
-    value[5 + LIMIT_VARIABLE] = 'a';
-    value[5 + LIMIT_VARIABLE + 1] = '\0';
-    check_fault("[profile]\nparams = path=x\n[connect]\nurl = wss://h.example/${path}\n", keys,
-                "hawser.ini:12: path: 8193 bytes are too long, the limit is 8192");
-    free(value);
-}
-
-/* ---- secrets ---- */
-
-#define TOKEN "[profile]\nsecrets = token\n" CONNECT "query.t = ${secret.token}\n"
-
-static void test_secret_literals_are_refused_unsaid(void **state)
-{
-    static const struct {
-        const char *value, *why;
-    } table[] = {
-        {"hunter2SECRET", "a secret is not written into the configuration itself. Put it into a "
-                          "file that only hawser can read and write file:/PATH here, or "
-                          "credential:NAME (systemd), or env:NAME"},
-        {"exec:/bin/SECRET", "a secret is not written into the configuration itself. Put it into a "
-                             "file that only hawser can read and write file:/PATH here, or "
-                             "credential:NAME (systemd), or env:NAME"},
-        {"",
-         "a secret is not written into the configuration itself. Put it into a file that only "
-         "hawser can read and write file:/PATH here, or credential:NAME (systemd), or env:NAME"},
-        {"file:SECRET", "file: takes an absolute path, such as file:/etc/hawser/token"},
-        {"env:SEC=RET", "env: takes the name of an environment variable, such as env:CHAT_TOKEN"},
-        {"env:", "env: takes the name of an environment variable, such as env:CHAT_TOKEN"},
-        {"credential:../SECRET",
-         "credential: takes the name of a systemd credential, such as credential:chat-token"},
-        {"credential:",
-         "credential: takes the name of a systemd credential, such as credential:chat-token"},
-    };
-
-    for (size_t i = 0; i < COUNT(table); i++) {
-        char key[128], fault[512];
-        const char *const keys[] = {key, NULL};
-        struct loaded l;
-
-        snprintf(key, sizeof(key), "token=%s", table[i].value);
-        snprintf(fault, sizeof(fault), "hawser.ini:12: token: %s", table[i].why);
-        l = load_text(TOKEN, keys);
-        assert_fault(&l, fault);
-        assert_null(strstr(diag_get(l.diag, 0), "SECRET"));
-        assert_null(strstr(diag_get(l.diag, 0), "RET"));
-        unload(&l);
-    }
-}
-
-static void test_secrets(void **state)
-{
-    static const char *const keys[] = {"token=file:/etc/hawser/token", NULL};
-    struct loaded l =
-        load_ok("[profile]\nsecrets = token other\n" CONNECT "query.t = ${secret.token}\n", keys);
-
-    assert_int_equal(l.profile->n_secrets, 2);
-    assert_string_equal(l.profile->secrets[0].name, "token");
-    assert_string_equal(l.profile->secrets[0].source, "file:/etc/hawser/token");
-    assert_string_equal(l.profile->secrets[0].file, "hawser.ini");
-    assert_int_equal(l.profile->secrets[0].line, 12);
-    assert_string_equal(l.profile->secrets[1].name, "other");
-    assert_null(l.profile->secrets[1].source);
-    unload(&l);
-    check_fault(TOKEN, no_keys,
-                "hawser.ini:11: profile test needs `token`, such as file:/PATH or "
-                "credential:NAME");
-    l = load_ok("[profile]\nsecrets = token=\n" CONNECT "query.t = ${secret.token}\n", no_keys);
-    unload(&l);
-}
-
 /* ---- overrides ---- */
 
 static void test_overrides(void **state)
@@ -520,6 +329,54 @@ static void test_entries_are_bounded(void **state)
     free(keys);
 }
 
+/* `n` times `item`, with a number in it, behind `start`. */
+static void repeat(char *out, size_t size, const char *start, const char *item, int n)
+{
+    size_t at = (size_t)snprintf(out, size, "%s", start);
+
+    for (int i = 0; i < n; i++) {
+        const char *mark = strchr(item, '#');
+
+        at += (size_t)snprintf(out + at, size - at, "%.*s%d%s", (int)(mark - item), item, i,
+                               mark + 1);
+    }
+    assert_true(at < size);
+}
+
+static void test_bounds_of_lists(void **state)
+{
+    static const struct {
+        const char *start, *item;
+        int max;
+        const char *fault;
+    } table[] = {
+        {CONNECT "[event]\ntype = /t\nephemeral =", " t#", 64,
+         "test.ini:5: ephemeral: more than 64 globs"},
+        {CONNECT, "[http h#]\nurl = https://h.example/\n", 16,
+         "test.ini:35: more than 16 [http] sections"},
+        {CONNECT "[message]\nheader_block = yes\n[on a]\ndo = ignore\nmatch = /a exists",
+         " || header:h# exists", 16, "test.ini:7: match: more than 16 different headers"},
+        {CONNECT "[http a]\nurl = https://h.example/\nbody =", "\n  line #", 64,
+         "test.ini:5: body: more than 64 lines"},
+    };
+    char text[4096];
+
+    for (size_t i = 0; i < COUNT(table); i++) {
+        struct loaded l;
+
+        repeat(text, sizeof(text), table[i].start, table[i].item, table[i].max);
+        strcat(text, "\n");
+        l = load_ok(text, no_keys);
+        unload(&l);
+        repeat(text, sizeof(text), table[i].start, table[i].item, table[i].max + 1);
+        strcat(text, "\n");
+        l = load_text(text, no_keys);
+        assert_int_equal(l.rc, ERR_PARSE);
+        assert_non_null(strstr(diag_get(l.diag, 0), table[i].fault));
+        unload(&l);
+    }
+}
+
 /* ---- finding ---- */
 
 static void test_no_such_profile(void **state)
@@ -565,17 +422,6 @@ static void test_list(void **state)
     assert_non_null(strstr(err.text, "meson.build: "));
 }
 
-static void test_fingerprint(void **state)
-{
-    static const char *const keys[] = {"host=h.example:1", "b=2", "a=1", "t=env:T", NULL};
-    struct loaded l = load_ok("[profile]\nparams = host b a c=3 d=\nsecrets = t\n"
-                              "[connect]\nurl = wss://${host}/\n",
-                              keys);
-
-    assert_slice(l.profile->fingerprint, "test\nh.example:1\na=1\nb=2\nc=3\nhost=h.example:1\n");
-    unload(&l);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -588,21 +434,12 @@ int main(void)
         cmocka_unit_test(test_all_faults_at_once),
         cmocka_unit_test(test_bad_pointers),
         cmocka_unit_test(test_bad_escape_in_pointer),
-        cmocka_unit_test(test_bad_declarations),
-        cmocka_unit_test(test_declarations_are_bounded),
-        cmocka_unit_test(test_missing_parameter),
-        cmocka_unit_test(test_bad_parameters),
-        cmocka_unit_test(test_good_hosts),
-        cmocka_unit_test(test_unknown_stream_key),
-        cmocka_unit_test(test_parameter_bytes),
-        cmocka_unit_test(test_secret_literals_are_refused_unsaid),
-        cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_overrides),
         cmocka_unit_test(test_bad_overrides),
         cmocka_unit_test(test_entries_are_bounded),
+        cmocka_unit_test(test_bounds_of_lists),
         cmocka_unit_test(test_no_such_profile),
         cmocka_unit_test(test_list),
-        cmocka_unit_test(test_fingerprint),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -465,7 +465,7 @@ static void test_describe(void **state)
         {failure_end(PROFILE_FAILURE_DNS, PROFILE_PHASE_TLS), "dns"},
         {failure_end(PROFILE_FAILURE_TIMEOUT, PROFILE_PHASE_UPGRADE), "timeout in upgrade"},
     };
-    struct profile_end local = close_end(1002);
+    struct profile_end end = close_end(1002);
     char out[64], small[6];
 
     for (size_t i = 0; i < COUNT(table); i++) {
@@ -473,11 +473,8 @@ static void test_describe(void **state)
                          strlen(table[i].text));
         assert_string_equal(out, table[i].text);
     }
-    local.local = true;
-    profile_end_describe(&local, out, sizeof(out));
-    assert_string_equal(out, "local close 1002");
-    assert_int_equal(profile_end_describe(&local, small, sizeof(small)), 5);
-    assert_string_equal(small, "local");
+    assert_int_equal(profile_end_describe(&end, small, sizeof(small)), 5);
+    assert_string_equal(small, "close");
     assert_string_equal(profile_policy_name(PROFILE_POLICY_RETRY_AFTER), "retry-after");
     assert_string_equal(profile_failure_name(PROFILE_FAILURE_STRIPPED), "stripped");
     assert_string_equal(profile_phase_name(PROFILE_PHASE_LIVE), "live");

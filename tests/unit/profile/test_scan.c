@@ -1,48 +1,7 @@
-/* What a message means: fields, rules, faults, header blocks; and the items of a page. */
+/* What a message means: fields, rules, faults, header blocks. */
 #include "unit/profile/support.h"
 
 static const char *const no_keys[] = {NULL};
-
-struct scan {
-    struct loaded loaded;
-    struct profile_scanner *scanner;
-    struct profile_message message;
-    char *copy; /* of the message just scanned */
-};
-
-static void start(struct scan *s, const char *text, const char *const *keys)
-{
-    *s = (struct scan){.loaded = load_ok(text, keys)};
-    assert_int_equal(profile_scanner_new(s->loaded.profile, &s->scanner), 0);
-}
-
-static void start_shipped(struct scan *s, const char *name, const char *const *keys)
-{
-    *s = (struct scan){.loaded = load_shipped(name, keys)};
-    assert_int_equal(s->loaded.rc, 0);
-    assert_int_equal(profile_scanner_new(s->loaded.profile, &s->scanner), 0);
-}
-
-static void stop(struct scan *s)
-{
-    free(s->copy);
-    profile_scanner_free(s->scanner);
-    unload(&s->loaded);
-}
-
-/* From memory that ends with the message, so that reading past it is seen. */
-static void scan(struct scan *s, const char *text)
-{
-    size_t n = strlen(text);
-
-    free(s->copy);
-    s->copy = malloc(n != 0 ? n : 1);
-    assert_non_null(s->copy);
-    memcpy(s->copy, text, n);
-    /* Nothing of the message before may shine through. */
-    memset(&s->message, 0x5a, sizeof(s->message));
-    profile_scan_message(s->scanner, slice_make(s->copy, n), &s->message);
-}
 
 /* ---- ScaiWave's documented frames ---- */
 
@@ -62,8 +21,8 @@ static void test_scaiwave_hello(void **state)
 {
     struct scan s;
 
-    start_shipped(&s, "scaiwave", chat_keys);
-    scan(&s, HELLO);
+    scan_start_shipped(&s, "scaiwave", chat_keys);
+    scan_text(&s, HELLO);
     assert_true(s.message.json);
     assert_false(s.message.event);
     assert_null(s.message.fault);
@@ -72,34 +31,34 @@ static void test_scaiwave_hello(void **state)
     assert_string_equal(s.message.actions[0]->rule, "hello");
     assert_slice(s.message.position, NULL);
     assert_slice(s.message.id, NULL);
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_scaiwave_wrong_tenant(void **state)
 {
     struct scan s;
 
-    start_shipped(&s, "scaiwave", tenant_keys);
-    scan(&s, HELLO);
+    scan_start_shipped(&s, "scaiwave", tenant_keys);
+    scan_text(&s, HELLO);
     assert_int_equal(s.message.n_actions, 1);
     assert_int_equal(s.message.actions[0]->kind, PROFILE_RULE_LIVE);
-    scan(&s, "{\"type\":\"hello\",\"tenant_id\":\"other\"}");
+    scan_text(&s, "{\"type\":\"hello\",\"tenant_id\":\"other\"}");
     assert_int_equal(s.message.n_actions, 2);
     assert_int_equal(s.message.actions[0]->kind, PROFILE_RULE_PARK);
     assert_string_equal(s.message.actions[0]->rule, "wrong-tenant");
     assert_non_null(strstr(s.message.actions[0]->text, "another tenant than configured, so none"));
     assert_int_equal(s.message.actions[1]->kind, PROFILE_RULE_LIVE);
-    scan(&s, "{\"type\":\"hello\"}");
+    scan_text(&s, "{\"type\":\"hello\"}");
     assert_int_equal(s.message.n_actions, 1);
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_scaiwave_event(void **state)
 {
     struct scan s;
 
-    start_shipped(&s, "scaiwave", chat_keys);
-    scan(&s, MESSAGE);
+    scan_start_shipped(&s, "scaiwave", chat_keys);
+    scan_text(&s, MESSAGE);
     assert_true(s.message.event);
     assert_false(s.message.ephemeral);
     assert_null(s.message.fault);
@@ -110,7 +69,7 @@ static void test_scaiwave_event(void **state)
     assert_slice(s.message.time, "1778939467");
     assert_slice(s.message.data, MESSAGE);
     assert_ptr_equal(s.message.data.ptr, s.copy);
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_scaiwave_ephemeral(void **state)
@@ -119,63 +78,48 @@ static void test_scaiwave_ephemeral(void **state)
                                         "swp.presence", "swp.room.chunk", "chunk"};
     struct scan s;
 
-    start_shipped(&s, "scaiwave", chat_keys);
+    scan_start_shipped(&s, "scaiwave", chat_keys);
     for (size_t i = 0; i < COUNT(types); i++) {
         char text[64];
 
         snprintf(text, sizeof(text), "{\"type\":\"%s\"}", types[i]);
-        scan(&s, text);
+        scan_text(&s, text);
         assert_true(s.message.event);
         assert_true(s.message.ephemeral);
     }
     /* A reaction without an id lasts; its event_id is another's. */
-    scan(&s, "{\"type\":\"swp.reaction\",\"event_id\":\"evt-1\"}");
+    scan_text(&s, "{\"type\":\"swp.reaction\",\"event_id\":\"evt-1\"}");
     assert_true(s.message.event);
     assert_false(s.message.ephemeral);
     assert_slice(s.message.id, NULL);
-    stop(&s);
+    scan_stop(&s);
 }
 
-static void test_scaiwave_page(void **state)
+static void test_ephemeral_globs(void **state)
 {
-    static const char body[] =
-        "{\"data\":{\"events\":["
-        "{\"id\":\"evt-1\",\"stream_position\":12345,\"room_id\":\"r\","
-        "\"event_type\":\"swp.room.message\",\"content\":{},\"origin_ts\":1},"
-        "{\"id\":\"evt-\\u0032\",\"stream_position\":12446,\"event_type\":\"swp.x\"}"
-        "],\"next_cursor\":12446,\"has_more\":true}}";
-    struct profile_page page;
-    struct error err;
+    static const struct {
+        const char *type;
+        bool ephemeral;
+    } table[] = {
+        {"abc", true},      {"xabc", false}, {"abcx", false}, {"p.anything", true},
+        {"p", false},       {"x.end", true}, {".end", true},  {"end", false},
+        {"x.end.x", false}, {"q1", true},    {"q12", false},  {"q", false},
+        {"a-z", true},      {"a--z", true},  {"a-y", false},  {"typing", false},
+    };
     struct scan s;
 
-    start_shipped(&s, "scaiwave", chat_keys);
-    assert_int_equal(profile_page_parse(s.scanner, slice_str(body), &page, &err), 0);
-    assert_int_equal(page.n_items, 2);
-    assert_true(page.more);
-    assert_slice(page.next, "12446");
-    assert_true(profile_page_next(s.scanner, &page, &s.message));
-    assert_true(s.message.json);
-    assert_true(s.message.event);
-    assert_slice(s.message.id, "evt-1");
-    assert_slice(s.message.position, "12345");
-    assert_slice(s.message.type, "swp.room.message");
-    assert_slice(s.message.time, "1");
-    assert_true(slice_starts_with(s.message.data, SLICE("{\"id\":\"evt-1\",")));
-    assert_true(profile_page_next(s.scanner, &page, &s.message));
-    assert_slice(s.message.id, "evt-2");
-    assert_slice(s.message.type, "swp.x");
-    assert_slice(page.next, "12446");
-    assert_false(profile_page_next(s.scanner, &page, &s.message));
-    assert_int_equal(
-        profile_page_parse(
-            s.scanner, SLICE("{\"data\":{\"events\":[],\"next_cursor\":null,\"has_more\":false}}"),
-            &page, &err),
-        0);
-    assert_int_equal(page.n_items, 0);
-    assert_false(page.more);
-    assert_slice(page.next, NULL);
-    assert_false(profile_page_next(s.scanner, &page, &s.message));
-    stop(&s);
+    scan_start(&s, CONNECT "[event]\ntype = /t\nephemeral = abc p.* *.end, q?\n  a-*z\n", no_keys);
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char text[64];
+
+        snprintf(text, sizeof(text), "{\"t\":\"%s\"}", table[i].type);
+        scan_text(&s, text);
+        if (s.message.ephemeral != table[i].ephemeral)
+            fail_msg("%s", table[i].type);
+    }
+    scan_text(&s, "{}");
+    assert_false(s.message.ephemeral);
+    scan_stop(&s);
 }
 
 /* ---- nchan ---- */
@@ -186,8 +130,8 @@ static void test_nchan(void **state)
 {
     struct scan s;
 
-    start_shipped(&s, "nchan", nchan_keys);
-    scan(&s, "id: 1795216417:0\ncontent-type: application/json\n\n{\"a\":1}");
+    scan_start_shipped(&s, "nchan", nchan_keys);
+    scan_text(&s, "id: 1795216417:0\ncontent-type: application/json\n\n{\"a\":1}");
     assert_true(s.message.json);
     assert_true(s.message.event);
     assert_null(s.message.fault);
@@ -195,16 +139,16 @@ static void test_nchan(void **state)
     assert_slice(s.message.position, "1795216417:0");
     assert_slice(s.message.data, "{\"a\":1}");
     /* The payload may be anything, empty lines and colons in it too. */
-    scan(&s, "ID:1:2\r\n\r\nx: y\n\nz");
+    scan_text(&s, "ID:1:2\r\n\r\nx: y\n\nz");
     assert_false(s.message.json);
     assert_null(s.message.fault);
     assert_slice(s.message.id, "1:2");
     assert_slice(s.message.data, "x: y\n\nz");
-    scan(&s, "id: 1:3\n\n");
+    scan_text(&s, "id: 1:3\n\n");
     assert_slice(s.message.id, "1:3");
     assert_int_equal(s.message.data.len, 0);
     assert_non_null(s.message.data.ptr);
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_broken_header_blocks(void **state)
@@ -212,16 +156,16 @@ static void test_broken_header_blocks(void **state)
     static const char *const texts[] = {"", "id: 1:2", "id: 1:2\n", "no colon\n\nx", "{\"a\":1}"};
     struct scan s;
 
-    start_shipped(&s, "nchan", nchan_keys);
+    scan_start_shipped(&s, "nchan", nchan_keys);
     for (size_t i = 0; i < COUNT(texts); i++) {
-        scan(&s, texts[i]);
+        scan_text(&s, texts[i]);
 
         assert_true(s.message.event);
         assert_string_equal(s.message.fault, "no header block in front of the payload");
         assert_slice(s.message.id, NULL);
         assert_slice(s.message.data, texts[i]);
     }
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_rules_see_headers(void **state)
@@ -236,19 +180,19 @@ static void test_rules_see_headers(void **state)
     };
     struct scan s;
 
-    start(&s,
-          CONNECT
-          "[message]\nheader_block = yes\n[on a]\n"
-          "match = header:Kind == \"end\" || header:N == 7 || header:gone exists || /a == 1\n"
-          "do = ignore\n",
-          no_keys);
+    scan_start(&s,
+               CONNECT
+               "[message]\nheader_block = yes\n[on a]\n"
+               "match = header:Kind == \"end\" || header:N == 7 || header:gone exists || /a == 1\n"
+               "do = ignore\n",
+               no_keys);
     for (size_t i = 0; i < COUNT(table); i++) {
-        scan(&s, table[i].text);
+        scan_text(&s, table[i].text);
 
         if (s.message.event != table[i].event)
             fail_msg("%s", table[i].text);
     }
-    stop(&s);
+    scan_stop(&s);
 }
 
 /* ---- generic ---- */
@@ -259,9 +203,9 @@ static void test_generic(void **state)
     static const char *const texts[] = {"{\"a\":1}", "pong", "", "\xff\xfe", "[1,2", "17"};
     struct scan s;
 
-    start_shipped(&s, "generic", keys);
+    scan_start_shipped(&s, "generic", keys);
     for (size_t i = 0; i < COUNT(texts); i++) {
-        scan(&s, texts[i]);
+        scan_text(&s, texts[i]);
 
         assert_true(s.message.event);
         assert_null(s.message.fault);
@@ -270,7 +214,7 @@ static void test_generic(void **state)
         assert_slice(s.message.id, NULL);
         assert_slice(s.message.type, NULL);
     }
-    stop(&s);
+    scan_stop(&s);
 }
 
 /* ---- fields ---- */
@@ -279,18 +223,18 @@ static void test_places_in_turn(void **state)
 {
     struct scan s;
 
-    start(&s, CONNECT "[event]\nid = /a | /b/0 | /c~1d\ntime = /t | /u\n", no_keys);
-    scan(&s, "{\"a\":\"1\",\"b\":[\"2\"],\"c/d\":\"3\"}");
+    scan_start(&s, CONNECT "[event]\nid = /a | /b/0 | /c~1d\ntime = /t | /u\n", no_keys);
+    scan_text(&s, "{\"a\":\"1\",\"b\":[\"2\"],\"c/d\":\"3\"}");
     assert_slice(s.message.time, NULL);
-    scan(&s, "{\"a\":null,\"b\":[\"2\"],\"t\":null,\"u\":{\"x\":1}}");
+    scan_text(&s, "{\"a\":null,\"b\":[\"2\"],\"t\":null,\"u\":{\"x\":1}}");
     assert_slice(s.message.id, "2");
     assert_slice(s.message.time, "{\"x\":1}");
-    scan(&s, "{\"a\":\"\",\"c/d\":\"3\"}");
+    scan_text(&s, "{\"a\":\"\",\"c/d\":\"3\"}");
     assert_slice(s.message.id, "3");
-    scan(&s, "{\"b\":\"x\"}");
+    scan_text(&s, "{\"b\":\"x\"}");
     assert_slice(s.message.id, NULL);
     assert_null(s.message.fault);
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_kinds_of_ids(void **state)
@@ -313,9 +257,9 @@ static void test_kinds_of_ids(void **state)
     };
     struct scan s;
 
-    start(&s, CONNECT "[event]\nid = /id\n", no_keys);
+    scan_start(&s, CONNECT "[event]\nid = /id\n", no_keys);
     for (size_t i = 0; i < COUNT(table); i++) {
-        scan(&s, table[i].text);
+        scan_text(&s, table[i].text);
 
         assert_slice(s.message.id, table[i].id);
         assert_true(s.message.event);
@@ -324,44 +268,44 @@ static void test_kinds_of_ids(void **state)
         else
             assert_string_equal(s.message.fault, table[i].fault);
     }
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_only(void **state)
 {
     struct scan s;
 
-    start(&s, CONNECT "[event]\nonly = /type == \"e\"\n[on a]\nmatch = /n == 1\ndo = event\n",
-          no_keys);
-    scan(&s, "{\"type\":\"e\"}");
+    scan_start(&s, CONNECT "[event]\nonly = /type == \"e\"\n[on a]\nmatch = /n == 1\ndo = event\n",
+               no_keys);
+    scan_text(&s, "{\"type\":\"e\"}");
     assert_true(s.message.event);
-    scan(&s, "{\"type\":\"f\"}");
+    scan_text(&s, "{\"type\":\"f\"}");
     assert_false(s.message.event);
-    scan(&s, "{\"type\":\"f\",\"n\":1}");
+    scan_text(&s, "{\"type\":\"f\",\"n\":1}");
     assert_true(s.message.event);
     /* What cannot be read cannot be judged: it is kept, and said. */
-    scan(&s, "{\"type\":");
+    scan_text(&s, "{\"type\":");
     assert_true(s.message.event);
     assert_non_null(s.message.fault);
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_id_template(void **state)
 {
     struct scan s;
 
-    start(&s, CONNECT "[event]\nid = ${/a}:${/b/c}-x\n", no_keys);
-    scan(&s, "{\"a\":\"k\\u0041\",\"b\":{\"c\":7}}");
+    scan_start(&s, CONNECT "[event]\nid = ${/a}:${/b/c}-x\n", no_keys);
+    scan_text(&s, "{\"a\":\"k\\u0041\",\"b\":{\"c\":7}}");
     assert_slice(s.message.id, "kA:7-x");
-    scan(&s, "{\"a\":\"k\"}");
+    scan_text(&s, "{\"a\":\"k\"}");
     assert_slice(s.message.id, "k:-x");
-    scan(&s, "{\"z\":1}");
+    scan_text(&s, "{\"z\":1}");
     assert_slice(s.message.id, NULL);
     assert_null(s.message.fault);
-    scan(&s, "{\"a\":[]}");
+    scan_text(&s, "{\"a\":[]}");
     assert_slice(s.message.id, NULL);
     assert_string_equal(s.message.fault, "a part of the id is neither a string nor a number");
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_id_template_with_parameter(void **state)
@@ -369,10 +313,10 @@ static void test_id_template_with_parameter(void **state)
     static const char *const keys[] = {"room=r 1", NULL};
     struct scan s;
 
-    start(&s, "[profile]\nparams = room\n" CONNECT "[event]\nid = ${room}/${/n}\n", keys);
-    scan(&s, "{\"n\":5}");
+    scan_start(&s, "[profile]\nparams = room\n" CONNECT "[event]\nid = ${room}/${/n}\n", keys);
+    scan_text(&s, "{\"n\":5}");
     assert_slice(s.message.id, "r 1/5");
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_int_positions(void **state)
@@ -391,12 +335,12 @@ static void test_int_positions(void **state)
     };
     struct scan s;
 
-    start(&s, CONNECT "[event]\nposition = /p\n[position]\ncompare = int\n", no_keys);
+    scan_start(&s, CONNECT "[event]\nposition = /p\n[position]\ncompare = int\n", no_keys);
     for (size_t i = 0; i < COUNT(table); i++) {
         char text[64];
 
         snprintf(text, sizeof(text), "{\"p\":%s}", table[i].value);
-        scan(&s, text);
+        scan_text(&s, text);
         assert_slice(s.message.position, table[i].position);
         if (table[i].position != NULL)
             assert_null(s.message.fault);
@@ -404,7 +348,7 @@ static void test_int_positions(void **state)
             assert_string_equal(s.message.fault, "position is no integer of 64 bits, but "
                                                  "[position] compare = int");
     }
-    stop(&s);
+    scan_stop(&s);
 }
 
 /* ---- bounds ---- */
@@ -418,7 +362,7 @@ static void scan_long(struct scan *s, const char *key, size_t n, bool escaped)
 
     memset(text + at, 'a', n - 1);
     memcpy(text + at + n - 1, "\"}", 3);
-    scan(s, text);
+    scan_text(s, text);
     free(text);
 }
 
@@ -430,7 +374,7 @@ static void test_bounds(void **state)
     } table[] = {{"id", LIMIT_EVENT_ID}, {"position", LIMIT_POSITION}, {"type", LIMIT_EVENT_TYPE}};
     struct scan s;
 
-    start(&s, CONNECT "[event]\nid = /id\nposition = /position\ntype = /type\n", no_keys);
+    scan_start(&s, CONNECT "[event]\nid = /id\nposition = /position\ntype = /type\n", no_keys);
     for (size_t i = 0; i < COUNT(table); i++)
         for (int escaped = 0; escaped < 2; escaped++) {
             struct slice *fields[] = {&s.message.id, &s.message.position, &s.message.type};
@@ -448,126 +392,38 @@ static void test_bounds(void **state)
                      table[i].max + 1 + (escaped ? 5 : 0), table[i].max);
             assert_string_equal(s.message.fault, fault);
         }
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_id_template_bound(void **state)
 {
     struct scan s;
 
-    start(&s, CONNECT "[event]\nid = ${/id}!\n", no_keys);
+    scan_start(&s, CONNECT "[event]\nid = ${/id}!\n", no_keys);
     scan_long(&s, "id", LIMIT_EVENT_ID - 1, false);
     assert_int_equal(s.message.id.len, LIMIT_EVENT_ID);
     scan_long(&s, "id", LIMIT_EVENT_ID, false);
     assert_slice(s.message.id, NULL);
     assert_string_equal(s.message.fault, "id is too long, limit is 1024 bytes");
-    stop(&s);
+    scan_stop(&s);
 }
 
 static void test_actions_are_bounded(void **state)
 {
     struct scan s;
 
-    start(&s,
-          CONNECT "[on a]\nmatch = /a exists\ndo = live,live,live,live\n"
-                  "[on b]\nmatch = /a exists\ndo = live,live,event,ignore,live,live\n"
-                  "[on c]\nmatch = /c exists\ndo = park\n",
-          no_keys);
-    scan(&s, "{\"a\":1}");
+    scan_start(&s,
+               CONNECT "[on a]\nmatch = /a exists\ndo = live,live,live,live\n"
+                       "[on b]\nmatch = /a exists\ndo = live,live,event,ignore,live,live\n"
+                       "[on c]\nmatch = /c exists\ndo = park\n",
+               no_keys);
+    scan_text(&s, "{\"a\":1}");
     assert_int_equal(s.message.n_actions, PROFILE_ACTIONS_MAX);
     assert_null(s.message.fault);
-    scan(&s, "{\"a\":1,\"c\":1}");
+    scan_text(&s, "{\"a\":1,\"c\":1}");
     assert_int_equal(s.message.n_actions, PROFILE_ACTIONS_MAX);
     assert_string_equal(s.message.fault, "more than 8 actions for one message");
-    stop(&s);
-}
-
-/* ---- pages ---- */
-
-static void test_bad_pages(void **state)
-{
-    static const struct {
-        const char *body;
-        int rc;
-        const char *text;
-    } table[] = {
-        {"", ERR_PARSE, "the page is no JSON: byte 0 of 0 is wrong"},
-        {"<html>", ERR_PARSE, "the page is no JSON: byte 0 of 6 is wrong"},
-        {"{\"d\":[1}", ERR_PARSE, "the page is no JSON: byte 7 of 8 is wrong"},
-        {"{}", ERR_PROTOCOL, "the page has no list at `/d`"},
-        {"{\"d\":{}}", ERR_PROTOCOL, "the page has no list at `/d`, but something else"},
-        {"{\"d\":[],\"m\":1}", ERR_PROTOCOL, "`/m` of the page is neither true nor false"},
-        {"{\"d\":[],\"n\":{}}", ERR_PROTOCOL, "`/n` of the page is neither a string nor a number"},
-    };
-    struct profile_page page;
-    struct error err;
-    struct scan s;
-
-    start(&s, CONNECT "[catchup]\nitems = /d\nnext = /n\nmore = /m\n", no_keys);
-    for (size_t i = 0; i < COUNT(table); i++) {
-        assert_int_equal(profile_page_parse(s.scanner, slice_str(table[i].body), &page, &err),
-                         table[i].rc);
-        assert_string_equal(err.text, table[i].text);
-        assert_int_equal(profile_page_parse(s.scanner, slice_str(table[i].body), &page, NULL),
-                         table[i].rc);
-    }
-    stop(&s);
-}
-
-static void test_page_cursor(void **state)
-{
-    char body[LIMIT_POSITION + 64];
-    struct profile_page page;
-    struct error err;
-    struct scan s;
-
-    start(&s, CONNECT "[catchup]\nitems = /d\nnext = /n\n", no_keys);
-    assert_int_equal(
-        profile_page_parse(s.scanner, SLICE("{\"d\":[5],\"n\":\"a\\tb\"}"), &page, &err), 0);
-    assert_slice(page.next, "a\tb");
-    assert_true(page.more);
-    assert_int_equal(profile_page_parse(s.scanner, SLICE("{\"d\":null,\"n\":\"\"}"), &page, &err),
-                     0);
-    assert_slice(page.next, NULL);
-    assert_false(page.more);
-    assert_false(profile_page_next(s.scanner, &page, &s.message));
-    for (int over = 0; over < 2; over++) {
-        int at = snprintf(body, sizeof(body), "{\"d\":[],\"n\":\"");
-
-        memset(body + at, 'a', LIMIT_POSITION + (size_t)over);
-        snprintf(body + at + LIMIT_POSITION + over, 8, "\"}");
-        assert_int_equal(profile_page_parse(s.scanner, slice_str(body), &page, &err),
-                         over ? ERR_PROTOCOL : 0);
-        if (!over)
-            assert_int_equal(page.next.len, LIMIT_POSITION);
-    }
-    assert_string_equal(err.text, "`/n` of the page is longer than 512 bytes");
-    stop(&s);
-}
-
-/* Items of any kind come through; a whole body that is a list needs no pointer. */
-static void test_page_of_anything(void **state)
-{
-    static const char *const want[] = {"1", "\"x\"", "{\"id\":\"i\"}", "[2]", "null"};
-    struct profile_page page;
-    struct error err;
-    struct scan s;
-    size_t n = 0;
-
-    start(&s, CONNECT "[event]\nid = /id\n", no_keys);
-    assert_int_equal(
-        profile_page_parse(s.scanner, SLICE("[1, \"x\" ,{\"id\":\"i\"},[2],null]"), &page, &err),
-        0);
-    assert_int_equal(page.n_items, COUNT(want));
-    assert_true(page.more);
-    while (profile_page_next(s.scanner, &page, &s.message)) {
-        assert_slice(s.message.data, want[n]);
-        assert_true(s.message.event);
-        assert_slice(s.message.id, n == 2 ? "i" : NULL);
-        n++;
-    }
-    assert_int_equal(n, COUNT(want));
-    stop(&s);
+    scan_stop(&s);
 }
 
 int main(void)
@@ -577,7 +433,7 @@ int main(void)
         cmocka_unit_test(test_scaiwave_wrong_tenant),
         cmocka_unit_test(test_scaiwave_event),
         cmocka_unit_test(test_scaiwave_ephemeral),
-        cmocka_unit_test(test_scaiwave_page),
+        cmocka_unit_test(test_ephemeral_globs),
         cmocka_unit_test(test_nchan),
         cmocka_unit_test(test_broken_header_blocks),
         cmocka_unit_test(test_rules_see_headers),
@@ -591,9 +447,6 @@ int main(void)
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_id_template_bound),
         cmocka_unit_test(test_actions_are_bounded),
-        cmocka_unit_test(test_bad_pages),
-        cmocka_unit_test(test_page_cursor),
-        cmocka_unit_test(test_page_of_anything),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

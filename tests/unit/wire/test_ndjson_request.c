@@ -66,6 +66,7 @@ static void test_good(void **state)
 {
     static const char *const rows[][2] = {
         {"{\"op\":\"ping\"}", "op 1"},
+        {"{\"op\":\"status\",\"stream\":\"chat\"}", "op 2 stream chat"},
         {" {\"op\" : \"status\" , \"id\" : 1.5e3 }\r\n", "op 2 id 1.5e3"},
         {"{\"id\":\"a\\\"b\",\"op\":\"ping\"}", "op 1 id \"a\\\"b\""},
         {"{\"op\":\"ping\",\"id\":null}", "op 1 id null"},
@@ -97,85 +98,83 @@ static void test_good(void **state)
     }
 }
 
+static const struct {
+    const char *line;
+    enum ndjson_error error;
+    const char *detail;
+    const char *id; /* that the reply can carry */
+} mistakes[] = {
+    {"", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 0 of the line", NULL},
+    {"{", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 1 of the line", NULL},
+    {"hello", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 0 of the line", NULL},
+    {"{\"op\":\"ping\"} x", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 14 of the line", NULL},
+    {"{\"op\":\"\xFF\"}", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 7 of the line", NULL},
+    {"[]", NDJSON_E_BAD_REQUEST, "a request must be a JSON object", NULL},
+    {"\"ping\"", NDJSON_E_BAD_REQUEST, "a request must be a JSON object", NULL},
+    {" 1 ", NDJSON_E_BAD_REQUEST, "a request must be a JSON object", NULL},
+    {"{}", NDJSON_E_BAD_REQUEST, "\"op\" is missing", NULL},
+    {"{\"id\":1}", NDJSON_E_BAD_REQUEST, "\"op\" is missing", "1"},
+    {"{\"op\":1,\"id\":2}", NDJSON_E_BAD_REQUEST, "\"op\" must be a string", "2"},
+    {"{\"op\":\"subscibe\",\"id\":3}", NDJSON_E_UNKNOWN_OP,
+     "unknown op \"subscibe\"; did you mean \"subscribe\"?", "3"},
+    {"{\"op\":\"xyzzy\"}", NDJSON_E_UNKNOWN_OP, "unknown op \"xyzzy\"", NULL},
+    {"{\"op\":\"\"}", NDJSON_E_UNKNOWN_OP, "unknown op \"\"", NULL},
+    {"{\"op\":\"Ping\"}", NDJSON_E_UNKNOWN_OP, "unknown op \"Ping\"; did you mean \"ping\"?", NULL},
+    {"{\"op\":\"ping\",\"id\":[1]}", NDJSON_E_BAD_REQUEST,
+     "\"id\" must be a string, a number, true, false or null", NULL},
+    {"{\"op\":\"ping\",\"id\":{}}", NDJSON_E_BAD_REQUEST,
+     "\"id\" must be a string, a number, true, false or null", NULL},
+    {"{\"op\":\"ping\",\"op\":\"status\",\"id\":4}", NDJSON_E_BAD_REQUEST, "\"op\" is given twice",
+     "4"},
+    {"{\"op\":\"ping\",\"id\":5,\"id\":6}", NDJSON_E_BAD_REQUEST, "\"id\" is given twice", "5"},
+    {"{\"op\":\"subscribe\",\"stream\":[\"a\"],\"id\":7}", NDJSON_E_BAD_REQUEST,
+     "unknown field \"stream\" for op \"subscribe\"; did you mean \"streams\"?", "7"},
+    {"{\"op\":\"ping\",\"streams\":[\"a\"]}", NDJSON_E_BAD_REQUEST,
+     "unknown field \"streams\" for op \"ping\"", NULL},
+    {"{\"op\":\"subscribe\",\"form\":1}", NDJSON_E_BAD_REQUEST,
+     "unknown field \"form\" for op \"subscribe\"; did you mean \"from\"?", NULL},
+    {"{\"op\":\"subscribe\",\"streams\":\"a\"}", NDJSON_E_BAD_REQUEST,
+     "\"streams\" must be an array of strings", NULL},
+    {"{\"op\":\"subscribe\",\"streams\":[]}", NDJSON_E_BAD_REQUEST,
+     "\"streams\" is empty; leave it out to mean all", NULL},
+    {"{\"op\":\"subscribe\",\"streams\":[\"a\",1]}", NDJSON_E_BAD_REQUEST,
+     "\"streams\" must hold nothing but non-empty strings", NULL},
+    {"{\"op\":\"subscribe\",\"types\":[\"\"]}", NDJSON_E_BAD_REQUEST,
+     "\"types\" must hold nothing but non-empty strings", NULL},
+    {"{\"op\":\"subscribe\",\"types\":[[\"a\"]]}", NDJSON_E_BAD_REQUEST,
+     "\"types\" must hold nothing but non-empty strings", NULL},
+    {"{\"op\":\"subscribe\",\"from\":\"cursor\"}", NDJSON_E_BAD_REQUEST,
+     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
+    {"{\"op\":\"subscribe\",\"from\":-1}", NDJSON_E_BAD_REQUEST,
+     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
+    {"{\"op\":\"subscribe\",\"from\":1.5}", NDJSON_E_BAD_REQUEST,
+     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
+    {"{\"op\":\"subscribe\",\"from\":9223372036854775808}", NDJSON_E_BAD_REQUEST,
+     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
+    {"{\"op\":\"subscribe\",\"from\":null}", NDJSON_E_BAD_REQUEST,
+     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
+    {"{\"op\":\"subscribe\",\"notices\":0}", NDJSON_E_BAD_REQUEST,
+     "\"notices\" must be true or false", NULL},
+    {"{\"op\":\"subscribe\",\"instance\":1}", NDJSON_E_BAD_REQUEST, "\"instance\" must be a string",
+     NULL},
+    {"{\"op\":\"pause\"}", NDJSON_E_BAD_REQUEST, "op \"pause\" needs \"stream\"", NULL},
+    {"{\"op\":\"pause\",\"stream\":1}", NDJSON_E_BAD_REQUEST, "\"stream\" must be a string", NULL},
+};
+
 static void test_bad(void **state)
 {
-    static const struct {
-        const char *line;
-        enum ndjson_error error;
-        const char *detail;
-        const char *id; /* that the reply can carry */
-    } rows[] = {
-        {"", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 0 of the line", NULL},
-        {"{", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 1 of the line", NULL},
-        {"hello", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 0 of the line", NULL},
-        {"{\"op\":\"ping\"} x", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 14 of the line", NULL},
-        {"{\"op\":\"\xFF\"}", NDJSON_E_BAD_JSON, "not JSON: wrong at byte 7 of the line", NULL},
-        {"[]", NDJSON_E_BAD_REQUEST, "a request must be a JSON object", NULL},
-        {"\"ping\"", NDJSON_E_BAD_REQUEST, "a request must be a JSON object", NULL},
-        {" 1 ", NDJSON_E_BAD_REQUEST, "a request must be a JSON object", NULL},
-        {"{}", NDJSON_E_BAD_REQUEST, "\"op\" is missing", NULL},
-        {"{\"id\":1}", NDJSON_E_BAD_REQUEST, "\"op\" is missing", "1"},
-        {"{\"op\":1,\"id\":2}", NDJSON_E_BAD_REQUEST, "\"op\" must be a string", "2"},
-        {"{\"op\":\"subscibe\",\"id\":3}", NDJSON_E_UNKNOWN_OP,
-         "unknown op \"subscibe\"; did you mean \"subscribe\"?", "3"},
-        {"{\"op\":\"xyzzy\"}", NDJSON_E_UNKNOWN_OP, "unknown op \"xyzzy\"", NULL},
-        {"{\"op\":\"\"}", NDJSON_E_UNKNOWN_OP, "unknown op \"\"", NULL},
-        {"{\"op\":\"Ping\"}", NDJSON_E_UNKNOWN_OP, "unknown op \"Ping\"; did you mean \"ping\"?",
-         NULL},
-        {"{\"op\":\"ping\",\"id\":[1]}", NDJSON_E_BAD_REQUEST,
-         "\"id\" must be a string, a number, true, false or null", NULL},
-        {"{\"op\":\"ping\",\"id\":{}}", NDJSON_E_BAD_REQUEST,
-         "\"id\" must be a string, a number, true, false or null", NULL},
-        {"{\"op\":\"ping\",\"op\":\"status\",\"id\":4}", NDJSON_E_BAD_REQUEST,
-         "\"op\" is given twice", "4"},
-        {"{\"op\":\"ping\",\"id\":5,\"id\":6}", NDJSON_E_BAD_REQUEST, "\"id\" is given twice", "5"},
-        {"{\"op\":\"subscribe\",\"stream\":[\"a\"],\"id\":7}", NDJSON_E_BAD_REQUEST,
-         "unknown field \"stream\" for op \"subscribe\"; did you mean \"streams\"?", "7"},
-        {"{\"op\":\"ping\",\"streams\":[\"a\"]}", NDJSON_E_BAD_REQUEST,
-         "unknown field \"streams\" for op \"ping\"", NULL},
-        {"{\"op\":\"subscribe\",\"form\":1}", NDJSON_E_BAD_REQUEST,
-         "unknown field \"form\" for op \"subscribe\"; did you mean \"from\"?", NULL},
-        {"{\"op\":\"subscribe\",\"streams\":\"a\"}", NDJSON_E_BAD_REQUEST,
-         "\"streams\" must be an array of strings", NULL},
-        {"{\"op\":\"subscribe\",\"streams\":[]}", NDJSON_E_BAD_REQUEST,
-         "\"streams\" is empty; leave it out to mean all", NULL},
-        {"{\"op\":\"subscribe\",\"streams\":[\"a\",1]}", NDJSON_E_BAD_REQUEST,
-         "\"streams\" must hold nothing but non-empty strings", NULL},
-        {"{\"op\":\"subscribe\",\"types\":[\"\"]}", NDJSON_E_BAD_REQUEST,
-         "\"types\" must hold nothing but non-empty strings", NULL},
-        {"{\"op\":\"subscribe\",\"types\":[[\"a\"]]}", NDJSON_E_BAD_REQUEST,
-         "\"types\" must hold nothing but non-empty strings", NULL},
-        {"{\"op\":\"subscribe\",\"from\":\"cursor\"}", NDJSON_E_BAD_REQUEST,
-         "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
-        {"{\"op\":\"subscribe\",\"from\":-1}", NDJSON_E_BAD_REQUEST,
-         "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
-        {"{\"op\":\"subscribe\",\"from\":1.5}", NDJSON_E_BAD_REQUEST,
-         "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
-        {"{\"op\":\"subscribe\",\"from\":9223372036854775808}", NDJSON_E_BAD_REQUEST,
-         "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
-        {"{\"op\":\"subscribe\",\"from\":null}", NDJSON_E_BAD_REQUEST,
-         "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
-        {"{\"op\":\"subscribe\",\"notices\":0}", NDJSON_E_BAD_REQUEST,
-         "\"notices\" must be true or false", NULL},
-        {"{\"op\":\"subscribe\",\"instance\":1}", NDJSON_E_BAD_REQUEST,
-         "\"instance\" must be a string", NULL},
-        {"{\"op\":\"pause\"}", NDJSON_E_BAD_REQUEST, "op \"pause\" needs \"stream\"", NULL},
-        {"{\"op\":\"pause\",\"stream\":1}", NDJSON_E_BAD_REQUEST, "\"stream\" must be a string",
-         NULL},
-    };
-
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT(mistakes); i++) {
         struct error detail;
-        enum ndjson_error got = parse(slice_str(rows[i].line), &detail);
+        enum ndjson_error got = parse(slice_str(mistakes[i].line), &detail);
 
-        if (got != rows[i].error || strcmp(detail.text, rows[i].detail) != 0)
-            fail_msg("%s: %s: %s", rows[i].line, ndjson_error_name(got), detail.text);
-        if (rows[i].id != NULL)
-            assert_true(slice_eq_str(request.id, rows[i].id));
+        if (got != mistakes[i].error || strcmp(detail.text, mistakes[i].detail) != 0)
+            fail_msg("%s: %s: %s", mistakes[i].line, ndjson_error_name(got), detail.text);
+        if (mistakes[i].id != NULL)
+            assert_true(slice_eq_str(request.id, mistakes[i].id));
         else
             assert_null(request.id.ptr);
         /* Nobody has to want the detail. */
-        assert_int_equal(ndjson_request_parse(&request, slice_str(rows[i].line), NULL), got);
+        assert_int_equal(ndjson_request_parse(&request, slice_str(mistakes[i].line), NULL), got);
     }
 }
 

@@ -87,11 +87,12 @@ static int feed(struct ws_decoder *decoder, const char *bytes, size_t n, int *cl
                 struct error *err)
 {
     char *copy = malloc(n > 0 ? n : 1);
-    struct slice rest = slice_make(copy, n);
+    struct slice rest;
     int rc;
 
     assert_non_null(copy);
     memcpy(copy, bytes, n);
+    rest = slice_make(copy, n);
     do {
         rc = ws_decoder_run(decoder, &rest, close_code, err);
     } while (rc == ERR_AGAIN);

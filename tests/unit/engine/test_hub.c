@@ -1,0 +1,327 @@
+/* The hub: seqs, lines, batches, what is published when, and what a failed commit takes with it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/hub.h"
+
+struct probe {
+    struct hub *hub;
+    struct hub_stream *stream;
+    const struct hub_batch *flying;
+    unsigned commits, published, room, wanted;
+};
+
+static void on_commit(void *arg, const struct hub_batch *batch)
+{
+    struct probe *probe = arg;
+    assert_null(probe->flying);
+    probe->flying = batch;
+    probe->commits++;
+}
+
+static void on_published(void *arg)
+{
+    ((struct probe *)arg)->published++;
+}
+
+static void on_room(void *arg)
+{
+    ((struct probe *)arg)->room++;
+}
+
+static void on_wanted(void *arg)
+{
+    ((struct probe *)arg)->wanted++;
+}
+
+static const struct hub_ops ops = {
+    .commit = on_commit, .published = on_published, .room = on_room, .wanted = on_wanted};
+
+static void open_hub(struct probe *probe, size_t ring_bytes, bool received, uint64_t newest,
+                     uint64_t reserved)
+{
+    struct hub_options options = {
+        .ring_bytes = ring_bytes,
+        .ring_entries = 2 * HUB_BATCH_RECORDS,
+        .deliver_received = received,
+        .newest_seq = newest,
+        .reserved_seq = reserved,
+        .ops = &ops,
+        .ops_arg = probe,
+    };
+    *probe = (struct probe){0};
+    assert_int_equal(hub_new(&options, &probe->hub), 0);
+    assert_int_equal(
+        hub_stream_new(probe->hub, "chat", 3, SLICE("\"tag.team\":\"ops\""), &probe->stream), 0);
+}
+
+static void close_hub(struct probe *probe)
+{
+    hub_free(probe->hub);
+}
+
+static int put(struct probe *probe, const char *id, const char *position)
+{
+    struct flow_event event = {
+        .id = slice_str(id),
+        .type = SLICE("t"),
+        .data = SLICE("{\"a\":1}"),
+        .via = FLOW_VIA_LIVE,
+        .received_us = 1778939467123456,
+        .has_key = true,
+    };
+    if (position != NULL) {
+        event.position = slice_str(position);
+        event.advances = true;
+    }
+    memset(event.key, id[0], sizeof(event.key));
+    return hub_event(probe->hub, probe->stream, &event);
+}
+
+/* Starts a commit and ends it. */
+static void commit(struct probe *probe, int status)
+{
+    hub_flush(probe->hub);
+    assert_non_null(probe->flying);
+    probe->flying = NULL;
+    hub_committed(probe->hub, status);
+}
+
+static void test_an_event_becomes_a_record(void **state)
+{
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 65536, false, 480, 0);
+    assert_int_equal(put(&probe, "evt-1", "1844"), 0);
+    assert_int_equal(probe.wanted, 1);
+    hub_flush(probe.hub);
+    assert_int_equal(probe.flying->count, 1);
+    const struct store_record *record = &probe.flying->records[0];
+    assert_int_equal(record->seq, 481);
+    assert_int_equal(record->stream, 3);
+    assert_true(slice_eq_str(record->position, "1844"));
+    assert_true(slice_eq_str(record->type, "t"));
+    assert_true(record->has_key);
+    assert_true(slice_eq_str(
+        record->line,
+        "{\"seq\":481,\"stream\":\"chat\",\"id\":\"evt-1\",\"position\":\"1844\",\"type\":\"t\","
+        "\"time\":\"2026-05-16T13:51:07.123456Z\",\"via\":\"live\",\"tag.team\":\"ops\","
+        "\"data\":{\"a\":1}}\n"));
+    /* Disk before delivery. */
+    assert_int_equal(fanout_published_seq(hub_fanout(probe.hub)), 480);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
+    assert_int_equal(fanout_published_seq(hub_fanout(probe.hub)), 481);
+    assert_int_equal(probe.published, 1);
+    assert_true(hub_idle(probe.hub));
+    close_hub(&probe);
+}
+
+static void test_one_commit_flies_while_the_next_is_filled(void **state)
+{
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 65536, false, 0, 0);
+    put(&probe, "a", "1");
+    hub_flush(probe.hub);
+    put(&probe, "b", "2");
+    put(&probe, "c", "3");
+    hub_flush(probe.hub);
+    assert_int_equal(probe.commits, 1);
+    assert_int_equal(probe.flying->count, 1);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
+    assert_int_equal(fanout_published_seq(hub_fanout(probe.hub)), 1);
+    hub_flush(probe.hub);
+    assert_int_equal(probe.flying->count, 2);
+    assert_int_equal(probe.flying->records[1].seq, 3);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
+    hub_flush(probe.hub);
+    assert_int_equal(probe.commits, 2);
+    close_hub(&probe);
+}
+
+/* A batch is one transaction: only its newest position counts, and each batch has its own copy. */
+static void test_only_the_newest_position_of_a_batch(void **state)
+{
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 65536, false, 0, 0);
+    put(&probe, "a", "1");
+    put(&probe, "b", "2");
+    put(&probe, "c", NULL);
+    hub_flush(probe.hub);
+    put(&probe, "d", "4");
+    assert_null(probe.flying->records[0].position.ptr);
+    assert_true(slice_eq_str(probe.flying->records[1].position, "2"));
+    assert_null(probe.flying->records[2].position.ptr);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
+    hub_flush(probe.hub);
+    assert_true(slice_eq_str(probe.flying->records[0].position, "4"));
+    close_hub(&probe);
+}
+
+static void test_a_gap_that_forgets_takes_the_position_with_it(void **state)
+{
+    struct probe probe;
+    struct hub_gap gap = {.reason = SESSION_GAP_EPOCH, .after = SLICE("1"), .detail = "why",
+                          .forget = true};
+    (void)state;
+    open_hub(&probe, 65536, false, 0, 0);
+    put(&probe, "a", "1");
+    assert_int_equal(hub_gap(probe.hub, probe.stream, &gap), 0);
+    put(&probe, "b", "7");
+    hub_flush(probe.hub);
+    assert_null(probe.flying->records[0].position.ptr);
+    assert_true(probe.flying->records[1].forget_position);
+    assert_int_equal(probe.flying->records[1].kind, STORE_GAP);
+    assert_non_null(memmem(probe.flying->records[1].line.ptr, probe.flying->records[1].line.len,
+                           "\"reason\":\"epoch\"", 16));
+    assert_true(slice_eq_str(probe.flying->records[2].position, "7"));
+    close_hub(&probe);
+}
+
+static void test_a_full_batch_says_again(void **state)
+{
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 4u << 20, false, 0, 0);
+    for (unsigned i = 0; i < HUB_BATCH_RECORDS; i++)
+        assert_int_equal(put(&probe, "x", NULL), 0);
+    assert_int_equal(put(&probe, "x", NULL), ERR_AGAIN);
+    assert_int_equal(probe.room, 0);
+    commit(&probe, 0);
+    assert_int_equal(probe.room, 1);
+    assert_int_equal(put(&probe, "x", NULL), 0);
+    close_hub(&probe);
+}
+
+static void test_a_full_ring_says_again_and_loses_nothing(void **state)
+{
+    struct probe probe;
+    unsigned n = 0;
+    (void)state;
+    open_hub(&probe, 2000, false, 0, 0);
+    while (put(&probe, "x", NULL) == 0)
+        n++;
+    assert_true(n > 5 && n < 20);
+    hub_flush(probe.hub);
+    assert_int_equal(put(&probe, "x", NULL), ERR_AGAIN); /* the disk is not done with it */
+    assert_int_equal(probe.flying->count, n);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
+    assert_int_equal(probe.room, 1);
+    assert_int_equal(put(&probe, "x", NULL), 0);
+    assert_int_equal(hub_next_seq(probe.hub), n + 2);
+    close_hub(&probe);
+}
+
+static void test_an_event_larger_than_the_ring(void **state)
+{
+    struct probe probe;
+    static char big[3000];
+    struct flow_event event = {.data = {big, sizeof(big)}, .data_kind = FLOW_DATA_TEXT};
+    (void)state;
+    memset(big, 'x', sizeof(big));
+    open_hub(&probe, 2000, false, 0, 0);
+    assert_int_equal(hub_event(probe.hub, probe.stream, &event), ERR_LIMIT);
+    assert_int_equal(hub_next_seq(probe.hub), 1);
+    close_hub(&probe);
+}
+
+static void test_a_failed_commit_drops_what_is_not_on_disk(void **state)
+{
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 65536, false, 0, 0);
+    put(&probe, "a", "1");
+    commit(&probe, 0);
+    put(&probe, "b", "2");
+    hub_flush(probe.hub);
+    put(&probe, "c", "3");
+    probe.flying = NULL;
+    hub_committed(probe.hub, ERR_IO);
+    assert_true(hub_failed(probe.hub));
+    assert_int_equal(put(&probe, "d", "4"), ERR_AGAIN);
+    hub_flush(probe.hub);
+    assert_int_equal(probe.commits, 2);
+    assert_int_equal(fanout_published_seq(hub_fanout(probe.hub)), 1);
+    /* Seqs that were given out are not given out again. */
+    hub_reopen(probe.hub, 1, 0);
+    assert_int_equal(probe.room, 1);
+    put(&probe, "b", "2");
+    hub_flush(probe.hub);
+    assert_int_equal(probe.flying->count, 1);
+    assert_int_equal(probe.flying->records[0].seq, 4);
+    close_hub(&probe);
+}
+
+static void test_what_is_not_stored_keeps_its_place(void **state)
+{
+    struct probe probe;
+    struct flow_event typing = {.type = SLICE("typing"), .data = SLICE("{}"), .ephemeral = true};
+    struct fanout_filter filter = {.notices = true};
+    struct fanout_sub sub;
+    struct fanout_batch batch;
+    (void)state;
+    open_hub(&probe, 65536, false, 0, 0);
+    filter.streams[0] = ~0ull;
+    fanout_subscribe(hub_fanout(probe.hub), &sub, &filter, UINT64_MAX);
+    hub_notice(probe.hub, probe.stream, SLICE("notice\n")); /* nothing waits: seen at once */
+    assert_int_equal(fanout_next(hub_fanout(probe.hub), &sub, 9999, &batch), FANOUT_NEXT_LINES);
+    struct slice rest;
+    fanout_advance(hub_fanout(probe.hub), &sub, &batch, batch.bytes, &rest);
+    put(&probe, "a", "1");
+    assert_int_equal(hub_event(probe.hub, probe.stream, &typing), 0);
+    assert_int_equal(fanout_next(hub_fanout(probe.hub), &sub, 9999, &batch), FANOUT_NEXT_IDLE);
+    commit(&probe, 0);
+    assert_int_equal(fanout_next(hub_fanout(probe.hub), &sub, 9999, &batch), FANOUT_NEXT_LINES);
+    assert_int_equal(batch.count, 1);
+    assert_non_null(memmem(batch.line[0].ptr, batch.line[0].len, "}\n{\"seq\":null", 13));
+    close_hub(&probe);
+}
+
+static void test_received_waits_for_a_reserved_block(void **state)
+{
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 65536, true, 10, 500);
+    /* All up to 500 may have been used before a crash. */
+    assert_int_equal(hub_next_seq(probe.hub), 501);
+    assert_int_equal(put(&probe, "a", "1"), ERR_AGAIN);
+    hub_flush(probe.hub);
+    assert_int_equal(probe.flying->count, 0);
+    assert_int_equal(probe.flying->reserve_seq, 501 + HUB_RESERVE_BLOCK);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
+    assert_int_equal(probe.room, 1);
+    assert_int_equal(put(&probe, "a", "1"), 0);
+    /* Seen before it is on disk. */
+    assert_int_equal(fanout_published_seq(hub_fanout(probe.hub)), 501);
+    assert_int_equal(hub_reserved_seq(probe.hub), 501 + HUB_RESERVE_BLOCK);
+    close_hub(&probe);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_event_becomes_a_record),
+        cmocka_unit_test(test_one_commit_flies_while_the_next_is_filled),
+        cmocka_unit_test(test_only_the_newest_position_of_a_batch),
+        cmocka_unit_test(test_a_gap_that_forgets_takes_the_position_with_it),
+        cmocka_unit_test(test_a_full_batch_says_again),
+        cmocka_unit_test(test_a_full_ring_says_again_and_loses_nothing),
+        cmocka_unit_test(test_an_event_larger_than_the_ring),
+        cmocka_unit_test(test_a_failed_commit_drops_what_is_not_on_disk),
+        cmocka_unit_test(test_what_is_not_stored_keeps_its_place),
+        cmocka_unit_test(test_received_waits_for_a_reserved_block),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
