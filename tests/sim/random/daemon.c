@@ -122,7 +122,7 @@ static void restore(struct feed *feed, const struct store_stream_state *state)
     struct slice position = {NULL, 0};
     if (state->has_position)
         position = slice_make(state->position, state->position_len);
-    stream_restore(feed->stream, position, state->fingerprint_changed);
+    stream_restore(feed->stream, position, state->fingerprint_changed, state->newest_seq > 0);
     if (store_dedup_load(feed->world->store, state->id, on_key, feed->stream, &err) != 0)
         world_violation(feed->world, 5, "%s: dedup keys: %s", feed->name, err.text);
 }
