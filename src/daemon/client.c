@@ -59,8 +59,8 @@ static bool write_hot(struct client *client, const struct fanout_batch *batch)
     return true;
 }
 
-/* A record that is damaged is named, never served, and passed. Any other failure ends the client: it
- * comes back where it was. */
+/* A record that is damaged is named, never served, and passed. Any other failure ends the client:
+ * it comes back where it was. */
 static void read_failed(struct client *client, const struct persist_page *page,
                         const struct error *err)
 {

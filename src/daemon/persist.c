@@ -213,7 +213,8 @@ static void run_reopen(struct io_job *job)
 
 static void next_read(struct persist *persist);
 
-/* The batch that waited for space may be on disk after all: a commit can fail after its last write. */
+/* The batch that waited for space may be on disk after all: a commit can fail after its last write.
+ */
 static bool batch_is_stored(const struct persist *persist)
 {
     const struct hub_batch *batch = persist->batch;
@@ -329,7 +330,8 @@ static void copy_filter(struct persist *persist, const struct fanout_filter *fil
 {
     persist->cold.filter = *filter;
     for (unsigned i = 0; i < filter->n_types; i++) {
-        size_t n = filter->types[i].len < LIMIT_EVENT_TYPE ? filter->types[i].len : LIMIT_EVENT_TYPE;
+        size_t n =
+            filter->types[i].len < LIMIT_EVENT_TYPE ? filter->types[i].len : LIMIT_EVENT_TYPE;
         memcpy(persist->cold.types[i], filter->types[i].ptr, n);
         persist->cold.filter.types[i] = slice_make(persist->cold.types[i], n);
     }
@@ -409,10 +411,9 @@ int persist_open(struct io_loop *loop, const struct store_options *options,
         status = io_worker_start(loop, "store-write", &persist->writer, err);
     if (status == 0)
         status = io_worker_start(loop, "store-read", &persist->reader, err);
-    if (status == 0 &&
-        (io_timer_new(loop, on_stall_timer, persist, &persist->stall_timer) != 0 ||
-         io_timer_new(loop, on_retry_timer, persist, &persist->retry_timer) != 0 ||
-         io_timer_new(loop, on_retain_timer, persist, &persist->retain_timer) != 0))
+    if (status == 0 && (io_timer_new(loop, on_stall_timer, persist, &persist->stall_timer) != 0 ||
+                        io_timer_new(loop, on_retry_timer, persist, &persist->retry_timer) != 0 ||
+                        io_timer_new(loop, on_retain_timer, persist, &persist->retain_timer) != 0))
         status = error_set(err, ERR_NOMEM, "out of memory");
     if (status != 0) {
         persist_close(persist);

@@ -2,11 +2,11 @@
  * persist: the store behind its threads. One worker writes (commits, retention, reopening), another
  * reads for cold consumers, so that neither a slow disk nor a slow reader touches the loop.
  *
- * Decides: how a store that cannot take more is healed. No space: the same batch is tried again each
- * second (on a store opened anew, where the old one is spoilt), nothing is lost meanwhile. Failed (an
- * I/O error): what was not on disk is dropped, the store is closed, and opened again every 5 s until
- * that works; streams then start from what is on disk.
- * Leaves: what streams do meanwhile, to daemon (on_stalled, on_ready).
+ * Decides: how a store that cannot take more is healed. No space: the same batch is tried again
+ * each second (on a store opened anew, where the old one is spoilt), nothing is lost meanwhile.
+ * Failed (an I/O error): what was not on disk is dropped, the store is closed, and opened again
+ * every 5 s until that works; streams then start from what is on disk. Leaves: what streams do
+ * meanwhile, to daemon (on_stalled, on_ready).
  */
 #ifndef HAWSER_DAEMON_PERSIST_H
 #define HAWSER_DAEMON_PERSIST_H
@@ -16,10 +16,10 @@
 #include "io/io.h"
 #include "store/store.h"
 
-#define PERSIST_STALL_MS 10000   /* a commit that takes longer stalls the streams */
+#define PERSIST_STALL_MS 10000 /* a commit that takes longer stalls the streams */
 #define PERSIST_FULL_RETRY_MS 1000
 #define PERSIST_REOPEN_MS 5000
-#define PERSIST_RETAIN_MS 1000   /* between looks at retention */
+#define PERSIST_RETAIN_MS 1000 /* between looks at retention */
 #define PERSIST_READ_BYTES (256u << 10)
 #define PERSIST_READ_LINES 4096
 
@@ -62,7 +62,8 @@ struct persist_page {
     uint64_t done_seq; /* all up to here was looked at */
 };
 
-/* A cold read for one subscription, in the caller's memory; one buffer serves all reads, in turn. */
+/* A cold read for one subscription, in the caller's memory; one buffer serves all reads, in turn.
+ */
 struct persist_read {
     struct list_node node;
     const struct fanout_filter *filter;

@@ -42,8 +42,8 @@ static void choose_types(struct client *client, const struct ndjson_request *req
 {
     client->filter.n_types = 0;
     for (unsigned i = 0; i < request->n_types && i < FANOUT_TYPES_MAX; i++) {
-        size_t n = request->types[i].len < LIMIT_EVENT_TYPE ? request->types[i].len
-                                                           : LIMIT_EVENT_TYPE;
+        size_t n =
+            request->types[i].len < LIMIT_EVENT_TYPE ? request->types[i].len : LIMIT_EVENT_TYPE;
         memcpy(client->types[i], request->types[i].ptr, n);
         client->filter.types[client->filter.n_types++] = slice_make(client->types[i], n);
     }
@@ -68,7 +68,8 @@ static uint64_t choose_from(struct client *client, const struct ndjson_request *
 {
     struct daemon *daemon = client->listener->daemon;
     const struct store_info *info = persist_info(daemon->persist);
-    bool foreign = request->instance.ptr != NULL && !slice_eq_str(request->instance, info->instance);
+    bool foreign =
+        request->instance.ptr != NULL && !slice_eq_str(request->instance, info->instance);
     *reset = false;
     switch (request->from) {
     case NDJSON_FROM_DEFAULT:

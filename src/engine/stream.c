@@ -16,7 +16,8 @@ static int on_flow_event(void *arg, const struct flow_event *event)
         stream_gap(stream, SESSION_GAP_MALFORMED, event->malformed);
     if (status != ERR_LIMIT)
         return status;
-    stream_gap(stream, SESSION_GAP_OVERSIZE, "the event with its envelope is larger than hawser can keep");
+    stream_gap(stream, SESSION_GAP_OVERSIZE,
+               "the event with its envelope is larger than hawser can keep");
     return 0;
 }
 
@@ -324,9 +325,10 @@ void stream_oversize(struct stream *stream, uint64_t link, uint64_t bytes)
     char text[160];
     if (link != stream->link)
         return;
-    snprintf(text, sizeof(text),
-             "a message of %llu bytes or more is over max_message = %llu; raise connect.max_message",
-             (unsigned long long)bytes, (unsigned long long)stream->profile->connect.max_message);
+    snprintf(
+        text, sizeof(text),
+        "a message of %llu bytes or more is over max_message = %llu; raise connect.max_message",
+        (unsigned long long)bytes, (unsigned long long)stream->profile->connect.max_message);
     stream_gap(stream, SESSION_GAP_OVERSIZE, text);
 }
 
