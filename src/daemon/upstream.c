@@ -428,7 +428,8 @@ int upstream_restore(struct upstream *upstream, struct error *err)
     struct slice position = {NULL, 0};
     if (state.has_position)
         position = slice_make(state.position, state.position_len);
-    stream_restore(upstream->stream, position, upstream->fingerprint_changed);
+    stream_restore(upstream->stream, position, upstream->fingerprint_changed,
+                   state.newest_seq > 0);
     upstream->fingerprint_changed = false;
     status = store_dedup_load(persist_store(upstream->daemon->persist), state.id, on_key,
                               upstream->stream, err);

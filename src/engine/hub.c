@@ -350,6 +350,7 @@ void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq)
         hub->next_seq = used + 1;
     hub->reserved_seq = reserved_seq;
     hub->failed = false;
+    fanout_skip(hub->fanout, newest_seq);
     call_room(hub);
 }
 

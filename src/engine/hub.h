@@ -77,7 +77,8 @@ void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line);
 /* Starts a commit if one is due and none is in flight. */
 void hub_flush(struct hub *hub);
 void hub_committed(struct hub *hub, int status);
-/* After a failure, when the store is open again. */
+/* After a failure, when the store is open again. What the failed commit has left on disk after all
+ * is read there by those who were hot. */
 void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq);
 bool hub_failed(const struct hub *hub);
 bool hub_idle(const struct hub *hub); /* nothing filled, nothing in flight */

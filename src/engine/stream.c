@@ -86,8 +86,10 @@ static struct slice first_position(const struct stream *stream, bool *known)
     return (struct slice){NULL, 0};
 }
 
-void stream_restore(struct stream *stream, struct slice position, bool fingerprint_changed)
+void stream_restore(struct stream *stream, struct slice position, bool fingerprint_changed,
+                    bool lived)
 {
+    stream->lived = lived;
     stream->has_position = position.ptr != NULL;
     if (!stream->has_position)
         position = first_position(stream, &stream->has_position);
@@ -174,6 +176,7 @@ void stream_start(struct stream *stream)
         .profile = stream->profile,
         .seed = stream->seed,
         .has_position = stream->has_position,
+        .lived = stream->lived,
     };
     session_init(&stream->session, &args);
     stream->started = true;

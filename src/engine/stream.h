@@ -66,7 +66,7 @@ void stream_free(struct stream *stream);
 /* What the store knows: call before stream_start(), and after each store failure before
  * stream_store_ready(): first stream_restore(), then each key, oldest first. */
 void stream_restore(struct stream *stream, struct slice position /* .ptr NULL: none stored */,
-                    bool fingerprint_changed);
+                    bool fingerprint_changed, bool lived /* something of it is stored */);
 void stream_restore_key(struct stream *stream, const uint8_t key[16]);
 
 void stream_start(struct stream *stream);

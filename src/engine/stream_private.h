@@ -23,7 +23,7 @@ struct stream {
 
     uint64_t link;     /* current; 0: none */
     bool link_blocked; /* it was told ERR_AGAIN */
-    bool started, has_position, forget;
+    bool started, has_position, lived, forget;
 
     /* Events for the session, while it is being stepped. */
     struct {

@@ -181,6 +181,18 @@ void fanout_abandon(struct fanout *fanout)
     }
 }
 
+void fanout_skip(struct fanout *fanout, uint64_t seq)
+{
+    assert(fanout->published == fanout->end && fanout->durable == fanout->end);
+    if (seq <= fanout->published_seq)
+        return;
+    /* An index that no entry has: whoever is hot has missed it. */
+    fanout->end++;
+    fanout->oldest = fanout->durable = fanout->published = fanout->end;
+    fanout->newest_seq = fanout->published_seq = fanout->evicted_seq = seq;
+    fanout->reserved.made = false;
+}
+
 uint64_t fanout_end_index(const struct fanout *fanout)
 {
     return fanout->end;

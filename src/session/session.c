@@ -521,7 +521,8 @@ void session_init(struct session *session, const struct session_init_args *args)
         .pinged_ms = -1,
         .ping_at_ms = SESSION_NEVER,
         .has_position = args->has_position,
-        .owes_no_resume = args->profile->catchup.via == PROFILE_CATCHUP_NONE && args->has_position,
+        .owes_no_resume = args->profile->catchup.via == PROFILE_CATCHUP_NONE &&
+                          (args->lived || args->has_position),
         .leaving = SESSION_STATE_COUNT,
         .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1},
     };

@@ -157,6 +157,7 @@ struct session_init_args {
     const struct profile *profile; /* borrowed, outlives the session */
     uint64_t seed;
     bool has_position; /* a position is stored, or start = oldest / POSITION */
+    bool lived;        /* not its first run: events of it are stored */
 };
 
 /* ---- the machine's own bounds ---- */

@@ -392,11 +392,24 @@ static void no_resume_after_a_restart(void **state)
     rig_init(&rig);
     rig.profile.catchup.via = PROFILE_CATCHUP_NONE;
     rig.profile.live.by_rule = false;
-    rig.has_position = true;
+    rig.lived = true; /* and has no position, as where events carry none */
     rig_start(&rig);
     rig_do(&rig, SESSION_EV_LINK_OPEN);
     assert_int_equal(rig_state(&rig), SESSION_LIVE);
     assert_int_equal(rig_did(&rig, SESSION_DO_GAP)->gap, SESSION_GAP_NO_RESUME);
+}
+
+static void no_resume_needs_something_before(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig.profile.catchup.via = PROFILE_CATCHUP_NONE;
+    rig.profile.live.by_rule = false;
+    rig_start(&rig);
+    rig_do(&rig, SESSION_EV_LINK_OPEN);
+    assert_int_equal(rig_state(&rig), SESSION_LIVE);
+    assert_null(rig_did(&rig, SESSION_DO_GAP));
 }
 
 static void position_learnt_live_needs_no_gap(void **state)
@@ -571,6 +584,7 @@ int main(void)
         cmocka_unit_test(store_that_stalls_while_stopping),
         cmocka_unit_test(no_resume_is_said_at_the_next_live),
         cmocka_unit_test(no_resume_after_a_restart),
+        cmocka_unit_test(no_resume_needs_something_before),
         cmocka_unit_test(position_learnt_live_needs_no_gap),
         cmocka_unit_test(F12_greeting_has_a_deadline),
         cmocka_unit_test(rules_end_links),
