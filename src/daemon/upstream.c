@@ -69,8 +69,8 @@ static void end_from_net(const struct net_end *from, struct profile_end *to)
         to->failure = PROFILE_FAILURE_STRIPPED;
         return;
     case NET_END_HANDSHAKE:
-        to->failure = from->phase == NET_PHASE_UPGRADE ? PROFILE_FAILURE_HANDSHAKE
-                                                       : PROFILE_FAILURE_HTTP;
+        to->failure =
+            from->phase == NET_PHASE_UPGRADE ? PROFILE_FAILURE_HANDSHAKE : PROFILE_FAILURE_HTTP;
         return;
     case NET_END_FAILED:
         to->failure = failure_of(from->phase);
@@ -112,8 +112,8 @@ static void on_later(void *arg)
 static void fail_later(struct upstream *upstream, enum profile_failure failure,
                        const struct error *err)
 {
-    upstream->failed = (struct profile_end){
-        .kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
+    upstream->failed =
+        (struct profile_end){.kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
     snprintf(upstream->failed.text, sizeof(upstream->failed.text), "%.250s", err->text);
     io_idle_arm(upstream->later);
 }
@@ -376,10 +376,10 @@ static void op_http(void *arg, uint64_t request, const struct profile_request *f
         status = need_tls(upstream, &err);
     net_options(upstream, timeout_ms, &options);
     if (status == 0)
-        status = net_http_start(upstream->daemon->loop, &options, buf_slice(&form->method),
-                                buf_slice(&form->url), buf_slice(&form->headers),
-                                buf_slice(&form->body), LIMIT_HTTP_BODY, on_http, upstream,
-                                &upstream->request, &err);
+        status =
+            net_http_start(upstream->daemon->loop, &options, buf_slice(&form->method),
+                           buf_slice(&form->url), buf_slice(&form->headers), buf_slice(&form->body),
+                           LIMIT_HTTP_BODY, on_http, upstream, &upstream->request, &err);
     if (status != 0) {
         upstream->request = NULL;
         upstream->failed_request = request;
@@ -401,7 +401,8 @@ static void op_http_cancel(void *arg, uint64_t request)
     upstream->http_failed_pending = false;
 }
 
-/* Sources are read at each request, so a refresh is only the wish to try again with what is there. */
+/* Sources are read at each request, so a refresh is only the wish to try again with what is there.
+ */
 static void op_refresh(void *arg)
 {
     struct upstream *upstream = arg;
@@ -414,8 +415,8 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
     struct upstream *upstream = arg;
     char delay[DURATION_TEXT_SIZE + 32] = "";
     (void)link;
-    bool bad = action->to == SESSION_PARKED || action->to == SESSION_HELD ||
-               action->to == SESSION_STALLED;
+    bool bad =
+        action->to == SESSION_PARKED || action->to == SESSION_HELD || action->to == SESSION_STALLED;
     bool detail = action->to == SESSION_DIALING || action->to == SESSION_OPENING ||
                   action->to == SESSION_GREETING;
     if (action->retry_ms >= 0) {
@@ -532,6 +533,13 @@ static int encode_tags(const struct settings_stream *settings, struct buf *out)
     return status;
 }
 
+/* A message that does not fit into the hold would make every catch-up with it in vain. */
+static size_t hold_bytes(const struct profile *profile)
+{
+    size_t need = (size_t)profile->connect.max_message + (64u << 10);
+    return need > DAEMON_HOLD_BYTES ? need : DAEMON_HOLD_BYTES;
+}
+
 static int make_stream(struct upstream *upstream, struct error *err)
 {
     struct daemon *daemon = upstream->daemon;
@@ -545,8 +553,8 @@ static int make_stream(struct upstream *upstream, struct error *err)
     buf_init(&tags, LIMIT_INI_LINE);
     status = encode_tags(settings, &tags);
     if (status == 0)
-        status = hub_stream_new(daemon->hub, settings->name, state.id, buf_slice(&tags),
-                                &hub_stream);
+        status =
+            hub_stream_new(daemon->hub, settings->name, state.id, buf_slice(&tags), &hub_stream);
     buf_fini(&tags);
     if (status != 0)
         return error_set(err, status, "tags: %s", error_text(status));
@@ -557,7 +565,7 @@ static int make_stream(struct upstream *upstream, struct error *err)
         .hub_stream = hub_stream,
         .hash_key = persist_info(daemon->persist)->hash_key,
         .dedup_window = settings->dedup_window,
-        .hold_bytes = DAEMON_HOLD_BYTES,
+        .hold_bytes = hold_bytes(upstream->profile),
         .start = settings->start,
         .start_position = settings->start_position,
         .ops = &stream_ops,
