@@ -207,12 +207,13 @@ static int start_store(struct daemon *daemon, struct error *err)
     return status != 0 ? error_wrap(err, "store") : 0;
 }
 
-/* A line may be as long as a message in base64 with its envelope. */
+/* A line may be as long as a message that is no JSON, each byte of it escaped, with its envelope.
+ */
 static size_t ring_bytes(const struct configuration *configuration)
 {
     size_t bytes = DAEMON_RING_BYTES;
     for (size_t i = 0; i < configuration->settings->n_streams; i++) {
-        size_t need = 3 * (size_t)configuration->profiles[i]->connect.max_message + (64u << 10);
+        size_t need = 6 * (size_t)configuration->profiles[i]->connect.max_message + (64u << 10);
         if (need > bytes)
             bytes = need;
     }

@@ -36,7 +36,7 @@ int persist_open(struct io_loop *loop, const struct store_options *options,
                  struct error *err);
 /* Waits for the job that runs. */
 void persist_close(struct persist *persist);
-/* For start-up and on_ready, when no job runs. */
+/* For start-up and on_ready only: at other times the writer may be closing it. */
 struct store *persist_store(struct persist *persist);
 /* As store_stream_open(); the stream is opened again whenever the store is. Options are copied. */
 int persist_stream_open(struct persist *persist, const struct store_stream_options *options,
@@ -50,12 +50,15 @@ uint64_t persist_commits(const struct persist *persist);
 /* One line of a page. */
 struct persist_line {
     uint32_t end; /* where it ends in the page's bytes */
-    bool gap;     /* it tells a retention gap: then stream's events up to seq are gone */
-    unsigned stream;
     uint64_t seq;
 };
 
 struct persist_page {
+    /* Retention gaps, to be sent whole and before the lines: only so a reader that is cut off in
+     * the middle of the page, and goes on behind the last line it got, has been told of all that is
+     * missing before it. `told` is what read.told becomes by that. */
+    struct slice gaps;
+    const uint64_t *told;
     const char *bytes;
     const struct persist_line *lines;
     size_t count;
@@ -69,6 +72,8 @@ struct persist_read {
     const struct fanout_filter *filter;
     uint64_t after_seq, to_seq;
     uint64_t told[LIMIT_STREAMS]; /* by stream: losses up to here have been told */
+    bool forgive; /* who asks for the oldest there is has lost nothing before: told is set so first
+                   */
     /* The page is the reader's memory, for the call. err NULL: good. Never inline. */
     void (*on_done)(void *arg, const struct persist_page *page, const struct error *err);
     void *arg;

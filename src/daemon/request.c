@@ -49,19 +49,6 @@ static void choose_types(struct client *client, const struct ndjson_request *req
     }
 }
 
-/* One who asks for the oldest there is has lost nothing that went before. */
-static void forgive_losses(struct client *client)
-{
-    struct daemon *daemon = client->listener->daemon;
-    for (size_t i = 0; i < daemon->n_upstreams; i++) {
-        struct store_stream_info info;
-        unsigned id = daemon->upstreams[i]->store_id;
-        struct store *store = persist_store(daemon->persist);
-        if (id < LIMIT_STREAMS && store != NULL && store_stream_info(store, id, &info, NULL) == 0)
-            client->read.told[id] = info.trimmed_seq;
-    }
-}
-
 /* Where it begins; *reset when its seq or store is not ours. */
 static uint64_t choose_from(struct client *client, const struct ndjson_request *request,
                             bool *reset)
@@ -83,7 +70,7 @@ static uint64_t choose_from(struct client *client, const struct ndjson_request *
             return request->from_seq;
         break;
     }
-    forgive_losses(client);
+    client->read.forgive = true;
     return info->oldest_seq > 0 ? info->oldest_seq - 1 : 0;
 }
 
@@ -111,6 +98,8 @@ static void subscribe(struct client *client, const struct ndjson_request *reques
     client->filter.notices = request->notices;
     uint64_t from = choose_from(client, request, &reset);
     fanout_subscribe(fanout, &client->sub, &client->filter, from);
+    if (client->sub.hot)
+        client->read.forgive = false; /* it has all; what it loses later it is told */
     client->subscribed = true;
     uint64_t next = client->sub.cursor + 1;
     if (next < info->oldest_seq)

@@ -454,6 +454,13 @@ static int encode_tags(const struct settings_stream *settings, struct buf *out)
     return status;
 }
 
+/* A message that does not fit into the hold would make every catch-up with it in vain. */
+static size_t hold_bytes(const struct profile *profile)
+{
+    size_t need = (size_t)profile->connect.max_message + (64u << 10);
+    return need > DAEMON_HOLD_BYTES ? need : DAEMON_HOLD_BYTES;
+}
+
 static int make_stream(struct upstream *upstream, struct error *err)
 {
     struct daemon *daemon = upstream->daemon;
@@ -479,7 +486,7 @@ static int make_stream(struct upstream *upstream, struct error *err)
         .hub_stream = hub_stream,
         .hash_key = persist_info(daemon->persist)->hash_key,
         .dedup_window = settings->dedup_window,
-        .hold_bytes = DAEMON_HOLD_BYTES,
+        .hold_bytes = hold_bytes(upstream->profile),
         .start = settings->start,
         .start_position = settings->start_position,
         .ops = &stream_ops,
