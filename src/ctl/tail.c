@@ -25,9 +25,9 @@ static const char *const pointers[] = {"/seq",  "/stream", "/type",   "/time", "
 static int parse(struct tail *tail)
 {
     static const struct option options[] = {
-        {"from", required_argument, NULL, 'f'}, {"type", required_argument, NULL, 't'},
+        {"from", required_argument, NULL, 'f'},  {"type", required_argument, NULL, 't'},
         {"count", required_argument, NULL, 'n'}, {"payload", no_argument, NULL, 'p'},
-        {"notices", no_argument, NULL, 'N'},    {NULL, 0, NULL, 0},
+        {"notices", no_argument, NULL, 'N'},     {NULL, 0, NULL, 0},
     };
     int option;
     optind = 0; /* begin anew: main has parsed its own options */
@@ -79,8 +79,8 @@ static void write_subscribe(struct tail *tail, struct buf *out)
     (void)buf_appendf(out, ",\"notices\":%s}\n", tail->notices ? "true" : "false");
 }
 
-/* A value for people: a string without its quotes, anything else as it is. Text of a stranger goes to
- * a terminal: control characters stay escaped, because a decoded string is not printed. */
+/* A value for people: a string without its quotes, anything else as it is. Text of a stranger goes
+ * to a terminal: control characters stay escaped, because a decoded string is not printed. */
 static struct slice bare(const struct json_value *value)
 {
     if (value->type == JSON_ABSENT || value->type == JSON_NULL)

@@ -59,8 +59,8 @@ static bool write_hot(struct client *client, const struct fanout_batch *batch)
     return true;
 }
 
-/* A record that is damaged is named, never served, and passed. Any other failure ends the client: it
- * comes back where it was. */
+/* A record that is damaged is named, never served, and passed. Any other failure ends the client:
+ * it comes back where it was. */
 static void read_failed(struct client *client, const struct persist_page *page,
                         const struct error *err)
 {
@@ -81,6 +81,13 @@ static void on_page(void *arg, const struct persist_page *page, const struct err
     size_t i = 0, begin = 0;
     ssize_t n = 0;
     client->cold = false;
+    client->read.forgive = false;
+    memcpy(client->read.told, page->told, sizeof(client->read.told));
+    if (page->gaps.len > 0 &&
+        io_stream_write(client->stream, page->gaps.ptr, page->gaps.len) != 0) {
+        client_close(client);
+        return;
+    }
     if (page->count > 0) {
         struct slice all = slice_make(page->bytes, page->lines[page->count - 1].end);
         n = write_lines(client, &all, 1);
@@ -96,10 +103,7 @@ static void on_page(void *arg, const struct persist_page *page, const struct err
             client_close(client);
             return;
         }
-        if (line->gap)
-            client->read.told[line->stream] = line->seq;
-        else
-            fanout_cold_done(fanout, &client->sub, line->seq);
+        fanout_cold_done(fanout, &client->sub, line->seq);
     }
     if (i == page->count && page->done_seq > client->sub.cursor)
         fanout_cold_done(fanout, &client->sub, page->done_seq);

@@ -163,8 +163,9 @@ static void on_stop_timer(void *arg)
         io_idle_arm(daemon->soon);
         return;
     }
-    log_warning(NULL, NULL, "the store did not take the last events in time; they are fetched again "
-                            "at the next start");
+    log_warning(NULL, NULL,
+                "the store did not take the last events in time; they are fetched again "
+                "at the next start");
     enter_phase(daemon, DAEMON_STOPPED);
 }
 
@@ -206,12 +207,13 @@ static int start_store(struct daemon *daemon, struct error *err)
     return status != 0 ? error_wrap(err, "store") : 0;
 }
 
-/* A line may be as long as a message in base64 with its envelope. */
+/* A line may be as long as a message that is no JSON, each byte of it escaped, with its envelope.
+ */
 static size_t ring_bytes(const struct configuration *configuration)
 {
     size_t bytes = DAEMON_RING_BYTES;
     for (size_t i = 0; i < configuration->settings->n_streams; i++) {
-        size_t need = 3 * (size_t)configuration->profiles[i]->connect.max_message + (64u << 10);
+        size_t need = 6 * (size_t)configuration->profiles[i]->connect.max_message + (64u << 10);
         if (need > bytes)
             bytes = need;
     }
@@ -243,8 +245,8 @@ static int start_upstreams(struct daemon *daemon, const struct configuration *co
         return error_set(err, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < settings->n_streams; i++) {
         struct upstream *upstream = NULL;
-        int status = upstream_new(daemon, &settings->streams[i], configuration->profiles[i],
-                                  &upstream, err);
+        int status =
+            upstream_new(daemon, &settings->streams[i], configuration->profiles[i], &upstream, err);
         if (status != 0)
             return status;
         daemon->upstreams[daemon->n_upstreams++] = upstream;
@@ -276,8 +278,7 @@ static int start_loop(struct daemon *daemon, struct error *err)
     if (status != 0)
         return status;
     for (size_t i = 0; status == 0 && i < sizeof(signums) / sizeof(signums[0]); i++)
-        status =
-            io_signal_start(daemon->loop, signums[i], on_signal, daemon, &daemon->signals[i]);
+        status = io_signal_start(daemon->loop, signums[i], on_signal, daemon, &daemon->signals[i]);
     if (status == 0)
         status = io_idle_new(daemon->loop, on_soon, daemon, &daemon->soon);
     if (status == 0)

@@ -12,8 +12,8 @@
 struct listener {
     struct daemon *daemon;
     const char *name, *path;
-    bool control;   /* right to change things */
-    bool everyone;  /* else only uids, root and our own user */
+    bool control;  /* right to change things */
+    bool everyone; /* else only uids, root and our own user */
     uid_t *uids;
     size_t n_uids;
     unsigned max_clients, n_clients;

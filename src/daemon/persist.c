@@ -15,7 +15,6 @@ struct write_job {
 };
 
 struct persist {
-    struct io_loop *loop;
     struct store_options options;
     char *path;
     struct store *store; /* NULL while it is closed for healing */
@@ -43,12 +42,11 @@ struct persist {
         char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE];
         struct store_read read;
         struct error err;
-        int status;
-        struct buf bytes;
+        struct buf gaps, bytes;
         uint64_t told[LIMIT_STREAMS];
+        bool forgive;
         struct persist_line lines[PERSIST_READ_LINES];
         size_t count;
-        struct persist *persist;
     } cold;
 };
 
@@ -213,7 +211,8 @@ static void run_reopen(struct io_job *job)
 
 static void next_read(struct persist *persist);
 
-/* The batch that waited for space may be on disk after all: a commit can fail after its last write. */
+/* The batch that waited for space may be on disk after all: a commit can fail after its last write.
+ */
 static bool batch_is_stored(const struct persist *persist)
 {
     const struct hub_batch *batch = persist->batch;
@@ -258,17 +257,24 @@ static void on_retry_timer(void *arg)
 
 /* ---- reader ---- */
 
-static struct persist_line *add_line(struct persist *persist, struct slice line, uint64_t seq)
+/* False: the page is full, or there is no memory for it. */
+static bool add_line(struct persist *persist, struct slice line, uint64_t seq)
 {
     if (persist->cold.count == PERSIST_READ_LINES)
-        return NULL;
+        return false;
     if (persist->cold.count > 0 && persist->cold.bytes.len + line.len > PERSIST_READ_BYTES)
-        return NULL;
-    if (buf_append_slice(&persist->cold.bytes, line) != 0)
-        return NULL;
-    struct persist_line *added = &persist->cold.lines[persist->cold.count++];
-    *added = (struct persist_line){.end = (uint32_t)persist->cold.bytes.len, .seq = seq};
-    return added;
+        return false;
+    int status = buf_append_slice(&persist->cold.bytes, line);
+    if (status != 0) {
+        /* Without an error the reader would come back for this line for ever. */
+        if (persist->cold.count == 0)
+            error_set(&persist->cold.err, status, "the line of seq %llu, %zu bytes: %s",
+                      (unsigned long long)seq, line.len, error_text(status));
+        return false;
+    }
+    persist->cold.lines[persist->cold.count++] =
+        (struct persist_line){.end = (uint32_t)persist->cold.bytes.len, .seq = seq};
+    return true;
 }
 
 static bool on_visit(void *arg, const struct store_event *event)
@@ -277,34 +283,42 @@ static bool on_visit(void *arg, const struct store_event *event)
     enum fanout_kind kind = event->kind == STORE_GAP ? FANOUT_GAP : FANOUT_EVENT;
     if (!fanout_match(&persist->cold.filter, kind, event->stream, event->type))
         return true;
-    return add_line(persist, event->line, event->seq) != NULL;
+    return add_line(persist, event->line, event->seq);
 }
 
 static void on_lost(void *arg, unsigned stream, uint64_t from_seq, uint64_t to_seq)
 {
     struct persist *persist = arg;
-    struct buf line;
-    if (stream >= LIMIT_STREAMS || to_seq <= persist->cold.told[stream])
+    const char *name = stream < LIMIT_STREAMS ? persist->streams[stream].name : NULL;
+    if (name == NULL || to_seq <= persist->cold.told[stream])
         return;
     if (from_seq <= persist->cold.told[stream])
         from_seq = persist->cold.told[stream] + 1;
-    buf_init(&line, 1024);
-    if (persist->streams[stream].name != NULL &&
-        ndjson_write_retention_gap(&line, persist->streams[stream].name, from_seq, to_seq) == 0) {
-        struct persist_line *added = add_line(persist, buf_slice(&line), to_seq);
-        if (added != NULL) {
-            added->gap = true;
-            added->stream = stream;
-        }
+    if (ndjson_write_retention_gap(&persist->cold.gaps, name, from_seq, to_seq) == 0)
+        persist->cold.told[stream] = to_seq;
+    else
+        error_set(&persist->cold.err, ERR_NOMEM, "out of memory to tell what retention took");
+}
+
+static void forgive_losses(struct persist *persist)
+{
+    for (unsigned i = 0; i < LIMIT_STREAMS; i++) {
+        struct store_stream_info info;
+        if ((persist->cold.read.streams[i / 64] >> (i % 64) & 1) != 0 &&
+            store_stream_info(persist->store, i, &info, NULL) == 0)
+            persist->cold.told[i] = info.trimmed_seq;
     }
-    buf_fini(&line);
 }
 
 static void run_read(struct io_job *job)
 {
     struct persist *persist = LIST_ENTRY(job, struct persist, cold.job);
+    struct error err = {0};
     persist->cold.err.code = 0;
-    persist->cold.status = store_read(persist->store, &persist->cold.read, &persist->cold.err);
+    if (persist->cold.forgive)
+        forgive_losses(persist);
+    if (store_read(persist->store, &persist->cold.read, &err) != 0)
+        persist->cold.err = err;
 }
 
 static void done_read(struct io_job *job)
@@ -315,13 +329,17 @@ static void done_read(struct io_job *job)
     persist->cold.current = NULL;
     if (read != NULL) {
         struct persist_page page = {
+            .gaps = buf_slice(&persist->cold.gaps),
+            .told = persist->cold.told,
             .bytes = persist->cold.bytes.data,
             .count = persist->cold.count,
             .lines = persist->cold.lines,
             .done_seq = persist->cold.read.done_seq,
         };
-        read->on_done(read->arg, &page, persist->cold.status != 0 ? &persist->cold.err : NULL);
+        read->on_done(read->arg, &page, persist->cold.err.code != 0 ? &persist->cold.err : NULL);
     }
+    if (persist->cold.bytes.cap > 2 * PERSIST_READ_BYTES)
+        buf_fini(&persist->cold.bytes); /* a giant line went by */
     next_read(persist);
 }
 
@@ -329,7 +347,8 @@ static void copy_filter(struct persist *persist, const struct fanout_filter *fil
 {
     persist->cold.filter = *filter;
     for (unsigned i = 0; i < filter->n_types; i++) {
-        size_t n = filter->types[i].len < LIMIT_EVENT_TYPE ? filter->types[i].len : LIMIT_EVENT_TYPE;
+        size_t n =
+            filter->types[i].len < LIMIT_EVENT_TYPE ? filter->types[i].len : LIMIT_EVENT_TYPE;
         memcpy(persist->cold.types[i], filter->types[i].ptr, n);
         persist->cold.filter.types[i] = slice_make(persist->cold.types[i], n);
     }
@@ -347,6 +366,7 @@ static void next_read(struct persist *persist)
     persist->cold.current = read;
     persist->cold.count = 0;
     buf_clear(&persist->cold.bytes);
+    buf_clear(&persist->cold.gaps);
     copy_filter(persist, read->filter);
     persist->cold.read = (struct store_read){
         .after_seq = read->after_seq,
@@ -358,6 +378,7 @@ static void next_read(struct persist *persist)
     };
     memcpy(persist->cold.read.streams, read->filter->streams, sizeof(read->filter->streams));
     memcpy(persist->cold.told, read->told, sizeof(read->told));
+    persist->cold.forgive = read->forgive;
     io_worker_submit(persist->reader, &persist->cold.job);
 }
 
@@ -387,7 +408,8 @@ static void init_jobs(struct persist *persist)
     persist->commit.persist = persist->retain.persist = persist->reopen.persist = persist;
     persist->cold.job = (struct io_job){.run = run_read, .done = done_read};
     list_init(&persist->cold.waiting);
-    buf_init(&persist->cold.bytes, 2u * LIMIT_MESSAGE_MAX + PERSIST_READ_BYTES);
+    buf_init(&persist->cold.bytes, (size_t)STORE_LINE_MAX + PERSIST_READ_BYTES);
+    buf_init(&persist->cold.gaps, BUF_UNBOUNDED); /* a line for each stream at most */
 }
 
 int persist_open(struct io_loop *loop, const struct store_options *options,
@@ -397,7 +419,6 @@ int persist_open(struct io_loop *loop, const struct store_options *options,
     struct persist *persist = calloc(1, sizeof(*persist));
     if (persist == NULL)
         return error_set(err, ERR_NOMEM, "out of memory");
-    persist->loop = loop;
     persist->options = *options;
     persist->path = strdup(options->path);
     persist->options.path = persist->path;
@@ -409,10 +430,9 @@ int persist_open(struct io_loop *loop, const struct store_options *options,
         status = io_worker_start(loop, "store-write", &persist->writer, err);
     if (status == 0)
         status = io_worker_start(loop, "store-read", &persist->reader, err);
-    if (status == 0 &&
-        (io_timer_new(loop, on_stall_timer, persist, &persist->stall_timer) != 0 ||
-         io_timer_new(loop, on_retry_timer, persist, &persist->retry_timer) != 0 ||
-         io_timer_new(loop, on_retain_timer, persist, &persist->retain_timer) != 0))
+    if (status == 0 && (io_timer_new(loop, on_stall_timer, persist, &persist->stall_timer) != 0 ||
+                        io_timer_new(loop, on_retry_timer, persist, &persist->retry_timer) != 0 ||
+                        io_timer_new(loop, on_retain_timer, persist, &persist->retain_timer) != 0))
         status = error_set(err, ERR_NOMEM, "out of memory");
     if (status != 0) {
         persist_close(persist);
@@ -441,6 +461,7 @@ void persist_close(struct persist *persist)
         io_timer_close(persist->retain_timer);
     store_close(persist->store);
     buf_fini(&persist->cold.bytes);
+    buf_fini(&persist->cold.gaps);
     for (unsigned i = 0; i < LIMIT_STREAMS; i++) {
         free((char *)persist->streams[i].name);
         free((char *)persist->streams[i].fingerprint.ptr);

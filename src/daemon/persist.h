@@ -2,11 +2,11 @@
  * persist: the store behind its threads. One worker writes (commits, retention, reopening), another
  * reads for cold consumers, so that neither a slow disk nor a slow reader touches the loop.
  *
- * Decides: how a store that cannot take more is healed. No space: the same batch is tried again each
- * second (on a store opened anew, where the old one is spoilt), nothing is lost meanwhile. Failed (an
- * I/O error): what was not on disk is dropped, the store is closed, and opened again every 5 s until
- * that works; streams then start from what is on disk.
- * Leaves: what streams do meanwhile, to daemon (on_stalled, on_ready).
+ * Decides: how a store that cannot take more is healed. No space: the same batch is tried again
+ * each second (on a store opened anew, where the old one is spoilt), nothing is lost meanwhile.
+ * Failed (an I/O error): what was not on disk is dropped, the store is closed, and opened again
+ * every 5 s until that works; streams then start from what is on disk. Leaves: what streams do
+ * meanwhile, to daemon (on_stalled, on_ready).
  */
 #ifndef HAWSER_DAEMON_PERSIST_H
 #define HAWSER_DAEMON_PERSIST_H
@@ -16,10 +16,10 @@
 #include "io/io.h"
 #include "store/store.h"
 
-#define PERSIST_STALL_MS 10000   /* a commit that takes longer stalls the streams */
+#define PERSIST_STALL_MS 10000 /* a commit that takes longer stalls the streams */
 #define PERSIST_FULL_RETRY_MS 1000
 #define PERSIST_REOPEN_MS 5000
-#define PERSIST_RETAIN_MS 1000   /* between looks at retention */
+#define PERSIST_RETAIN_MS 1000 /* between looks at retention */
 #define PERSIST_READ_BYTES (256u << 10)
 #define PERSIST_READ_LINES 4096
 
@@ -36,7 +36,7 @@ int persist_open(struct io_loop *loop, const struct store_options *options,
                  struct error *err);
 /* Waits for the job that runs. */
 void persist_close(struct persist *persist);
-/* For start-up and on_ready, when no job runs. */
+/* For start-up and on_ready only: at other times the writer may be closing it. */
 struct store *persist_store(struct persist *persist);
 /* As store_stream_open(); the stream is opened again whenever the store is. Options are copied. */
 int persist_stream_open(struct persist *persist, const struct store_stream_options *options,
@@ -50,24 +50,30 @@ uint64_t persist_commits(const struct persist *persist);
 /* One line of a page. */
 struct persist_line {
     uint32_t end; /* where it ends in the page's bytes */
-    bool gap;     /* it tells a retention gap: then stream's events up to seq are gone */
-    unsigned stream;
     uint64_t seq;
 };
 
 struct persist_page {
+    /* Retention gaps, to be sent whole and before the lines: only so a reader that is cut off in
+     * the middle of the page, and goes on behind the last line it got, has been told of all that is
+     * missing before it. `told` is what read.told becomes by that. */
+    struct slice gaps;
+    const uint64_t *told;
     const char *bytes;
     const struct persist_line *lines;
     size_t count;
     uint64_t done_seq; /* all up to here was looked at */
 };
 
-/* A cold read for one subscription, in the caller's memory; one buffer serves all reads, in turn. */
+/* A cold read for one subscription, in the caller's memory; one buffer serves all reads, in turn.
+ */
 struct persist_read {
     struct list_node node;
     const struct fanout_filter *filter;
     uint64_t after_seq, to_seq;
     uint64_t told[LIMIT_STREAMS]; /* by stream: losses up to here have been told */
+    bool forgive; /* who asks for the oldest there is has lost nothing before: told is set so first
+                   */
     /* The page is the reader's memory, for the call. err NULL: good. Never inline. */
     void (*on_done)(void *arg, const struct persist_page *page, const struct error *err);
     void *arg;

@@ -42,23 +42,10 @@ static void choose_types(struct client *client, const struct ndjson_request *req
 {
     client->filter.n_types = 0;
     for (unsigned i = 0; i < request->n_types && i < FANOUT_TYPES_MAX; i++) {
-        size_t n = request->types[i].len < LIMIT_EVENT_TYPE ? request->types[i].len
-                                                           : LIMIT_EVENT_TYPE;
+        size_t n =
+            request->types[i].len < LIMIT_EVENT_TYPE ? request->types[i].len : LIMIT_EVENT_TYPE;
         memcpy(client->types[i], request->types[i].ptr, n);
         client->filter.types[client->filter.n_types++] = slice_make(client->types[i], n);
-    }
-}
-
-/* One who asks for the oldest there is has lost nothing that went before. */
-static void forgive_losses(struct client *client)
-{
-    struct daemon *daemon = client->listener->daemon;
-    for (size_t i = 0; i < daemon->n_upstreams; i++) {
-        struct store_stream_info info;
-        unsigned id = daemon->upstreams[i]->store_id;
-        struct store *store = persist_store(daemon->persist);
-        if (id < LIMIT_STREAMS && store != NULL && store_stream_info(store, id, &info, NULL) == 0)
-            client->read.told[id] = info.trimmed_seq;
     }
 }
 
@@ -68,7 +55,8 @@ static uint64_t choose_from(struct client *client, const struct ndjson_request *
 {
     struct daemon *daemon = client->listener->daemon;
     const struct store_info *info = persist_info(daemon->persist);
-    bool foreign = request->instance.ptr != NULL && !slice_eq_str(request->instance, info->instance);
+    bool foreign =
+        request->instance.ptr != NULL && !slice_eq_str(request->instance, info->instance);
     *reset = false;
     switch (request->from) {
     case NDJSON_FROM_DEFAULT:
@@ -82,7 +70,7 @@ static uint64_t choose_from(struct client *client, const struct ndjson_request *
             return request->from_seq;
         break;
     }
-    forgive_losses(client);
+    client->read.forgive = true;
     return info->oldest_seq > 0 ? info->oldest_seq - 1 : 0;
 }
 
@@ -110,6 +98,8 @@ static void subscribe(struct client *client, const struct ndjson_request *reques
     client->filter.notices = request->notices;
     uint64_t from = choose_from(client, request, &reset);
     fanout_subscribe(fanout, &client->sub, &client->filter, from);
+    if (client->sub.hot)
+        client->read.forgive = false; /* it has all; what it loses later it is told */
     client->subscribed = true;
     uint64_t next = client->sub.cursor + 1;
     if (next < info->oldest_seq)

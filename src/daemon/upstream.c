@@ -6,83 +6,11 @@
 
 #include "base/log.h"
 #include "base/timefmt.h"
-#include "daemon/secrets.h"
+#include "daemon/ends.h"
 
 static const char *link_id(const struct upstream *upstream)
 {
     return upstream->link_number != 0 ? upstream->link_id : NULL;
-}
-
-/* ---- how net's endings look to the session ---- */
-
-static enum profile_phase phase_of(enum net_phase phase)
-{
-    switch (phase) {
-    case NET_PHASE_DNS:
-        return PROFILE_PHASE_DNS;
-    case NET_PHASE_TCP:
-        return PROFILE_PHASE_TCP;
-    case NET_PHASE_TLS:
-        return PROFILE_PHASE_TLS;
-    case NET_PHASE_UPGRADE:
-        return PROFILE_PHASE_UPGRADE;
-    case NET_PHASE_OPEN:
-    case NET_PHASE_HTTP:
-        return PROFILE_PHASE_HTTP;
-    }
-    return PROFILE_PHASE_HTTP;
-}
-
-static enum profile_failure failure_of(enum net_phase phase)
-{
-    switch (phase) {
-    case NET_PHASE_DNS:
-        return PROFILE_FAILURE_DNS;
-    case NET_PHASE_TCP:
-        return PROFILE_FAILURE_TCP;
-    case NET_PHASE_TLS:
-        return PROFILE_FAILURE_TLS;
-    case NET_PHASE_UPGRADE:
-        return PROFILE_FAILURE_HANDSHAKE;
-    case NET_PHASE_OPEN:
-    case NET_PHASE_HTTP:
-        return PROFILE_FAILURE_HTTP;
-    }
-    return PROFILE_FAILURE_HTTP;
-}
-
-static void end_from_net(const struct net_end *from, struct profile_end *to)
-{
-    *to = (struct profile_end){
-        .kind = PROFILE_END_FAILURE, .local = from->local, .retry_after_ms = from->retry_after_ms};
-    snprintf(to->text, sizeof(to->text), "%.250s", from->text);
-    switch (from->kind) {
-    case NET_END_CLOSE:
-        to->kind = PROFILE_END_CLOSE;
-        to->code = from->code;
-        return;
-    case NET_END_STATUS:
-        to->kind = PROFILE_END_STATUS;
-        to->code = from->code;
-        return;
-    case NET_END_STRIPPED:
-        to->failure = PROFILE_FAILURE_STRIPPED;
-        return;
-    case NET_END_HANDSHAKE:
-        to->failure = from->phase == NET_PHASE_UPGRADE ? PROFILE_FAILURE_HANDSHAKE
-                                                       : PROFILE_FAILURE_HTTP;
-        return;
-    case NET_END_FAILED:
-        to->failure = failure_of(from->phase);
-        return;
-    case NET_END_CUT: /* whatever was being shaken hands about, nobody said no */
-        to->failure = PROFILE_FAILURE_TCP;
-        return;
-    case NET_END_TIMEOUT:
-        to->failure = PROFILE_FAILURE_TIMEOUT;
-        to->phase = phase_of(from->phase);
-        return;
-    }
 }
 
 /* ---- what must not be answered inline ---- */
@@ -112,9 +40,7 @@ static void on_later(void *arg)
 static void fail_later(struct upstream *upstream, enum profile_failure failure,
                        const struct error *err)
 {
-    upstream->failed = (struct profile_end){
-        .kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
-    snprintf(upstream->failed.text, sizeof(upstream->failed.text), "%.250s", err->text);
+    end_from_error(failure, err, &upstream->failed);
     io_idle_arm(upstream->later);
 }
 
@@ -202,38 +128,15 @@ static int64_t op_wall_us(void *arg)
 static struct slice op_secret(void *arg, const char *name, struct error *err)
 {
     struct upstream *upstream = arg;
-    const struct profile *profile = upstream->profile;
-    struct slice none = {NULL, 0};
-    for (size_t i = 0; i < profile->n_secrets; i++) {
-        if (strcmp(profile->secrets[i].name, name) != 0)
-            continue;
-        if (profile->secrets[i].source == NULL)
-            return none;
-        buf_wipe(&upstream->secret);
-        if (secret_read(profile->secrets[i].source, &upstream->secret, err) != 0)
-            return none;
-        return buf_slice(&upstream->secret);
-    }
-    return none;
+    return credentials_read(&upstream->credentials, name, err);
 }
 
-/* The trust anchors are read anew after a failure or an hour, so that a renewed CA is picked up. */
 static int need_tls(struct upstream *upstream, struct error *err)
 {
-    int64_t now = io_now_ms(upstream->daemon->loop);
     struct session_status status;
     stream_session_status(upstream->stream, &status);
-    bool stale = status.attempts > 0 || now - upstream->tls_loaded_ms > 3600 * 1000;
-    if (upstream->tls_context != NULL && !stale)
-        return 0;
-    struct tls_context *fresh = NULL;
-    int rc = tls_context_new(upstream->settings->tls_ca, &fresh, err);
-    if (rc != 0)
-        return rc;
-    tls_context_unref(upstream->tls_context);
-    upstream->tls_context = fresh;
-    upstream->tls_loaded_ms = now;
-    return 0;
+    return credentials_need_tls(&upstream->credentials, io_now_ms(upstream->daemon->loop),
+                                status.attempts > 0, err);
 }
 
 static void net_options(const struct upstream *upstream, int64_t http_timeout_ms,
@@ -241,7 +144,7 @@ static void net_options(const struct upstream *upstream, int64_t http_timeout_ms
 {
     const struct settings_stream *settings = upstream->settings;
     *out = (struct net_options){
-        .tls = upstream->tls_context,
+        .tls = upstream->credentials.tls,
         .allow_plaintext = settings->plaintext,
         .dns_timeout_ms = settings->dns_timeout_ms,
         .tcp_timeout_ms = settings->tcp_timeout_ms,
@@ -276,6 +179,7 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
         fail_later(upstream, PROFILE_FAILURE_CREDENTIAL, &err);
         return;
     }
+    credentials_note(&upstream->credentials);
     net_options(upstream, 0, &options);
     status = net_link_open(upstream->daemon->loop, &options, buf_slice(&request->url),
                            buf_slice(&request->headers), buf_slice(&request->subprotocol),
@@ -287,7 +191,7 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
         upstream->failed_pending = true;
         fail_later(upstream, PROFILE_FAILURE_TCP, &err);
     }
-    buf_wipe(&upstream->secret);
+    credentials_wipe(&upstream->credentials);
 }
 
 static void op_link_close(void *arg, uint64_t link, int code, const char *reason)
@@ -351,16 +255,10 @@ static void on_http(void *arg, const struct net_http_result *result)
             return;
         }
     }
-    if (result->failed) {
+    if (result->failed)
         end_from_net(&result->end, &end);
-    } else {
-        end = (struct profile_end){.kind = PROFILE_END_STATUS,
-                                   .code = result->status,
-                                   .retry_after_ms = result->retry_after_ms};
-        snprintf(end.text, sizeof(end.text), "%.*s",
-                 (int)(result->response->body.len < 250 ? result->response->body.len : 250),
-                 slice_chars(buf_slice(&result->response->body)));
-    }
+    else
+        end_from_answer(result, &end);
     stream_http_failed(upstream->stream, number, &end);
 }
 
@@ -376,17 +274,17 @@ static void op_http(void *arg, uint64_t request, const struct profile_request *f
         status = need_tls(upstream, &err);
     net_options(upstream, timeout_ms, &options);
     if (status == 0)
-        status = net_http_start(upstream->daemon->loop, &options, buf_slice(&form->method),
-                                buf_slice(&form->url), buf_slice(&form->headers),
-                                buf_slice(&form->body), LIMIT_HTTP_BODY, on_http, upstream,
-                                &upstream->request, &err);
+        status =
+            net_http_start(upstream->daemon->loop, &options, buf_slice(&form->method),
+                           buf_slice(&form->url), buf_slice(&form->headers), buf_slice(&form->body),
+                           LIMIT_HTTP_BODY, on_http, upstream, &upstream->request, &err);
     if (status != 0) {
         upstream->request = NULL;
         upstream->failed_request = request;
         upstream->http_failed_pending = true;
         fail_later(upstream, PROFILE_FAILURE_HTTP, &err);
     }
-    buf_wipe(&upstream->secret);
+    credentials_wipe(&upstream->credentials);
 }
 
 static void op_http_cancel(void *arg, uint64_t request)
@@ -401,7 +299,8 @@ static void op_http_cancel(void *arg, uint64_t request)
     upstream->http_failed_pending = false;
 }
 
-/* Sources are read at each request, so a refresh is only the wish to try again with what is there. */
+/* Sources are read at each request, so a refresh is only the wish to try again with what is there.
+ */
 static void op_refresh(void *arg)
 {
     struct upstream *upstream = arg;
@@ -409,13 +308,34 @@ static void op_refresh(void *arg)
     io_idle_arm(upstream->later);
 }
 
+/* While the stream waits for someone, that one may be who puts a new token or CA in its place. */
+static void watch(struct upstream *upstream, enum session_state state)
+{
+    if (state == SESSION_PARKED || state == SESSION_HELD)
+        io_timer_set(upstream->watch, CREDENTIALS_WATCH_MS);
+    else
+        io_timer_clear(upstream->watch);
+}
+
+static void on_watch(void *arg)
+{
+    struct upstream *upstream = arg;
+    struct session_status status;
+    if (credentials_changed(&upstream->credentials)) {
+        log_notice(upstream->settings->name, NULL, "a secret or CA file has changed");
+        stream_credentials(upstream->stream);
+    }
+    stream_session_status(upstream->stream, &status);
+    watch(upstream, status.state);
+}
+
 static void op_state(void *arg, const struct session_action *action, uint64_t link)
 {
     struct upstream *upstream = arg;
     char delay[DURATION_TEXT_SIZE + 32] = "";
     (void)link;
-    bool bad = action->to == SESSION_PARKED || action->to == SESSION_HELD ||
-               action->to == SESSION_STALLED;
+    bool bad =
+        action->to == SESSION_PARKED || action->to == SESSION_HELD || action->to == SESSION_STALLED;
     bool detail = action->to == SESSION_DIALING || action->to == SESSION_OPENING ||
                   action->to == SESSION_GREETING;
     if (action->retry_ms >= 0) {
@@ -429,6 +349,7 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
               upstream->settings->name, link_id(upstream), "%s > %s%s%s%s",
               session_state_name(action->from), session_state_name(action->to),
               action->text[0] != '\0' ? ": " : "", action->text, delay);
+    watch(upstream, action->to);
 }
 
 static void op_gap(void *arg, enum session_gap reason, const char *detail)
@@ -533,6 +454,13 @@ static int encode_tags(const struct settings_stream *settings, struct buf *out)
     return status;
 }
 
+/* A message that does not fit into the hold would make every catch-up with it in vain. */
+static size_t hold_bytes(const struct profile *profile)
+{
+    size_t need = (size_t)profile->connect.max_message + (64u << 10);
+    return need > DAEMON_HOLD_BYTES ? need : DAEMON_HOLD_BYTES;
+}
+
 static int make_stream(struct upstream *upstream, struct error *err)
 {
     struct daemon *daemon = upstream->daemon;
@@ -546,8 +474,8 @@ static int make_stream(struct upstream *upstream, struct error *err)
     buf_init(&tags, LIMIT_INI_LINE);
     status = encode_tags(settings, &tags);
     if (status == 0)
-        status = hub_stream_new(daemon->hub, settings->name, state.id, buf_slice(&tags),
-                                &hub_stream);
+        status =
+            hub_stream_new(daemon->hub, settings->name, state.id, buf_slice(&tags), &hub_stream);
     buf_fini(&tags);
     if (status != 0)
         return error_set(err, status, "tags: %s", error_text(status));
@@ -558,7 +486,7 @@ static int make_stream(struct upstream *upstream, struct error *err)
         .hub_stream = hub_stream,
         .hash_key = persist_info(daemon->persist)->hash_key,
         .dedup_window = settings->dedup_window,
-        .hold_bytes = DAEMON_HOLD_BYTES,
+        .hold_bytes = hold_bytes(upstream->profile),
         .start = settings->start,
         .start_position = settings->start_position,
         .ops = &stream_ops,
@@ -578,8 +506,10 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     upstream->daemon = daemon;
     upstream->settings = settings;
     upstream->profile = profile;
-    buf_init(&upstream->secret, LIMIT_SECRET);
+    credentials_init(&upstream->credentials, profile, settings->tls_ca);
     int status = io_timer_new(daemon->loop, on_timer, upstream, &upstream->timer);
+    if (status == 0)
+        status = io_timer_new(daemon->loop, on_watch, upstream, &upstream->watch);
     if (status == 0)
         status = io_idle_new(daemon->loop, on_later, upstream, &upstream->later);
     if (status != 0)
@@ -604,11 +534,11 @@ void upstream_free(struct upstream *upstream)
         net_http_cancel(upstream->request);
     if (upstream->timer != NULL)
         io_timer_close(upstream->timer);
+    if (upstream->watch != NULL)
+        io_timer_close(upstream->watch);
     if (upstream->later != NULL)
         io_idle_close(upstream->later);
     stream_free(upstream->stream);
-    tls_context_unref(upstream->tls_context);
-    buf_wipe(&upstream->secret);
-    buf_fini(&upstream->secret);
+    credentials_fini(&upstream->credentials);
     free(upstream);
 }

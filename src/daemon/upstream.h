@@ -8,6 +8,7 @@
 #ifndef HAWSER_DAEMON_UPSTREAM_H
 #define HAWSER_DAEMON_UPSTREAM_H
 
+#include "daemon/credentials.h"
 #include "daemon/daemon.h"
 #include "net/net.h"
 
@@ -18,9 +19,9 @@ struct upstream {
     struct stream *stream;
     unsigned store_id;
     bool fingerprint_changed; /* to be said when the stream is restored */
-    struct io_timer *timer; /* the session's deadline */
+    struct io_timer *timer;   /* the session's deadline */
 
-    uint64_t link_number;   /* the session's number of the link below; 0: none */
+    uint64_t link_number; /* the session's number of the link below; 0: none */
     struct net_link *link;
     char link_id[9];
     char address[96], tls[96];
@@ -32,17 +33,16 @@ struct upstream {
     uint64_t request_number;
     struct net_http *request;
 
-    struct tls_context *tls_context;
-    int64_t tls_loaded_ms;
-    struct buf secret; /* the one last read; wiped after each request */
-    int64_t live_since_ms;
+    struct credentials credentials;
+    struct io_timer *watch; /* of their files, while the stream is parked or held */
 };
 
 /* Settings and profile are borrowed. */
 int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
                  const struct profile *profile, struct upstream **out, struct error *err);
 void upstream_free(struct upstream *upstream);
-/* Opens the stream in the store and restores the engine's stream from it. Also after a store failure. */
+/* Opens the stream in the store and restores the engine's stream from it. Also after a store
+ * failure. */
 int upstream_restore(struct upstream *upstream, struct error *err);
 
 #endif

@@ -24,8 +24,8 @@ void stream_gaps_pump(struct stream *stream)
 
 void stream_gap(struct stream *stream, enum session_gap reason, const char *detail)
 {
-    /* When too many wait for room, the newest is folded into the last: it still says that events are
-     * missing, which is what a gap is for. */
+    /* When too many wait for room, the newest is folded into the last: it still says that events
+     * are missing, which is what a gap is for. */
     unsigned at = stream->n_gaps < STREAM_GAPS_MAX ? stream->n_gaps++ : STREAM_GAPS_MAX - 1;
     struct slice after = flow_position(stream->flow);
     bool forget = stream->forget;
@@ -143,8 +143,7 @@ void stream_page_drop(struct stream *stream)
 
 void stream_http_failed(struct stream *stream, uint64_t number, const struct profile_end *end)
 {
-    struct session_event event = {
-        .kind = SESSION_EV_HTTP_FAILED, .request = number, .end = end};
+    struct session_event event = {.kind = SESSION_EV_HTTP_FAILED, .request = number, .end = end};
     stream_post(stream, &event);
 }
 
@@ -233,8 +232,8 @@ void stream_execute(struct stream *stream, const struct session_action *action)
         stream->ops->link_close(stream->arg, action->link, action->code, action->text);
         return;
     case SESSION_DO_LINK_ABORT: {
-        struct profile_end end = {.kind = PROFILE_END_CLOSE, .code = 1006, .local = true,
-                                  .retry_after_ms = -1};
+        struct profile_end end = {
+            .kind = PROFILE_END_CLOSE, .code = 1006, .local = true, .retry_after_ms = -1};
         stream->ops->link_abort(stream->arg, action->link);
         stream_link_closed(stream, action->link, &end);
         return;

@@ -53,8 +53,8 @@ int hub_new(const struct hub_options *options, struct hub **out)
         hub_free(hub);
         return ERR_NOMEM;
     }
-    hub->fanout = fanout_init(hub->memory, options->ring_bytes, options->ring_entries,
-                              options->newest_seq);
+    hub->fanout =
+        fanout_init(hub->memory, options->ring_bytes, options->ring_entries, options->newest_seq);
     hub->next_seq = 1;
     hub_reopen(hub, options->newest_seq, options->reserved_seq);
     *out = hub;
@@ -212,9 +212,8 @@ static int push_gap(struct hub *hub, struct hub_stream *stream, const struct hub
 {
     struct buf line;
     buf_init(&line, GAP_LINE_MAX);
-    int status =
-        ndjson_write_gap(&line, hub->next_seq, stream->name, session_gap_name(gap->reason),
-                         gap->after, gap->before, gap->detail);
+    int status = ndjson_write_gap(&line, hub->next_seq, stream->name, session_gap_name(gap->reason),
+                                  gap->after, gap->before, gap->detail);
     char *at = status == 0 ? fanout_reserve(hub->fanout, line.len) : NULL;
     if (at != NULL) {
         memcpy(at, line.data, line.len);
@@ -251,8 +250,8 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     if (event->type.len > 0)
         memcpy(at, event->type.ptr, event->type.len);
     size_t length = ndjson_event_encode(&form, at + event->type.len);
-    const struct fanout_entry *entry = fanout_push(hub->fanout, FANOUT_EVENT, hub->next_seq,
-                                                   stream->id, event->type.len, length);
+    const struct fanout_entry *entry =
+        fanout_push(hub->fanout, FANOUT_EVENT, hub->next_seq, stream->id, event->type.len, length);
     struct store_record *record = add_record(hub, stream, entry, STORE_EVENT, event->received_us);
     record->has_key = event->has_key;
     if (event->has_key)

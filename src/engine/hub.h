@@ -23,7 +23,7 @@
 #include "session/session.h"
 #include "store/store.h"
 
-#define HUB_BATCH_RECORDS 4096 /* of one commit */
+#define HUB_BATCH_RECORDS 4096  /* of one commit */
 #define HUB_RESERVE_BLOCK 65536 /* seqs reserved ahead with deliver = received */
 
 struct hub_batch {

@@ -16,7 +16,8 @@ static int on_flow_event(void *arg, const struct flow_event *event)
         stream_gap(stream, SESSION_GAP_MALFORMED, event->malformed);
     if (status != ERR_LIMIT)
         return status;
-    stream_gap(stream, SESSION_GAP_OVERSIZE, "the event with its envelope is larger than hawser can keep");
+    stream_gap(stream, SESSION_GAP_OVERSIZE,
+               "the event with its envelope is larger than hawser can keep");
     return 0;
 }
 

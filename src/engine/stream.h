@@ -40,7 +40,8 @@ struct stream_ops {
     /* For log and metrics; the notice to consumers is already out. */
     void (*state)(void *arg, const struct session_action *action, uint64_t link);
     void (*gap)(void *arg, enum session_gap reason, const char *detail);
-    void (*deadline)(void *arg, int64_t deadline_ms); /* call stream_tick() then; INT64_MAX: never */
+    void (*deadline)(void *arg,
+                     int64_t deadline_ms); /* call stream_tick() then; INT64_MAX: never */
 };
 
 struct stream_options {

@@ -230,3 +230,15 @@ def test_generic_says_what_it_cannot_fetch(hawser):
         consumer.wait_gap("no_resume")
         assert consumer.events[0]["text"] == "plain text"
     server.stop()
+
+
+def test_F34_text_as_long_as_a_message_may_be(chat, service):
+    """No JSON, and each byte of it needs six in an event's line: still within max_message."""
+    with chat.consumer() as consumer:
+        consumer.subscribe()
+        text = "\x01" * ((1 << 20) - 1)
+        service.raw(text=text)
+        consumer.wait_events(1)
+        assert consumer.events[0]["text"] == text
+        assert consumer.wait_gap("malformed")
+        assert [gap["reason"] for gap in consumer.gaps] == ["malformed"]

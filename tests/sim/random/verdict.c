@@ -181,7 +181,9 @@ void verdict_consumer(struct world *world, unsigned number, uint64_t up_to_seq)
         for (; k < consumer->n_seen && consumer->seen[k].seq < record->seq; k++)
             cover(COVER_SEEN_NOT_STORED);
         bool seen = k < consumer->n_seen && consumer->seen[k].seq == record->seq;
-        if (seen == was_told(consumer, record))
+        bool told = was_told(consumer, record);
+        bool forgiven = !seen && record->seq <= consumer->forgiven[record->feed];
+        if (seen == told && !forgiven)
             world_violation(world, 5,
                             seen ? "consumer %u saw seq %llu, and was told that it is gone"
                                  : "consumer %u never saw seq %llu, and was not told",

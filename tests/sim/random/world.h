@@ -203,6 +203,7 @@ struct pending {
 struct lost_range {
     unsigned feed;
     uint64_t from_seq, to_seq;
+    uint64_t connection; /* on which it was told */
 };
 
 struct consumer {
@@ -219,15 +220,15 @@ struct consumer {
     size_t n_seen, cap_seen;
     struct lost_range *lost;
     size_t n_lost, cap_lost;
-    uint64_t told[WORLD_FEEDS]; /* on this connection, by feed */
-    struct buf rest;            /* of a line that was cut */
-    /* A cold page: lines, and what each of them is. */
-    struct buf page;
+    uint64_t told[WORLD_FEEDS];     /* losses on this connection, up to here */
+    bool forgive;                   /* from = oldest: what is gone before the first read is none */
+    uint64_t forgiven[WORLD_FEEDS]; /* up to here */
+    struct buf rest;                /* of a line that was cut */
+    /* A cold page: losses, then lines. */
+    struct buf gaps, page;
     struct {
         size_t end;
-        bool gap;
-        unsigned feed;
-        uint64_t from_seq, seq;
+        uint64_t seq;
     } lines[64];
     unsigned n_lines;
     uint64_t page_done_seq;
