@@ -86,6 +86,7 @@ struct service {
     int64_t lag_ms, stale_ms; /* of sync, at most; of one answer on top of it */
     unsigned late;            /* waits for its successor; 0: none */
     unsigned burst;           /* events of the burst under way */
+    unsigned typing;          /* ephemeral events of the flurry under way */
     unsigned hidden, too_old; /* HIDDEN ones; answers of status 410 */
     unsigned oversize;        /* times that one was too large, on the link or for the ring */
 };
