@@ -224,6 +224,8 @@ static bool deliver_one(struct feed *feed, unsigned position)
     stream_stats(feed->stream, &stats);
     if (held > 0 && stats.flow.held_events == 0)
         cover(COVER_HOLD_FULL);
+    world_trace(feed->world, "%s: the link shows %u%s, held are %zu, then %zu", feed->name, position,
+                status == ERR_AGAIN ? " in vain" : "", held, stats.flow.held_events);
     buf_fini(&text);
     if (status == ERR_AGAIN) {
         cover(COVER_LINK_AGAIN);

@@ -26,7 +26,7 @@
  *
  * What a service can do that no client can make good, and what is then still demanded:
  *   - It sends a late event after its successor (LATE). If it arrives it is stored, out of order; a
- *     drop between the two may lose it.
+ *     drop or a full hold between the two may lose either.
  *   - Sync never shows an event (HIDDEN). If it arrives on the link it is stored, once; behind what
  *     sync brought meanwhile, if it had to be held for that.
  *   - It has thrown events away (status 410): a gap `epoch`, and between the right seqs.
