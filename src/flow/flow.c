@@ -104,7 +104,11 @@ static void drop_held(struct flow *flow)
 
 void flow_reset(struct flow *flow, struct slice position)
 {
-    owed_note_lost(&flow->owed, position_text(&flow->position), window_newest(&flow->window));
+    /* Without a position sync is not asked, and so owes nothing: session says that gap. */
+    if (position.ptr != NULL)
+        owed_note_lost(&flow->owed, position_text(&flow->position), window_newest(&flow->window));
+    else
+        owed_forget(&flow->owed);
     drop_held(flow);
     window_clear(&flow->window);
     position_set(&flow->position, position);

@@ -241,6 +241,11 @@ static void test_sync_owes_what_the_store_lost(void **state)
         assert_true(empty_page(&rig).owed);
         item(&rig, "z", "9");
         assert_false(empty_page(&rig).owed);
+        /* Without a position there is nothing to ask sync for. */
+        live(&rig, "zz", "10");
+        flow_reset(rig.flow, slice_make(NULL, 0));
+        flow_hold(rig.flow);
+        assert_false(empty_page(&rig).owed);
         rig_close(&rig);
     }
 }
