@@ -117,8 +117,8 @@ void service_publish(struct feed *feed)
     /* Sync never shows a later event before an earlier one. */
     if (position > 1 && event->visible_ms < service->events[position - 1].visible_ms)
         event->visible_ms = service->events[position - 1].visible_ms;
-    if (event->kind == HIDDEN)
-        service->hidden++;
+    if (event->kind == HIDDEN || event->kind == LATE)
+        service->withheld++;
     show(feed, position);
     if (event->kind == HIDDEN && feed->link.number != 0 && world->faults &&
         world_per_mille(world, 500)) {

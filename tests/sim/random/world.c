@@ -309,7 +309,7 @@ static void draw_sizes(struct world *world)
     world->hold_bytes = holds[world_below(world, 4)];
     world->ring_bytes = rings[world_below(world, 3)];
     world->ring_entries = entries[world_below(world, 3)];
-    world->dedup_window = 64 + world_below(world, 1000);
+    world->dedup_window = 256 + world_below(world, 1000); /* more than a page and what it overlaps */
     world->retain_bytes = world_per_mille(world, 300) ? 1u << 20 : 1u << 30;
     world->retain_stream = world_per_mille(world, 500) ? 16384u + world_below(world, 100000) : 0;
     world->retain_age_ms = world_per_mille(world, 200) ? 1000 + world_below(world, 60000) : 0;

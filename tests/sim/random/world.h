@@ -87,7 +87,8 @@ struct service {
     unsigned late;            /* waits for its successor; 0: none */
     unsigned burst;           /* events of the burst under way */
     unsigned typing;          /* ephemeral events of the flurry under way */
-    unsigned hidden, too_old; /* HIDDEN ones; answers of status 410 */
+    unsigned withheld;        /* HIDDEN ones, and LATE ones, which sync does not give behind others */
+    unsigned too_old;         /* answers of status 410 */
     unsigned oversize;        /* times that one was too large, on the link or for the ring */
 };
 
