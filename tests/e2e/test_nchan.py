@@ -93,6 +93,7 @@ def test_F25_reload_of_nginx(builds, server):
         consumer.subscribe(**{"from": "oldest"})
         server.publish("builds", bodies(0, 50))
         consumer.wait_events(50)
+        another_second(consumer)
         old = server.reload()
         wait_until(lambda: set(server.workers()) - old, "a new worker")
         # The worker that goes closes its WebSockets as if their channels were deleted: half a minute
