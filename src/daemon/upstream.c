@@ -51,11 +51,21 @@ static enum profile_failure failure_of(enum net_phase phase)
     return PROFILE_FAILURE_HTTP;
 }
 
-static void end_from_net(const struct net_end *from, struct profile_end *to)
+/* Text from outside: one printable line, secrets out before it is cut. */
+static void set_text(const struct upstream *upstream, struct profile_end *end, struct slice text)
+{
+    char line[sizeof(((struct net_end *)0)->text)];
+    net_printable(line, sizeof(line), text);
+    redact_text(&upstream->redact, line);
+    snprintf(end->text, sizeof(end->text), "%.250s", line);
+}
+
+static void end_from_net(const struct upstream *upstream, const struct net_end *from,
+                         struct profile_end *to)
 {
     *to = (struct profile_end){
         .kind = PROFILE_END_FAILURE, .local = from->local, .retry_after_ms = from->retry_after_ms};
-    snprintf(to->text, sizeof(to->text), "%.250s", from->text);
+    set_text(upstream, to, slice_str(from->text));
     switch (from->kind) {
     case NET_END_CLOSE:
         to->kind = PROFILE_END_CLOSE;
@@ -114,7 +124,7 @@ static void fail_later(struct upstream *upstream, enum profile_failure failure,
 {
     upstream->failed =
         (struct profile_end){.kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
-    snprintf(upstream->failed.text, sizeof(upstream->failed.text), "%.250s", err->text);
+    set_text(upstream, &upstream->failed, slice_str(err->text));
     io_idle_arm(upstream->later);
 }
 
@@ -164,7 +174,7 @@ static void on_closed(void *arg, const struct net_end *net_end)
     struct profile_end end;
     uint64_t number = upstream->link_number;
     char what[400];
-    end_from_net(net_end, &end);
+    end_from_net(upstream, net_end, &end);
     profile_end_describe(&end, what, sizeof(what));
     log_info(upstream->settings->name, link_id(upstream), "ended: %s%s", what,
              net_end->local ? " (by us)" : "");
@@ -212,6 +222,10 @@ static struct slice op_secret(void *arg, const char *name, struct error *err)
         buf_wipe(&upstream->secret);
         if (secret_read(profile->secrets[i].source, &upstream->secret, err) != 0)
             return none;
+        if (redact_learn(&upstream->redact, buf_slice(&upstream->secret)) != 0) {
+            error_set(err, ERR_NOMEM, "secret: out of memory");
+            return none;
+        }
         return buf_slice(&upstream->secret);
     }
     return none;
@@ -345,21 +359,21 @@ static void on_http(void *arg, const struct net_http_result *result)
     if (!result->failed && profile_http_ok(upstream->profile, http, result->status)) {
         struct buf body;
         buf_init(&body, LIMIT_HTTP_BODY);
-        if (buf_append(&body, result->response->body.data, result->response->body.len) == 0) {
+        if (buf_append_slice(&body, buf_slice(&result->response->body)) == 0) {
             stream_http_done(upstream->stream, number, &body);
             buf_fini(&body);
             return;
         }
-    }
-    if (result->failed) {
-        end_from_net(&result->end, &end);
+        end = (struct profile_end){
+            .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_HTTP, .retry_after_ms = -1};
+        set_text(upstream, &end, SLICE("out of memory for the answer"));
+    } else if (result->failed) {
+        end_from_net(upstream, &result->end, &end);
     } else {
         end = (struct profile_end){.kind = PROFILE_END_STATUS,
                                    .code = result->status,
                                    .retry_after_ms = result->retry_after_ms};
-        snprintf(end.text, sizeof(end.text), "%.*s",
-                 (int)(result->response->body.len < 250 ? result->response->body.len : 250),
-                 slice_chars(buf_slice(&result->response->body)));
+        set_text(upstream, &end, buf_slice(&result->response->body));
     }
     stream_http_failed(upstream->stream, number, &end);
 }
@@ -586,6 +600,7 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     upstream->settings = settings;
     upstream->profile = profile;
     buf_init(&upstream->secret, LIMIT_SECRET);
+    redact_init(&upstream->redact);
     int status = io_timer_new(daemon->loop, on_timer, upstream, &upstream->timer);
     if (status == 0)
         status = io_idle_new(daemon->loop, on_later, upstream, &upstream->later);
@@ -617,5 +632,6 @@ void upstream_free(struct upstream *upstream)
     tls_context_unref(upstream->tls_context);
     buf_wipe(&upstream->secret);
     buf_fini(&upstream->secret);
+    redact_fini(&upstream->redact);
     free(upstream);
 }

@@ -9,6 +9,7 @@
 #define HAWSER_DAEMON_UPSTREAM_H
 
 #include "daemon/daemon.h"
+#include "daemon/redact.h"
 #include "net/net.h"
 
 struct upstream {
@@ -35,7 +36,7 @@ struct upstream {
     struct tls_context *tls_context;
     int64_t tls_loaded_ms;
     struct buf secret; /* the one last read; wiped after each request */
-    int64_t live_since_ms;
+    struct redact redact; /* the values that were used, to be kept out of all text */
 };
 
 /* Settings and profile are borrowed. */
