@@ -6,93 +6,12 @@
 
 #include "base/log.h"
 #include "base/timefmt.h"
+#include "daemon/end.h"
 #include "daemon/secrets.h"
 
 static const char *link_id(const struct upstream *upstream)
 {
     return upstream->link_number != 0 ? upstream->link_id : NULL;
-}
-
-/* ---- how net's endings look to the session ---- */
-
-static enum profile_phase phase_of(enum net_phase phase)
-{
-    switch (phase) {
-    case NET_PHASE_DNS:
-        return PROFILE_PHASE_DNS;
-    case NET_PHASE_TCP:
-        return PROFILE_PHASE_TCP;
-    case NET_PHASE_TLS:
-        return PROFILE_PHASE_TLS;
-    case NET_PHASE_UPGRADE:
-        return PROFILE_PHASE_UPGRADE;
-    case NET_PHASE_OPEN:
-    case NET_PHASE_HTTP:
-        return PROFILE_PHASE_HTTP;
-    }
-    return PROFILE_PHASE_HTTP;
-}
-
-static enum profile_failure failure_of(enum net_phase phase)
-{
-    switch (phase) {
-    case NET_PHASE_DNS:
-        return PROFILE_FAILURE_DNS;
-    case NET_PHASE_TCP:
-        return PROFILE_FAILURE_TCP;
-    case NET_PHASE_TLS:
-        return PROFILE_FAILURE_TLS;
-    case NET_PHASE_UPGRADE:
-        return PROFILE_FAILURE_HANDSHAKE;
-    case NET_PHASE_OPEN:
-    case NET_PHASE_HTTP:
-        return PROFILE_FAILURE_HTTP;
-    }
-    return PROFILE_FAILURE_HTTP;
-}
-
-/* Text from outside: one printable line, secrets out before it is cut. */
-static void set_text(const struct upstream *upstream, struct profile_end *end, struct slice text)
-{
-    char line[sizeof(((struct net_end *)0)->text)];
-    net_printable(line, sizeof(line), text);
-    redact_text(&upstream->redact, line);
-    snprintf(end->text, sizeof(end->text), "%.250s", line);
-}
-
-static void end_from_net(const struct upstream *upstream, const struct net_end *from,
-                         struct profile_end *to)
-{
-    *to = (struct profile_end){
-        .kind = PROFILE_END_FAILURE, .local = from->local, .retry_after_ms = from->retry_after_ms};
-    set_text(upstream, to, slice_str(from->text));
-    switch (from->kind) {
-    case NET_END_CLOSE:
-        to->kind = PROFILE_END_CLOSE;
-        to->code = from->code;
-        return;
-    case NET_END_STATUS:
-        to->kind = PROFILE_END_STATUS;
-        to->code = from->code;
-        return;
-    case NET_END_STRIPPED:
-        to->failure = PROFILE_FAILURE_STRIPPED;
-        return;
-    case NET_END_HANDSHAKE:
-        to->failure =
-            from->phase == NET_PHASE_UPGRADE ? PROFILE_FAILURE_HANDSHAKE : PROFILE_FAILURE_HTTP;
-        return;
-    case NET_END_FAILED:
-        to->failure = failure_of(from->phase);
-        return;
-    case NET_END_CUT: /* whatever was being shaken hands about, nobody said no */
-        to->failure = PROFILE_FAILURE_TCP;
-        return;
-    case NET_END_TIMEOUT:
-        to->failure = PROFILE_FAILURE_TIMEOUT;
-        to->phase = phase_of(from->phase);
-        return;
-    }
 }
 
 /* ---- what must not be answered inline ---- */
@@ -102,6 +21,7 @@ static void on_later(void *arg)
     struct upstream *upstream = arg;
     if (upstream->failed_pending) {
         upstream->failed_pending = false;
+        upstream->link_number = 0;
         stream_link_failed(upstream->stream, upstream->failed_link, &upstream->failed);
     }
     if (upstream->http_failed_pending) {
@@ -124,7 +44,7 @@ static void fail_later(struct upstream *upstream, enum profile_failure failure,
 {
     upstream->failed =
         (struct profile_end){.kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
-    set_text(upstream, &upstream->failed, slice_str(err->text));
+    end_set_text(&upstream->redact, &upstream->failed, slice_str(err->text));
     io_idle_arm(upstream->later);
 }
 
@@ -174,7 +94,7 @@ static void on_closed(void *arg, const struct net_end *net_end)
     struct profile_end end;
     uint64_t number = upstream->link_number;
     char what[400];
-    end_from_net(upstream, net_end, &end);
+    end_from_net(&upstream->redact, net_end, &end);
     profile_end_describe(&end, what, sizeof(what));
     log_info(upstream->settings->name, link_id(upstream), "ended: %s%s", what,
              net_end->local ? " (by us)" : "");
@@ -231,13 +151,13 @@ static struct slice op_secret(void *arg, const char *name, struct error *err)
     return none;
 }
 
-/* The trust anchors are read anew after a failure or an hour, so that a renewed CA is picked up. */
-static int need_tls(struct upstream *upstream, struct error *err)
+/* The trust anchors are read anew after an hour, and for a link after a failed one (`anew`), so that a
+ * renewed CA is picked up. Not for each request: reading a system's bundle takes long, and a catch-up
+ * is many requests. */
+static int need_tls(struct upstream *upstream, bool anew, struct error *err)
 {
     int64_t now = io_now_ms(upstream->daemon->loop);
-    struct session_status status;
-    stream_session_status(upstream->stream, &status);
-    bool stale = status.attempts > 0 || now - upstream->tls_loaded_ms > 3600 * 1000;
+    bool stale = anew || now - upstream->tls_loaded_ms > 3600 * 1000;
     if (upstream->tls_context != NULL && !stale)
         return 0;
     struct tls_context *fresh = NULL;
@@ -275,6 +195,7 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
 {
     struct upstream *upstream = arg;
     struct net_options options;
+    struct session_status session;
     struct error err = {0};
     uint32_t id = 0;
     int status = 0;
@@ -282,24 +203,21 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
     snprintf(upstream->link_id, sizeof(upstream->link_id), "%08x", id);
     upstream->link_number = link;
     upstream->address[0] = upstream->tls[0] = '\0';
+    stream_session_status(upstream->stream, &session);
     if (needs_tls(buf_slice(&request->url)))
-        status = need_tls(upstream, &err);
-    if (status != 0) {
-        upstream->failed_link = link;
-        upstream->failed_pending = true;
-        fail_later(upstream, PROFILE_FAILURE_CREDENTIAL, &err);
-        return;
-    }
+        status = need_tls(upstream, session.attempts > 0, &err);
+    enum profile_failure failure = status != 0 ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_TCP;
     net_options(upstream, 0, &options);
-    status = net_link_open(upstream->daemon->loop, &options, buf_slice(&request->url),
-                           buf_slice(&request->headers), buf_slice(&request->subprotocol),
-                           upstream->profile->connect.max_message, &link_events, upstream,
-                           &upstream->link, &err);
+    if (status == 0)
+        status = net_link_open(upstream->daemon->loop, &options, buf_slice(&request->url),
+                               buf_slice(&request->headers), buf_slice(&request->subprotocol),
+                               upstream->profile->connect.max_message, &link_events, upstream,
+                               &upstream->link, &err);
     if (status != 0) {
         upstream->link = NULL;
         upstream->failed_link = link;
         upstream->failed_pending = true;
-        fail_later(upstream, PROFILE_FAILURE_TCP, &err);
+        fail_later(upstream, failure, &err);
     }
     buf_wipe(&upstream->secret);
 }
@@ -366,14 +284,14 @@ static void on_http(void *arg, const struct net_http_result *result)
         }
         end = (struct profile_end){
             .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_HTTP, .retry_after_ms = -1};
-        set_text(upstream, &end, SLICE("out of memory for the answer"));
+        end_set_text(&upstream->redact, &end, SLICE("out of memory for the answer"));
     } else if (result->failed) {
-        end_from_net(upstream, &result->end, &end);
+        end_from_net(&upstream->redact, &result->end, &end);
     } else {
         end = (struct profile_end){.kind = PROFILE_END_STATUS,
                                    .code = result->status,
                                    .retry_after_ms = result->retry_after_ms};
-        set_text(upstream, &end, buf_slice(&result->response->body));
+        end_set_text(&upstream->redact, &end, buf_slice(&result->response->body));
     }
     stream_http_failed(upstream->stream, number, &end);
 }
@@ -387,7 +305,7 @@ static void op_http(void *arg, uint64_t request, const struct profile_request *f
     int status = 0;
     upstream->request_number = request;
     if (needs_tls(buf_slice(&form->url)))
-        status = need_tls(upstream, &err);
+        status = need_tls(upstream, false, &err);
     net_options(upstream, timeout_ms, &options);
     if (status == 0)
         status =
@@ -526,6 +444,11 @@ int upstream_restore(struct upstream *upstream, struct error *err)
     upstream->fingerprint_changed = false;
     status = store_dedup_load(persist_store(upstream->daemon->persist), state.id, on_key,
                               upstream->stream, err);
+    if (status == ERR_CORRUPT) {
+        /* All others are loaded: that is no reason for nothing to run at all. */
+        log_error(upstream->settings->name, NULL, "%s", err->text);
+        return 0;
+    }
     return status != 0 ? error_wrap(err, "%s", upstream->settings->name) : 0;
 }
 
