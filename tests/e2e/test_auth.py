@@ -150,3 +150,35 @@ def test_token_is_encoded_in_the_query(hawser, service, ca):
     hawser.scaiwave(service, ca=ca, start="oldest")
     hawser.secret(value=odd)
     hawser.start().wait_state("live")
+
+
+ECHOED = "s3cret/with+odd=chars"
+
+
+@pytest.mark.parametrize("where", ["status", "redirect", "close", "sync"])
+def test_F59_echoed_token_goes_nowhere(hawser, service, ca, where):
+    """What the service says is told, but for our token in it, in whatever spelling."""
+    hawser.secrets.add("s3cret")
+    service.set(tokens=[ECHOED])
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.secret(value=ECHOED)
+    text = f"refused:\n {ECHOED} s3cret%2Fwith%2Bodd%3Dchars s3cret%2fwith%2bodd%3dchars s3cret%2Fwith%2Bod"
+    if where == "status":
+        service.set(handshake={"status": 503, "body": text})
+    elif where == "redirect":
+        service.set(handshake={"status": 302, "headers": {
+            "Location": "https://elsewhere/?token=s3cret%2Fwith%2Bodd%3Dchars"}})
+    elif where == "close":
+        service.set(handshake={"close": 1013, "reason": text.replace("\n", "")[:123]})
+    else:
+        service.set(sync_answer={"status": 503, "body": text})
+    hawser.start()
+    status = hawser.wait_status(lambda status: "***" in status.get("reason", ""), "a reason")
+    if where != "redirect":
+        assert "refused: ***" in status["reason"]
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        hawser.hawserctl("reconnect", "chat")
+        consumer.wait(lambda: any("***" in n.get("reason", "") for n in consumer.notices), "it")
+        assert "s3cret" not in str(consumer.notices)
+    assert "s3cret" not in hawser.hawserctl("status", status=None)

@@ -33,6 +33,28 @@ def crc32c(data):
     return crc ^ 0xFFFFFFFF
 
 
+def damage_dedup_row(path, seq):
+    """Flips a bit in the dedup keys that were stored with the event of that seq, alone."""
+    table = [0] * 256
+    for i in range(256):
+        crc = i
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        table[i] = crc
+    data = path.read_bytes()
+    start = 0xFFFFFFFF
+    for byte in struct.pack("<QI", seq, 0):
+        start = start >> 8 ^ table[(start ^ byte) & 0xFF]
+    for at in range(0, len(data) - 20, 2):
+        crc = start
+        for byte in data[at + 4 : at + 20]:
+            crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+        if struct.pack("<I", crc ^ 0xFFFFFFFF) == data[at : at + 4]:
+            path.write_bytes(data[: at + 10] + bytes([data[at + 10] ^ 1]) + data[at + 11 :])
+            return
+    raise AssertionError("no such row")
+
+
 def version_row(number):
     value = struct.pack("<I", number)
     return b"format" + struct.pack("<I", crc32c(b"format" + value)) + value
@@ -74,6 +96,22 @@ def test_F47_damaged_record_is_noticed(chat, service):
         consumer.wait_id(new.ids[0])  # what comes after the damage
         assert_same(consumer.ids(), published.ids[:2] + published.ids[3:] + new.ids)
     chat.wait_log("(?i)corrupt|damaged|checksum")
+
+
+def test_F47_damaged_dedup_keys_stop_nothing(chat, service):
+    for count in (1, 2, 3):
+        service.publish(1)
+        chat.wait_status(lambda status: status["stored"]["live"] == count, "an event")
+    chat.stop()
+    damage_dedup_row(store_file(chat), 2)
+    chat.start()
+    chat.wait_log("dedup keys at seq 2 are damaged")
+    chat.wait_state("live")
+    new = service.publish(1)
+    with chat.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait(lambda: new.ids[0] in consumer.ids(), "the new event")
+        assert len(consumer.ids()) == 4
 
 
 def test_F42_F49_retention_is_a_gap(hawser, service, ca):
