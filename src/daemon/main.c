@@ -76,7 +76,7 @@ static int run(struct configuration *configuration)
 {
     struct daemon daemon;
     struct error err = {0};
-    log_set_level(configuration->settings->daemon.log);
+    logfmt_levels(configuration->settings);
     if (daemon_start(&daemon, configuration, &err) != 0) {
         log_error(NULL, NULL, "%s", err.text);
         return EXIT_FAILURE;
