@@ -80,6 +80,8 @@ void hub_committed(struct hub *hub, int status);
 /* After a failure, when the store is open again. What the failed commit has left on disk after all
  * is read there by those who were hot. */
 void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq);
+/* Somebody was told ERR_AGAIN and waits for a commit: no reason to put it off. */
+bool hub_starved(const struct hub *hub);
 bool hub_failed(const struct hub *hub);
 bool hub_idle(const struct hub *hub); /* nothing filled, nothing in flight */
 struct fanout *hub_fanout(struct hub *hub);

@@ -21,6 +21,16 @@ static int on_flow_event(void *arg, const struct flow_event *event)
     return 0;
 }
 
+static void on_flow_missing(void *arg)
+{
+    struct stream *stream = arg;
+    char text[160];
+    snprintf(text, sizeof(text),
+             "a message was larger than max_message = %llu; raise connect.max_message",
+             (unsigned long long)stream->profile->connect.max_message);
+    stream_gap(stream, SESSION_GAP_OVERSIZE, text);
+}
+
 int stream_new(const struct stream_options *options, struct stream **out)
 {
     struct stream *stream = calloc(1, sizeof(*stream));
@@ -44,6 +54,7 @@ int stream_new(const struct stream_options *options, struct stream **out)
         .dedup_window = options->dedup_window,
         .hold_bytes = options->hold_bytes,
         .sink = on_flow_event,
+        .missing = on_flow_missing,
         .sink_arg = stream,
     };
     stream->name = strdup(options->name);
@@ -233,6 +244,7 @@ void stream_room(struct stream *stream)
         return;
     if (flow_releasing(stream->flow) && flow_release(stream->flow) != 0)
         return;
+    stream_check_position(stream);
     stream_page_pump(stream);
     if (stream->link_blocked && stream->link != 0) {
         stream->link_blocked = false;
@@ -325,14 +337,9 @@ int stream_message(struct stream *stream, uint64_t link, enum stream_message_typ
 
 void stream_oversize(struct stream *stream, uint64_t link, uint64_t bytes)
 {
-    char text[160];
-    if (link != stream->link)
-        return;
-    snprintf(
-        text, sizeof(text),
-        "a message of %llu bytes or more is over max_message = %llu; raise connect.max_message",
-        (unsigned long long)bytes, (unsigned long long)stream->profile->connect.max_message);
-    stream_gap(stream, SESSION_GAP_OVERSIZE, text);
+    (void)bytes;
+    if (link == stream->link)
+        flow_missing(stream->flow);
 }
 
 void stream_pong(struct stream *stream, uint64_t link, int64_t rtt_ms)

@@ -228,3 +228,15 @@ def test_positions_with_holes(chat, service):
         service.up()
         consumer.wait_events(40)
         assert_same(consumer.ids(), published.ids)
+
+
+def test_commit_interval_is_no_limit_on_the_rate(hawser, service, ca):
+    """Commits are put off only as long as there is room for what comes."""
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.sections["store"]["commit_interval"] = "60s"
+    hawser.start().wait_state("live")
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        published = service.publish(9000)
+        consumer.wait_events(8192, timeout=30)
+        assert consumer.ids()[:8192] == published.ids[:8192]

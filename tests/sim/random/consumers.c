@@ -26,13 +26,16 @@ static void note_lost(struct world *world, struct consumer *consumer, struct sli
 {
     struct lost_range range = {.feed = truth_feed(world, line),
                                .from_seq = truth_number(line, "\"from_seq\":"),
-                               .to_seq = truth_number(line, "\"to_seq\":")};
+                               .to_seq = truth_number(line, "\"to_seq\":"),
+                               .connection = consumer->connection};
     if (!consumer->feeds[range.feed])
         world_violation(world, 5, "a consumer was told of a loss of %s, which it did not ask for",
                         world->feeds[range.feed].name);
-    if (range.from_seq <= consumer->told[range.feed] || range.to_seq < range.from_seq)
-        world_violation(world, 5, "a consumer was told twice of the loss of %llu to %llu",
-                        (unsigned long long)range.from_seq, (unsigned long long)range.to_seq);
+    for (size_t i = 0; i < consumer->n_lost; i++)
+        if (consumer->lost[i].feed == range.feed && range.from_seq <= consumer->lost[i].to_seq &&
+            consumer->lost[i].connection == consumer->connection)
+            world_violation(world, 5, "a consumer was told twice of the loss of %llu to %llu",
+                            (unsigned long long)range.from_seq, (unsigned long long)range.to_seq);
     cover(COVER_CONSUMER_TOLD);
     world_trace(world, "consumer %u is told that %llu to %llu of %s are gone",
                 (unsigned)(consumer - world->consumers), (unsigned long long)range.from_seq,
@@ -155,6 +158,8 @@ void consumers_connect(struct world *world, unsigned number)
         from = draw_from(world, consumer);
         consumer->last_seq = consumer->start_seq;
         consumer->n_seen = consumer->n_lost = 0;
+        memset(consumer->forgiven, 0, sizeof(consumer->forgiven));
+        consumer->forgive = from == 0;
         consumer->pace_ms = world_per_mille(world, 300) ? 4000 : 200;
     }
     memset(consumer->filter.streams, 0, sizeof(consumer->filter.streams));
@@ -163,7 +168,7 @@ void consumers_connect(struct world *world, unsigned number)
             consumer->filter.streams[world->feeds[i].id / 64] |= 1ull << world->feeds[i].id % 64;
     memset(consumer->told, 0, sizeof(consumer->told));
     buf_clear(&consumer->rest);
-    consumer->rest.max = consumer->page.max = BUF_UNBOUNDED;
+    consumer->rest.max = consumer->page.max = consumer->gaps.max = BUF_UNBOUNDED;
     fanout_subscribe(hub_fanout(world->hub), &consumer->sub, &consumer->filter, from);
     world_trace(world, "consumer %u connects, last seq %llu", number,
                 (unsigned long long)consumer->last_seq);
@@ -198,59 +203,47 @@ static bool crashes(struct world *world)
 
 /* ---- cold: as the daemon reads for a client ---- */
 
-static bool add_line(struct consumer *consumer, struct slice line, uint64_t seq)
-{
-    bool full = consumer->n_lines == sizeof(consumer->lines) / sizeof(consumer->lines[0]);
-    if (full || (consumer->n_lines > 0 && consumer->page.len + line.len > PAGE_BYTES))
-        return false;
-    (void)buf_append_slice(&consumer->page, line);
-    consumer->lines[consumer->n_lines].end = consumer->page.len;
-    consumer->lines[consumer->n_lines].gap = false;
-    consumer->lines[consumer->n_lines++].seq = seq;
-    return true;
-}
-
 static bool on_visit(void *arg, const struct store_event *event)
 {
     struct consumer *consumer = arg;
     enum fanout_kind kind = event->kind == STORE_GAP ? FANOUT_GAP : FANOUT_EVENT;
+    bool full = consumer->n_lines == sizeof(consumer->lines) / sizeof(consumer->lines[0]);
     if (!fanout_match(&consumer->filter, kind, event->stream, event->type))
         return true;
-    return add_line(consumer, event->line, event->seq);
+    if (full || (consumer->n_lines > 0 && consumer->page.len + event->line.len > PAGE_BYTES))
+        return false;
+    (void)buf_append_slice(&consumer->page, event->line);
+    consumer->lines[consumer->n_lines].end = consumer->page.len;
+    consumer->lines[consumer->n_lines++].seq = event->seq;
+    return true;
 }
 
 static void on_lost(void *arg, unsigned id, uint64_t from_seq, uint64_t to_seq)
 {
     struct consumer *consumer = arg;
     char name[] = {'c', 'h', 'a', 't', (char)('0' + id), '\0'};
-    struct buf line;
     if (to_seq <= consumer->told[id])
         return;
     if (from_seq <= consumer->told[id])
         from_seq = consumer->told[id] + 1;
-    buf_init(&line, 1024);
-    (void)ndjson_write_retention_gap(&line, name, from_seq, to_seq);
-    if (add_line(consumer, buf_slice(&line), to_seq)) {
-        consumer->lines[consumer->n_lines - 1].gap = true;
-        consumer->lines[consumer->n_lines - 1].feed = id;
-    }
-    buf_fini(&line);
+    (void)ndjson_write_retention_gap(&consumer->gaps, name, from_seq, to_seq);
+    consumer->told[id] = to_seq;
 }
 
-static void check_lost(struct world *world, const struct consumer *consumer)
+static uint64_t trimmed_seq(struct world *world, unsigned id)
 {
-    for (unsigned i = 0; i < consumer->n_lines; i++) {
-        struct store_stream_info info;
-        struct error err = {0};
-        if (!consumer->lines[i].gap)
-            continue;
-        if (store_stream_info(world->store, consumer->lines[i].feed, &info, &err) != 0 ||
-            info.trimmed_seq < consumer->lines[i].seq)
-            world_violation(world, 5, "seqs up to %llu are said to be gone; retention took up to "
-                                      "%llu",
-                            (unsigned long long)consumer->lines[i].seq,
-                            (unsigned long long)info.trimmed_seq);
-    }
+    struct store_stream_info info;
+    struct error err = {0};
+    if (store_stream_info(world->store, id, &info, &err) != 0)
+        world_violation(world, 5, "%s", err.text);
+    return info.trimmed_seq;
+}
+
+static void forgive_losses(struct world *world, struct consumer *consumer)
+{
+    for (unsigned i = 0; i < world->n_feeds; i++)
+        consumer->told[i] = consumer->forgiven[i] = trimmed_seq(world, i);
+    consumer->forgive = false;
 }
 
 static void read_cold(struct world *world, unsigned number)
@@ -269,9 +262,16 @@ static void read_cold(struct world *world, unsigned number)
     memcpy(read.streams, consumer->filter.streams, sizeof(read.streams));
     consumer->n_lines = 0;
     buf_clear(&consumer->page);
+    buf_clear(&consumer->gaps);
+    if (consumer->forgive)
+        forgive_losses(world, consumer);
     if (store_read(world->store, &read, &err) != 0)
         world_violation(world, 5, "reading the store: %s", err.text);
-    check_lost(world, consumer);
+    for (unsigned i = 0; i < world->n_feeds; i++)
+        if (consumer->told[i] > trimmed_seq(world, i))
+            world_violation(world, 5, "seqs up to %llu are said to be gone; retention took %llu",
+                            (unsigned long long)consumer->told[i],
+                            (unsigned long long)trimmed_seq(world, i));
     consumer->page_done_seq = read.done_seq;
     consumer->reading = true;
     world_plan(world, world_delay(world, 5), WORLD_PAGE, number, consumer->connection, 0);
@@ -287,6 +287,7 @@ void consumers_page(struct world *world, unsigned number, uint64_t connection)
     consumer->reading = false;
     if (n > 0)
         n = world_per_mille(world, 700) ? n : 1 + (size_t)rng_below(&world->rng, n);
+    receive(world, consumer, consumer->gaps.data, consumer->gaps.len);
     if (crashes(world)) {
         receive(world, consumer, consumer->page.data, n);
         disconnect(world, number);
@@ -295,10 +296,7 @@ void consumers_page(struct world *world, unsigned number, uint64_t connection)
     /* The rest of a line that was cut follows by itself. */
     for (; i < consumer->n_lines && begin < n; begin = consumer->lines[i++].end) {
         receive(world, consumer, consumer->page.data + begin, consumer->lines[i].end - begin);
-        if (consumer->lines[i].gap)
-            consumer->told[consumer->lines[i].feed] = consumer->lines[i].seq;
-        else
-            fanout_cold_done(hub_fanout(world->hub), &consumer->sub, consumer->lines[i].seq);
+        fanout_cold_done(hub_fanout(world->hub), &consumer->sub, consumer->lines[i].seq);
     }
     if (i == consumer->n_lines && consumer->page_done_seq > consumer->sub.cursor)
         fanout_cold_done(hub_fanout(world->hub), &consumer->sub, consumer->page_done_seq);
@@ -370,5 +368,6 @@ void consumers_free(struct world *world)
         free(world->consumers[i].lost);
         buf_fini(&world->consumers[i].rest);
         buf_fini(&world->consumers[i].page);
+        buf_fini(&world->consumers[i].gaps);
     }
 }

@@ -350,6 +350,7 @@ static int make_room(struct world *world, int status)
     if (status != ERR_FULL || store_failed(world->store))
         return status;
     cover(COVER_DISK_FULL);
+    world->was_full = true;
     while (more && store_retain(world->store, link_stream_ops.wall_us(world->feeds), &more,
                                 NULL) == 0)
         ;

@@ -131,10 +131,11 @@ static void check_whole(struct world *world, struct feed *feed, const struct rec
                         (unsigned long long)record->seq);
     feed->whole_seq[position] = record->seq;
     if (position <= feed->top) {
-        if (kind != LATE)
+        if (kind != LATE && kind != HIDDEN)
             world_violation(world, 3, "%s: event %u is stored after event %u", feed->name, position,
                             feed->top);
         cover(COVER_LATE);
+        feed->stored_late[position] = true;
         return;
     }
     feed->top = position;

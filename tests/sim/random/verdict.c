@@ -32,7 +32,8 @@ static void on_lost(void *arg, unsigned stream, uint64_t from_seq, uint64_t to_s
     struct walk *walk = arg;
     const struct world *world = walk->world;
     (void)from_seq;
-    if (world->retain_stream == 0 && world->retain_age_ms == 0 && world->retain_bytes > 1u << 20)
+    if (world->retain_stream == 0 && world->retain_age_ms == 0 && !world->was_full &&
+        world->retain_bytes > 1u << 20)
         world_violation(walk->world, 1, "retention took seq %llu to %llu, without a limit",
                         (unsigned long long)from_seq, (unsigned long long)to_seq);
     walk->lost_to[stream] = to_seq;
@@ -115,12 +116,12 @@ static void check_nothing_lost(struct feed *feed)
     uint64_t before = 0;
     for (unsigned p = 1; p <= service->count; p++) {
         uint64_t next = UINT64_MAX;
-        if (feed->whole_seq[p] != 0 && service->events[p].kind != LATE)
+        if (feed->whole_seq[p] != 0 && !feed->stored_late[p])
             before = feed->whole_seq[p];
         if (feed->whole_seq[p] != 0 || !is_due(feed, p, before == 0))
             continue;
         for (unsigned q = p + 1; q <= service->count && next == UINT64_MAX; q++)
-            if (feed->whole_seq[q] != 0 && service->events[q].kind != LATE)
+            if (feed->whole_seq[q] != 0 && !feed->stored_late[q])
                 next = feed->whole_seq[q];
         if (!is_covered(feed, p, before, next))
             world_violation(feed->world, service->events[p].kind == PLAIN ? 1 : 4,
@@ -180,7 +181,9 @@ void verdict_consumer(struct world *world, unsigned number, uint64_t up_to_seq)
         for (; k < consumer->n_seen && consumer->seen[k].seq < record->seq; k++)
             cover(COVER_SEEN_NOT_STORED);
         bool seen = k < consumer->n_seen && consumer->seen[k].seq == record->seq;
-        if (seen == was_told(consumer, record))
+        bool told = was_told(consumer, record);
+        bool forgiven = !seen && record->seq <= consumer->forgiven[record->feed];
+        if (seen == told && !forgiven)
             world_violation(world, 5,
                             seen ? "consumer %u saw seq %llu, and was told that it is gone"
                                  : "consumer %u never saw seq %llu, and was not told",

@@ -27,7 +27,8 @@
  * What a service can do that no client can make good, and what is then still demanded:
  *   - It sends a late event after its successor (LATE). If it arrives it is stored, out of order; a
  *     drop between the two may lose it.
- *   - Sync never shows an event (HIDDEN). If it arrives on the link it is stored, in order, once.
+ *   - Sync never shows an event (HIDDEN). If it arrives on the link it is stored, once; behind what
+ *     sync brought meanwhile, if it had to be held for that.
  *   - It has thrown events away (status 410): a gap `epoch`, and between the right seqs.
  *   - A stream that starts now has no claim to what was published before its first life that stored
  *     something was first live.
@@ -130,6 +131,7 @@ struct feed {
     unsigned gaps[SESSION_GAP_MALFORMED + 1];
     unsigned texts;
     uint64_t whole_seq[WORLD_EVENTS_MAX + 2]; /* by position, 0: not stored */
+    bool stored_late[WORLD_EVENTS_MAX + 2];   /* out of order */
     unsigned stored_texts[WORLD_EVENTS_MAX + 2];
 };
 
@@ -201,6 +203,7 @@ struct pending {
 struct lost_range {
     unsigned feed;
     uint64_t from_seq, to_seq;
+    uint64_t connection; /* on which it was told */
 };
 
 struct consumer {
@@ -217,15 +220,15 @@ struct consumer {
     size_t n_seen, cap_seen;
     struct lost_range *lost;
     size_t n_lost, cap_lost;
-    uint64_t told[WORLD_FEEDS]; /* on this connection, by feed */
-    struct buf rest;            /* of a line that was cut */
-    /* A cold page: lines, and what each of them is. */
-    struct buf page;
+    uint64_t told[WORLD_FEEDS];     /* losses on this connection, up to here */
+    bool forgive;                   /* from = oldest: what is gone before the first read is none */
+    uint64_t forgiven[WORLD_FEEDS]; /* up to here */
+    struct buf rest;                /* of a line that was cut */
+    /* A cold page: losses, then lines. */
+    struct buf gaps, page;
     struct {
         size_t end;
-        bool gap;
-        unsigned feed;
-        uint64_t from_seq, seq;
+        uint64_t seq;
     } lines[64];
     unsigned n_lines;
     uint64_t page_done_seq;
@@ -263,6 +266,7 @@ struct world {
     const struct hub_batch *batch; /* in flight */
     uint64_t commit;               /* its number */
     bool stalled, reopening, commit_failed; /* commit_failed: in this life */
+    bool was_full;                          /* so retention had to make room */
     int fault;                              /* errno of the one to come; 0: none */
     enum store_fault fault_point;
 

@@ -147,6 +147,27 @@ static void test_one_commit_flies_while_the_next_is_filled(void **state)
     close_hub(&probe);
 }
 
+/* Commits that are put off are not put off while somebody waits for room. */
+static void test_a_full_batch_is_urgent(void **state)
+{
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 4 << 20, false, 0, 0);
+    for (unsigned i = 0; i < HUB_BATCH_RECORDS; i++)
+        assert_int_equal(put(&probe, "a", NULL), 0);
+    assert_false(hub_starved(probe.hub));
+    assert_int_equal(probe.wanted, 1);
+    assert_int_equal(put(&probe, "a", NULL), ERR_AGAIN);
+    assert_true(hub_starved(probe.hub));
+    assert_int_equal(probe.wanted, 2);
+    hub_flush(probe.hub);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
+    assert_int_equal(probe.room, 1);
+    assert_false(hub_starved(probe.hub));
+    close_hub(&probe);
+}
+
 /* A batch is one transaction: only its newest position counts, and each batch has its own copy. */
 static void test_only_the_newest_position_of_a_batch(void **state)
 {
@@ -314,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_event_becomes_a_record),
         cmocka_unit_test(test_one_commit_flies_while_the_next_is_filled),
+        cmocka_unit_test(test_a_full_batch_is_urgent),
         cmocka_unit_test(test_only_the_newest_position_of_a_batch),
         cmocka_unit_test(test_a_gap_that_forgets_takes_the_position_with_it),
         cmocka_unit_test(test_a_full_batch_says_again),
