@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not nginx.available(), reason="nginx with nchan 
 def server(ca):
     server = nginx.Nginx(ca.localhost)
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture
