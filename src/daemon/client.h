@@ -13,7 +13,8 @@
 #include "daemon/listener.h"
 #include "wire/ndjson.h"
 
-#define CLIENT_REPLIES_MAX (256u << 10) /* replies that wait; beyond half, its requests wait */
+#define CLIENT_REPLIES_HIGH (64u << 10) /* replies that wait; beyond it its requests wait */
+#define CLIENT_REPLIES_MAX (2u << 20)   /* and a reply more: the status of LIMIT_STREAMS streams */
 #define CLIENT_TURN_BYTES (1u << 20)    /* written in one turn, then the others' turn */
 
 struct client {
@@ -22,10 +23,12 @@ struct client {
     struct io_stream *stream;
     uid_t uid;
     pid_t pid;
-    struct buf in;  /* a line that is not complete yet */
+    struct buf in;  /* a line that is not complete yet, or lines that wait */
     struct buf out; /* replies */
     struct ndjson_request request;
-    bool subscribed, cold, ending, reading, dead;
+    bool subscribed, cold, ending;
+    bool reading; /* bytes are taken from the socket: no whole line waits in `in` */
+    bool deaf;    /* it has shut down its side: nothing more will come */
     struct fanout_filter filter;
     char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE]; /* the filter's globs */
     struct fanout_sub sub;

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import stat
+import threading
 import time
 
 import pytest
@@ -103,6 +104,39 @@ def test_requests_byte_by_byte_and_all_at_once(chat):
         assert consumer.reply()["id"] == 1
         consumer.send_raw(b"".join(b'{"op":"ping","id":%d}\n' % i for i in range(500)))
         assert [consumer.reply()["id"] for _ in range(500)] == list(range(500))
+
+
+def test_F50_more_requests_than_fit_at_once(chat):
+    """Asked ahead without reading: the requests wait, and none goes without its answer."""
+    with chat.consumer() as consumer:
+        for op, count in (("status", 3000), ("ping", 40_000)):
+            consumer.socket.settimeout(30)
+            lines = b"".join(b'{"op":"%s","id":%d}\n' % (op.encode(), i) for i in range(count))
+            sent = threading.Thread(target=consumer.socket.sendall, args=(lines,))
+            sent.start()
+            time.sleep(0.3)
+            assert [consumer.reply()["id"] for _ in range(count)] == list(range(count))
+            sent.join()
+
+
+def test_replies_to_who_has_shut_down_its_side(chat):
+    """As `echo ... | nc -U` does, and reads the answers slowly."""
+    with chat.consumer() as consumer:
+        consumer.send_raw(b'{"op":"status"}\n' * 2000)
+        consumer.socket.shutdown(socket.SHUT_WR)
+        time.sleep(0.3)
+        assert all(consumer.reply()["ok"] == "status" for _ in range(2000))
+        with pytest.raises(Closed):
+            consumer.line()
+
+
+def test_status_of_all_streams_there_may_be(hawser):
+    for number in range(256):
+        hawser.stream(f"s{number}", profile="generic", url="ws://127.0.0.1:1/" + "x" * 60)
+    hawser.start()
+    status = hawser.wait_status(lambda _: True, "it", stream="s255")
+    assert status["stream"] == "s255"
+    assert len(hawser.request(op="status")["streams"]) == 256
 
 
 def test_closing_the_sending_side_is_not_the_end(chat, service):
