@@ -110,13 +110,13 @@ static int no_room(struct hub *hub)
     return ERR_AGAIN;
 }
 
-/* Room for one more in the batch, and a seq for it. */
-static int check_batch(struct hub *hub)
+/* Room for so many more in the batch, and seqs for them. */
+static int check_batch(struct hub *hub, unsigned records)
 {
     const struct hub_batch *batch = hub->batch[hub->filling];
-    if (hub->failed || batch->count == HUB_BATCH_RECORDS)
+    if (hub->failed || batch->count + records > HUB_BATCH_RECORDS)
         return no_room(hub);
-    if (hub->received && hub->next_seq > hub->reserved_seq)
+    if (hub->received && hub->next_seq + records - 1 > hub->reserved_seq)
         return no_room(hub); /* the flush reserves a block */
     return 0;
 }
@@ -237,13 +237,18 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
         push_ephemeral(hub, stream, event);
         return 0;
     }
-    int status = check_batch(hub);
+    /* The gap of a malformed event goes into the same batch: no crash parts them. */
+    unsigned records = event->malformed != NULL ? 2 : 1;
+    size_t extra = event->malformed != NULL ? GAP_LINE_MAX : 0;
+    int status = check_batch(hub, records);
     if (status != 0)
         return status;
     struct ndjson_event form;
     size_t bound = encode_event(stream, event, hub->next_seq, &form);
-    if (bound > hub->ring_bytes)
+    if (bound + extra > hub->ring_bytes)
         return ERR_LIMIT;
+    if (!fanout_has_room_for(hub->fanout, records, bound + extra))
+        return no_room(hub);
     char *at = fanout_reserve(hub->fanout, bound);
     if (at == NULL)
         return no_room(hub);
@@ -266,7 +271,7 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
 
 int hub_gap(struct hub *hub, struct hub_stream *stream, const struct hub_gap *gap)
 {
-    int status = check_batch(hub);
+    int status = check_batch(hub, 1);
     if (status != 0)
         return status;
     status = push_gap(hub, stream, gap);

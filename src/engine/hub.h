@@ -61,7 +61,8 @@ void hub_free(struct hub *hub);
 int hub_stream_new(struct hub *hub, const char *name, unsigned id, struct slice tags,
                    struct hub_stream **out);
 
-/* 0: taken. ERR_AGAIN: no room; ops.room will be called. ERR_LIMIT: larger than the ring. */
+/* 0: taken. ERR_AGAIN: no room; ops.room will be called. ERR_LIMIT: larger than the ring. After a
+ * malformed event there is room for its gap, in the same batch: call hub_gap next. */
 int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_event *event);
 struct hub_gap {
     enum session_gap reason;

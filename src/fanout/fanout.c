@@ -78,6 +78,13 @@ bool fanout_has_room(const struct fanout *fanout, size_t n)
     return find_place(fanout, evictable_end(fanout), n, &at, &skip);
 }
 
+bool fanout_has_room_for(const struct fanout *fanout, unsigned entries, size_t n)
+{
+    /* Where they all fit in one piece, they fit one by one as well. */
+    return fanout->end - evictable_end(fanout) + entries <= fanout->max_entries &&
+           fanout_has_room(fanout, n);
+}
+
 static void evict_oldest(struct fanout *fanout)
 {
     const struct fanout_entry *entry = &fanout_slot(fanout, fanout->oldest)->entry;

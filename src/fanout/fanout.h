@@ -63,6 +63,8 @@ const struct fanout_entry *fanout_push(struct fanout *fanout, enum fanout_kind k
                                        uint32_t stream, size_t type_len, size_t line_len);
 /* True if a reservation of n bytes would succeed. */
 bool fanout_has_room(const struct fanout *fanout, size_t n);
+/* True if so many entries, of n bytes together, would find room one after the other. */
+bool fanout_has_room_for(const struct fanout *fanout, unsigned entries, size_t n);
 
 void fanout_publish(struct fanout *fanout, uint64_t end_index); /* entries below are visible */
 /* Entries below may be evicted. EPHEMERAL and NOTICE entries need no disk: they are durable as soon

@@ -110,18 +110,25 @@ static bool is_due(const struct feed *feed, unsigned position, bool first)
     return !(first && position <= feed->service.floor_asked);
 }
 
+/* Where it stands says what was stored before it and behind it. */
+static bool is_landmark(const struct feed *feed, unsigned position)
+{
+    return feed->whole_seq[position] != 0 && !feed->stored_late[position] &&
+           feed->service.events[position].kind != LATE;
+}
+
 static void check_nothing_lost(struct feed *feed)
 {
     const struct service *service = &feed->service;
     uint64_t before = 0;
     for (unsigned p = 1; p <= service->count; p++) {
         uint64_t next = UINT64_MAX;
-        if (feed->whole_seq[p] != 0 && !feed->stored_late[p])
+        if (is_landmark(feed, p))
             before = feed->whole_seq[p];
         if (feed->whole_seq[p] != 0 || !is_due(feed, p, before == 0))
             continue;
         for (unsigned q = p + 1; q <= service->count && next == UINT64_MAX; q++)
-            if (feed->whole_seq[q] != 0 && !feed->stored_late[q])
+            if (is_landmark(feed, q))
                 next = feed->whole_seq[q];
         if (!is_covered(feed, p, before, next))
             world_violation(feed->world, service->events[p].kind == PLAIN ? 1 : 4,
