@@ -199,14 +199,15 @@ def test_F47_disk_full_and_the_oldest_give_way(hawser, service, ca, small_disk):
         consumer.wait_events(100)
         ballast = fill(small_disk, 128 * 1024)
         wanted = list(first.ids)
-        for _ in range(20):  # each fits into what the store has; all of them do not
-            wanted += service.publish(150, size=600).ids
+        for count in (150, 150, 3000):  # the last is more than the store can hold at once
+            wanted += service.publish(count, size=600).ids
             consumer.wait_events(len(wanted))
         consumer.drain(0.3)
         assert_same(consumer.ids(), wanted)
         assert_rising(consumer.seqs)
         assert consumer.gaps == []
         seqs = consumer.seqs
+    hawser.wait_log("the disk is full; the oldest events go before their time")
     hawser.restart()  # so that nothing comes from memory
     with hawser.consumer() as late:
         late.subscribe(**{"from": seqs[0]})
