@@ -12,6 +12,8 @@
 #include "daemon/redact.h"
 #include "net/net.h"
 
+#define UPSTREAM_GAP_LOG_MS 1000 /* between log lines about gaps; each gap itself is stored */
+
 struct upstream {
     struct daemon *daemon;
     const struct settings_stream *settings;
@@ -36,6 +38,8 @@ struct upstream {
     struct tls_context *tls_context;
     int64_t tls_loaded_ms;
     struct buf secret; /* the one last read; wiped after each request */
+    int64_t gap_said_ms; /* when a gap was last logged, 0: never */
+    unsigned gaps_unsaid; /* since */
     struct redact redact; /* the values that were used, to be kept out of all text */
 };
 
