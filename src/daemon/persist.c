@@ -88,9 +88,9 @@ static void make_room(struct write_job *commit)
         ;
 }
 
-/* Where there is no space, retention is asked for some; where that is not enough for the whole batch,
- * it goes in parts. Positions stand with the last records that carry one, so a crash between two parts
- * fetches again what is known already. */
+/* Where there is no space, retention is asked for some; where that is not enough for the whole
+ * batch, it goes in parts. Positions stand with the last records that carry one, so a crash between
+ * two parts fetches again what is known already. */
 static void run_commit(struct io_job *job)
 {
     struct write_job *commit = (struct write_job *)job;

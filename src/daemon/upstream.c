@@ -357,11 +357,23 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
     watch(upstream, action->to);
 }
 
+/* A service may send one malformed message after the other: the log is told of them, not filled. */
 static void op_gap(void *arg, enum session_gap reason, const char *detail)
 {
     struct upstream *upstream = arg;
-    log_warning(upstream->settings->name, link_id(upstream), "gap %s%s%s", session_gap_name(reason),
-                detail != NULL ? ": " : "", detail != NULL ? detail : "");
+    char more[48] = "";
+    int64_t now = io_now_ms(upstream->daemon->loop);
+    if (upstream->gap_said_ms != 0 && now - upstream->gap_said_ms < UPSTREAM_GAP_LOG_MS) {
+        upstream->gaps_unsaid++;
+        return;
+    }
+    if (upstream->gaps_unsaid > 0)
+        snprintf(more, sizeof(more), " (and %u more since the last)", upstream->gaps_unsaid);
+    log_warning(upstream->settings->name, link_id(upstream), "gap %s%s%s%s",
+                session_gap_name(reason), detail != NULL ? ": " : "", detail != NULL ? detail : "",
+                more);
+    upstream->gap_said_ms = now;
+    upstream->gaps_unsaid = 0;
 }
 
 static void on_timer(void *arg)

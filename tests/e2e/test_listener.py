@@ -60,6 +60,18 @@ def test_control_needs_the_right(chat):
         refused(control, b'{"op":"pause","stream":"nope"}\n', "unknown_stream")
 
 
+def test_control_is_for_the_streams_of_the_socket(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca)
+    hawser.scaiwave(service, name="other", ca=ca)
+    hawser.sections["listen events"].update(streams="chat", control=True)
+    hawser.start().wait_state("live", stream="other")
+    with hawser.consumer() as consumer:
+        refused(consumer, b'{"op":"pause","stream":"other"}\n', "unknown_stream")
+        assert consumer.ask(op="pause", stream="chat") == {"ok": "pause"}
+    hawser.wait_state("paused")
+    assert hawser.status("other")["state"] == "live"
+
+
 def padded(length):
     """A ping request of exactly that many bytes, without its newline."""
     request = b'{"op":"ping"'
@@ -210,6 +222,24 @@ def test_F50_max_clients(hawser, service, ca):
     wait_until(fits, "a place")
     for consumer in consumers:
         consumer.close()
+
+
+def test_F50_F59_refusals_do_not_fill_the_log_and_the_gone_make_room(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca)
+    hawser.sections["listen events"]["max_clients"] = 1
+    hawser.start().wait_state("live")
+    hawser.request(op="pause", stream="chat")
+    hawser.wait_state("paused")
+    only_listens = hawser.consumer()
+    only_listens.subscribe()
+    only_listens.socket.shutdown(socket.SHUT_WR)
+    for _ in range(200):
+        with hawser.consumer() as other:
+            assert other.greeting["error"] == "too_many"
+    assert hawser.log().count("max_clients") == 1
+    only_listens.close()
+    with hawser.consumer() as other:
+        assert "hawser" in other.greeting
 
 
 def test_F48_slow_consumer_gets_all_of_20000(chat, service):

@@ -122,8 +122,8 @@ def test_F42_F49_retention_is_a_gap(hawser, service, ca):
         first = service.publish(10)
         consumer.wait_events(10)
         seen = consumer.seqs[-1]
-    flood = service.publish(6000, size=400)
-    hawser.wait_status(lambda status: status["stored"]["live"] == 6010, "the flood")
+    flood = service.publish(9000, size=700)
+    hawser.wait_status(lambda status: status["stored"]["live"] == 9010, "the flood")
     status = hawser.request(op="status")
     wait_until(lambda: hawser.request(op="status")["store"]["oldest"] > seen + 1, "retention")
     # What is still in memory would be served from there, and nothing be missing.
