@@ -118,6 +118,7 @@ static void request(struct stream *stream, const struct session_action *action)
     if (action->use_next && stream->page.has_next)
         lookup.position = buf_slice(&stream->page.next);
     stream_page_drop(stream);
+    stream->request = action->request;
     stream->stats.requests++;
     int status = profile_render_http(stream->profile, stream->profile->catchup.http, look_up,
                                      &lookup, &stream->form, &err);
@@ -143,6 +144,9 @@ void stream_page_drop(struct stream *stream)
 
 void stream_http_failed(struct stream *stream, uint64_t number, const struct profile_end *end)
 {
+    if (number != stream->request)
+        return;
+    stream->request = 0;
     struct session_event event = {.kind = SESSION_EV_HTTP_FAILED, .request = number, .end = end};
     stream_post(stream, &event);
 }
@@ -186,6 +190,11 @@ void stream_http_done(struct stream *stream, uint64_t number, struct buf *body)
 {
     struct error err = {0};
     struct profile_page page;
+    if (number != stream->request) {
+        buf_fini(body);
+        buf_init(body, 0);
+        return;
+    }
     stream_page_drop(stream);
     stream->page.body = *body;
     buf_init(body, 0);
@@ -198,6 +207,7 @@ void stream_http_done(struct stream *stream, uint64_t number, struct buf *body)
         stream_http_failed(stream, number, &end);
         return;
     }
+    stream->request = 0;
     buf_clear(&stream->page.next);
     if (page.next.ptr != NULL && buf_append_slice(&stream->page.next, page.next) == 0)
         stream->page.has_next = true;

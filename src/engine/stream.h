@@ -90,7 +90,8 @@ int stream_message(struct stream *stream, uint64_t link, enum stream_message_typ
                    struct slice payload);
 void stream_oversize(struct stream *stream, uint64_t link, uint64_t bytes);
 void stream_pong(struct stream *stream, uint64_t link, int64_t rtt_ms);
-/* The body is taken: its memory moves into the stream. */
+/* From requests: an unknown or old number is ignored. The body is taken: its memory moves into the
+ * stream. */
 void stream_http_done(struct stream *stream, uint64_t request, struct buf *body);
 void stream_http_failed(struct stream *stream, uint64_t request, const struct profile_end *end);
 

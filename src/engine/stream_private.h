@@ -22,6 +22,7 @@ struct stream {
     uint64_t seed;
 
     uint64_t link;     /* current; 0: none */
+    uint64_t request;  /* not answered yet; 0: none */
     bool link_blocked; /* it was told ERR_AGAIN */
     bool started, has_position, lived, forget;
 

@@ -221,6 +221,7 @@ struct session {
     struct session_catchup sync;
     bool has_position;
     bool owes_no_resume, owes_no_position; /* gaps to be said when that can be done */
+    bool told_no_position;                 /* and there is no position yet */
     bool store_stalled;
     bool dial_due;   /* WAITING: dial as soon as the old link is gone */
     bool refreshing; /* WAITING: for CREDENTIAL */

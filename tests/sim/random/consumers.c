@@ -58,6 +58,8 @@ static void note_record(struct world *world, struct consumer *consumer, struct s
     consumer->last_seq = record.seq;
     if (record.seq > world->highest_seen_seq)
         world->highest_seen_seq = record.seq;
+    if (record.seq > world->seen_in_life_seq)
+        world->seen_in_life_seq = record.seq;
     if (!world->received && truth_find(world, record.seq) == NULL)
         world_violation(world, 5, "seq %llu was delivered before it was on disk",
                         (unsigned long long)record.seq);

@@ -189,6 +189,7 @@ void daemon_start(struct world *world)
     world->alive = true;
     world->phase = RUNNING;
     world->commit_failed = false;
+    world->seen_in_life_seq = 0;
     world_trace(world, "hawserd starts, seq %llu", (unsigned long long)info.newest_seq);
     for (unsigned i = 0; i < world->n_feeds; i++)
         stream_start(world->feeds[i].stream);

@@ -202,9 +202,9 @@ void verdict_consumer(struct world *world, unsigned number, uint64_t up_to_seq)
 void verdict_clean_stop(struct world *world)
 {
     uint64_t given = hub_next_seq(world->hub) - 1;
-    if (!world->commit_failed && truth_newest_seq(world) < world->highest_seen_seq)
+    if (!world->commit_failed && truth_newest_seq(world) < world->seen_in_life_seq)
         world_violation(world, 5, "a clean stop: seq %llu was delivered, %llu is on disk",
-                        (unsigned long long)world->highest_seen_seq,
+                        (unsigned long long)world->seen_in_life_seq,
                         (unsigned long long)truth_newest_seq(world));
     for (unsigned i = 0; i < world->n_feeds; i++) {
         struct hub_stream_stats stats;

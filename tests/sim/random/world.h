@@ -279,7 +279,7 @@ struct world {
         uint64_t seq, what;
     } *names; /* what a seq has ever stood for: an open hash table */
     size_t n_names, cap_names;
-    uint64_t highest_seen_seq, links_made, crashes, failed_commits;
+    uint64_t highest_seen_seq, seen_in_life_seq, links_made, crashes, failed_commits;
     struct consumer consumers[WORLD_CONSUMERS];
 };
 
