@@ -99,9 +99,9 @@ def test_F47_damaged_record_is_noticed(chat, service):
 
 
 def test_F47_damaged_dedup_keys_stop_nothing(chat, service):
-    for count in (1, 2, 3):
+    for count in (1, 2, 3):  # each in a commit of its own
         service.publish(1)
-        chat.wait_status(lambda status: status["stored"]["live"] == count, "an event")
+        wait_until(lambda: chat.status()["store"]["newest"] == count, "an event")
     chat.stop()
     damage_dedup_row(store_file(chat), 2)
     chat.start()
