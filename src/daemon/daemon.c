@@ -227,17 +227,33 @@ static void on_signal(void *arg, int signum)
 
 /* ---- starting ---- */
 
+/* A quarter of the store is for the records of one commit (start_hub); what else a commit of all
+ * streams takes must fit into the rest, or none would ever succeed. */
+static int check_store_size(const struct settings *settings, struct error *err)
+{
+    uint64_t pages = STORE_COMMON_PAGES + STORE_STREAM_PAGES * settings->n_streams;
+    uint64_t least = pages * (uint64_t)sysconf(_SC_PAGESIZE) * 4 / 3;
+    if (settings->store.retain_size_bytes >= least)
+        return 0;
+    return error_set(err, ERR_INVAL,
+                     "retain_size of [store] is %llu bytes; %zu streams need %llu at least",
+                     (unsigned long long)settings->store.retain_size_bytes, settings->n_streams,
+                     (unsigned long long)least);
+}
+
 static int start_store(struct daemon *daemon, struct error *err)
 {
     char path[4096];
+    int status = check_store_size(daemon->settings, err);
+    if (status != 0)
+        return error_wrap(err, "store");
     snprintf(path, sizeof(path), "%s/store", daemon->state_dir);
     struct store_options options = {
         .path = path,
         .retain_size_bytes = daemon->settings->store.retain_size_bytes,
         .min_free_percent = daemon->settings->store.min_free_percent,
     };
-    int status =
-        persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
+    status = persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
     return status != 0 ? error_wrap(err, "store") : 0;
 }
 
@@ -254,6 +270,13 @@ static size_t ring_bytes(const struct configuration *configuration)
     return bytes;
 }
 
+/* A commit that is larger than the store, or nearly, would fail again and again. */
+static uint64_t commit_bytes(const struct settings *settings)
+{
+    uint64_t bytes = settings->store.retain_size_bytes / 4;
+    return bytes < STORE_BATCH_MAX / 2 ? bytes : STORE_BATCH_MAX / 2;
+}
+
 static int start_hub(struct daemon *daemon, const struct configuration *configuration,
                      struct error *err)
 {
@@ -261,6 +284,8 @@ static int start_hub(struct daemon *daemon, const struct configuration *configur
     struct hub_options options = {
         .ring_bytes = ring_bytes(configuration),
         .ring_entries = DAEMON_RING_ENTRIES,
+        .commit_bytes = commit_bytes(daemon->settings),
+        .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
         .deliver_received = daemon->settings->store.deliver == SETTINGS_DELIVER_RECEIVED,
         .newest_seq = info->newest_seq,
         .reserved_seq = info->reserved_seq,
