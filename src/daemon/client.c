@@ -13,6 +13,7 @@ void client_close(struct client *client)
     persist_read_cancel(client->listener->daemon->persist, &client->read);
     list_remove(&client->node);
     client->listener->n_clients--;
+    io_idle_arm(client->listener->daemon->soon); /* a stop may wait for this */
     io_stream_close(client->stream);
     ndjson_request_fini(&client->request);
     buf_fini(&client->in);
@@ -203,6 +204,23 @@ static void take_up(struct client *client)
 
 /* ---- turns ---- */
 
+/* What lies in the store alone is not begun any more by one that leaves: it comes back for it. */
+static enum fanout_next next_lines(struct client *client, struct fanout_batch *batch)
+{
+    struct fanout *fanout = hub_fanout(client->listener->daemon->hub);
+    if (!client->subscribed)
+        return FANOUT_NEXT_IDLE;
+    enum fanout_next next = fanout_next(fanout, &client->sub, CLIENT_TURN_BYTES / 4, batch);
+    return next == FANOUT_NEXT_COLD && client->leaving ? FANOUT_NEXT_IDLE : next;
+}
+
+static void say_bye(struct client *client)
+{
+    if (ndjson_write_bye(&client->out, client->bye) != 0)
+        buf_clear(&client->out);
+    client->ending = true;
+}
+
 void client_pump(struct client *client)
 {
     struct daemon *daemon = client->listener->daemon;
@@ -224,11 +242,14 @@ void client_pump(struct client *client)
             client_close(client);
             return;
         }
-        if (!client->subscribed || client->cold)
+        if (client->cold)
             return;
-        switch (fanout_next(hub_fanout(daemon->hub), &client->sub, CLIENT_TURN_BYTES / 4, &batch)) {
+        switch (next_lines(client, &batch)) {
         case FANOUT_NEXT_IDLE:
-            return;
+            if (!client->leaving)
+                return;
+            say_bye(client);
+            break;
         case FANOUT_NEXT_COLD:
             read_cold(client);
             return;
@@ -334,8 +355,7 @@ int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, p
 
 void client_bye(struct client *client, const char *reason)
 {
-    if (ndjson_write_bye(&client->out, reason) != 0)
-        buf_clear(&client->out);
-    client->ending = true;
+    client->bye = reason;
+    client->leaving = true;
     client_pump(client);
 }

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/timefmt.h"
@@ -42,10 +44,23 @@ static void sink(void *arg, const struct log_record *record)
             record->link != NULL ? "]" : "", record->stream != NULL ? ": " : "", record->text);
 }
 
+/* $JOURNAL_STREAM is inherited, and standard error may have gone elsewhere since: it is the journal
+ * only if it is the very socket that is named, as DEVICE:INODE. */
+static bool to_journal(void)
+{
+    const char *named = getenv("JOURNAL_STREAM");
+    char own[48];
+    struct stat st;
+    if (named == NULL || fstat(STDERR_FILENO, &st) != 0)
+        return false;
+    snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return strcmp(named, own) == 0;
+}
+
 void logfmt_install(void)
 {
     static int journal;
-    log_set_sink(sink, getenv("JOURNAL_STREAM") != NULL ? &journal : NULL);
+    log_set_sink(sink, to_journal() ? &journal : NULL);
 }
 
 void logfmt_levels(const struct settings *settings)

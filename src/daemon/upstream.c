@@ -355,6 +355,8 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
               session_state_name(action->from), session_state_name(action->to),
               action->text[0] != '\0' ? ": " : "", action->text, delay);
     watch(upstream, action->to);
+    if (action->to == SESSION_STOPPED)
+        io_idle_arm(upstream->daemon->soon); /* the daemon may wait for this */
 }
 
 /* A service may send one malformed message after the other: the log is told of them, not filled. */

@@ -27,6 +27,8 @@ struct hub {
     struct fanout *fanout;
     void *memory;
     size_t ring_bytes;
+    uint64_t commit_bytes, page_bytes;
+    uint64_t cost; /* of the batch being filled, in bytes of the store's file */
     struct hub_batch *batch[2];
     unsigned filling; /* which of the two */
     bool flying, failed, received, room_wanted;
@@ -42,6 +44,8 @@ int hub_new(const struct hub_options *options, struct hub **out)
     if (hub == NULL)
         return ERR_NOMEM;
     hub->ring_bytes = options->ring_bytes;
+    hub->commit_bytes = options->commit_bytes;
+    hub->page_bytes = options->page_bytes;
     hub->received = options->deliver_received;
     hub->ops = options->ops;
     hub->arg = options->ops_arg;
@@ -121,6 +125,25 @@ static int check_batch(struct hub *hub, unsigned records)
     return 0;
 }
 
+/* What a record takes in the store at most: its row, its key, what is left empty in a page, and
+ * pages of its own if it is large. */
+static uint64_t record_cost(const struct hub *hub, size_t length)
+{
+    uint64_t bytes = length + 256;
+    if (bytes * 2 > hub->page_bytes)
+        bytes += 2 * hub->page_bytes;
+    return bytes + bytes / 4;
+}
+
+/* 0: a record of that length fits into the batch. */
+static int check_cost(struct hub *hub, size_t length)
+{
+    uint64_t cost = record_cost(hub, length);
+    if (hub->commit_bytes == 0 || hub->cost + cost <= hub->commit_bytes)
+        return 0;
+    return cost > hub->commit_bytes ? ERR_LIMIT : no_room(hub);
+}
+
 static void set_position(struct hub *hub, struct hub_stream *stream, struct store_record *record,
                          struct slice position)
 {
@@ -151,6 +174,7 @@ static struct store_record *add_record(struct hub *hub, struct hub_stream *strea
         .type = entry->type,
         .line = entry->line,
     };
+    hub->cost += record_cost(hub, entry->type.len + entry->line.len);
     hub->next_seq = entry->seq + 1;
     stream->stats.newest_seq = entry->seq;
     return record;
@@ -255,6 +279,9 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     if (event->type.len > 0)
         memcpy(at, event->type.ptr, event->type.len);
     size_t length = ndjson_event_encode(&form, at + event->type.len);
+    status = check_cost(hub, event->type.len + length);
+    if (status != 0)
+        return status;
     const struct fanout_entry *entry =
         fanout_push(hub->fanout, FANOUT_EVENT, hub->next_seq, stream->id, event->type.len, length);
     struct store_record *record = add_record(hub, stream, entry, STORE_EVENT, event->received_us);
@@ -311,6 +338,7 @@ void hub_flush(struct hub *hub)
         return;
     hub->flying = true;
     hub->filling ^= 1;
+    hub->cost = 0;
     hub->ops->commit(hub->arg, batch);
 }
 
@@ -331,6 +359,7 @@ void hub_committed(struct hub *hub, int status)
         fanout_abandon(hub->fanout);
         forget_turn(hub, 0);
         forget_turn(hub, 1);
+        hub->cost = 0;
         hub->failed = true;
         return;
     }

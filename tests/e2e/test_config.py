@@ -157,3 +157,13 @@ def test_what_is_made_has_its_mode_under_any_umask(hawser, umask):
     assert stat.S_IMODE(made.stat().st_mode) == 0o755
     assert stat.S_IMODE(hawser.control.stat().st_mode) == 0o600
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in hawser.state.rglob("*"))
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_log_is_for_the_journal_only_where_it_goes_there(hawser, ours):
+    """$JOURNAL_STREAM names the socket; a program started from a service inherits it."""
+    log = hawser.log_path.stat()
+    hawser.environment["JOURNAL_STREAM"] = f"{log.st_dev}:{log.st_ino + (not ours)}"
+    hawser.stream("feed", profile="generic", url="ws://127.0.0.1:1/")
+    hawser.start()
+    assert (re.match(r"<\d>", hawser.log()) is not None) == ours

@@ -371,3 +371,32 @@ def test_bye_on_sigterm(chat):
         for consumer in (subscribed, idle):
             consumer.wait_close()
             assert consumer.notices[-1]["notice"] == "bye"
+
+
+def test_stop_gives_readers_all_there_is_and_whole_lines(chat, service):
+    """They lag behind by what the sockets hold and more when the stop comes."""
+    readers = [chat.consumer() for _ in range(4)]
+    published = service.publish(1)
+    for reader in readers:
+        reader.subscribe(**{"from": "oldest"})
+        reader.wait_events(1)
+    published.ids += service.publish(3000, size=900).ids
+    chat.wait_status(lambda status: status["stored"]["live"] == 3001, "all events")
+    stopping = threading.Thread(target=chat.stop)
+    threads = [threading.Thread(target=reader.wait_close) for reader in readers]
+    stopping.start()
+    for thread in threads:
+        thread.start()
+    for thread in [*threads, stopping]:
+        thread.join()
+    for reader in readers:
+        assert_same(reader.ids(), published.ids)
+        assert reader.notices[-1]["notice"] == "bye"
+
+
+def test_stop_waits_for_no_reader_that_does_not_read(chat, service):
+    with chat.consumer() as sleeper:
+        sleeper.subscribe()
+        service.publish(3000, size=900)
+        chat.wait_status(lambda status: status["stored"]["live"] == 3000, "all events")
+        assert chat.stop() < 5

@@ -99,9 +99,9 @@ def test_F47_damaged_record_is_noticed(chat, service):
 
 
 def test_F47_damaged_dedup_keys_stop_nothing(chat, service):
-    for count in (1, 2, 3):
+    for count in (1, 2, 3):  # each in a commit of its own
         service.publish(1)
-        chat.wait_status(lambda status: status["stored"]["live"] == count, "an event")
+        wait_until(lambda: chat.status()["store"]["newest"] == count, "an event")
     chat.stop()
     damage_dedup_row(store_file(chat), 2)
     chat.start()
@@ -289,3 +289,27 @@ def test_fingerprint_change_starts_anew_after_a_gap(hawser, service, ca):
         assert [gap["reason"] for gap in consumer.gaps] == ["epoch"]
         assert_same(consumer.ids()[:20], old.ids)
         assert_rising([line["seq"] for line in consumer.events])
+
+
+def test_small_store_takes_large_bursts(hawser, service, ca):
+    """A commit is never larger than the store: the oldest go, and nothing fails."""
+    hawser.sections["store"]["retain_size"] = "1M"
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.start().wait_state("live")
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        published = service.publish(3000, size=3000)
+        consumer.wait_events(3000, timeout=60)
+        assert_same(consumer.ids(), published.ids)
+    assert hawser.status()["store"]["state"] == "ok"
+    assert "store: " not in hawser.log().replace("store: takes writes again", "")
+
+
+def test_store_too_small_for_its_streams(hawser):
+    hawser.sections["store"]["retain_size"] = "1M"
+    for number in range(40):
+        hawser.stream(f"s{number}", profile="generic", url="ws://127.0.0.1:1/")
+    hawser.write_config()
+    status, _, errors = hawser.run("--config", hawser.config)
+    assert status == 1
+    assert "retain_size" in errors and "40 streams" in errors

@@ -168,6 +168,33 @@ static void test_a_full_batch_is_urgent(void **state)
     close_hub(&probe);
 }
 
+/* What a commit takes of the store is bounded, and what is larger by itself is refused. */
+static void test_a_commit_is_no_larger_than_the_store_takes(void **state)
+{
+    static char text[30000];
+    struct probe probe;
+    struct hub_options options = {.ring_bytes = 1 << 20, .ring_entries = 4096, .ops = &ops,
+                                  .ops_arg = &probe, .commit_bytes = 50000, .page_bytes = 4096};
+    struct flow_event large = {.data = slice_make(text, sizeof(text)),
+                               .data_kind = FLOW_DATA_BINARY};
+    unsigned n = 0;
+    (void)state;
+    probe = (struct probe){0};
+    assert_int_equal(hub_new(&options, &probe.hub), 0);
+    assert_int_equal(hub_stream_new(probe.hub, "chat", 3, SLICE(""), &probe.stream), 0);
+    assert_int_equal(hub_event(probe.hub, probe.stream, &large), ERR_LIMIT);
+    while (put(&probe, "a", NULL) == 0)
+        n++;
+    assert_in_range(n, 50, 150);
+    assert_true(hub_starved(probe.hub));
+    hub_flush(probe.hub);
+    assert_int_equal(probe.flying->count, n);
+    assert_int_equal(put(&probe, "a", NULL), 0);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
+    close_hub(&probe);
+}
+
 /* A batch is one transaction: only its newest position counts, and each batch has its own copy. */
 static void test_only_the_newest_position_of_a_batch(void **state)
 {
@@ -366,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_an_event_becomes_a_record),
         cmocka_unit_test(test_one_commit_flies_while_the_next_is_filled),
         cmocka_unit_test(test_a_full_batch_is_urgent),
+        cmocka_unit_test(test_a_commit_is_no_larger_than_the_store_takes),
         cmocka_unit_test(test_only_the_newest_position_of_a_batch),
         cmocka_unit_test(test_a_gap_that_forgets_takes_the_position_with_it),
         cmocka_unit_test(test_a_full_batch_says_again),
