@@ -72,6 +72,10 @@ void session_go_live(struct session *s, struct session_actions *out, const char 
         session_gap(out, SESSION_GAP_NO_RESUME,
                     "the service cannot tell what was sent while the link was down");
     s->owes_no_resume = false;
+    if (s->owes_no_position)
+        session_gap(out, SESSION_GAP_NO_POSITION, "the last run left no position to resume from");
+    s->told_no_position = s->told_no_position || s->owes_no_position;
+    s->owes_no_position = false;
     session_catchup_end(s, out);
     if (s->sync.gate != SESSION_GATE_PASS)
         session_do(out, SESSION_DO_RELEASE);

@@ -21,7 +21,8 @@ enum {
     SESSION_COST_LEAVE = SESSION_COST_ABANDON + 1, /* and GAP no_position */
     SESSION_COST_FORGET = 2,                       /* FORGET, GAP epoch */
     SESSION_COST_FOLLOW = SESSION_COST_FORGET + SESSION_COST_STATE,
-    SESSION_COST_LIVE = 3 + SESSION_COST_STATE, /* GAP no_resume, HTTP_CANCEL, RELEASE */
+    SESSION_COST_LIVE =
+        3 + SESSION_COST_STATE, /* GAP no_resume or no_position, HTTP_CANCEL, RELEASE */
 };
 
 /* ---- session.c: the machine itself ---- */

@@ -528,6 +528,8 @@ void session_init(struct session *session, const struct session_init_args *args)
         .has_position = args->has_position,
         .owes_no_resume = args->profile->catchup.via == PROFILE_CATCHUP_NONE &&
                           (args->lived || args->has_position),
+        .owes_no_position = args->profile->catchup.via != PROFILE_CATCHUP_NONE && args->lived &&
+                            !args->has_position,
         .leaving = SESSION_STATE_COUNT,
         .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1},
     };

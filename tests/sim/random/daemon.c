@@ -248,6 +248,8 @@ void daemon_stop(struct world *world)
     for (unsigned i = 0; i < world->n_feeds; i++)
         stream_stop(world->feeds[i].stream);
     world_plan(world, STOP_STREAMS_MS, WORLD_STOP_LATE, 0, 0, 0);
+    if (world_per_mille(world, 100))
+        world_plan(world, (int64_t)world_below(world, 50), WORLD_CRASH, 0, 0, 0);
 }
 
 static void flush_for_stop(struct world *world)

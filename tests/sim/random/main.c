@@ -17,6 +17,7 @@
 #include "world.h"
 
 #define CALM_MS (4 * 3600 * 1000) /* virtual: holds and the first probes of parked streams end */
+#define QUIET_MS 5000
 #define STEPS_MAX 8000000         /* of one run: more is a loop */
 
 static const char usage[] =
@@ -107,13 +108,16 @@ static void stuck(struct world *world)
 
 static void run(struct world *world, struct totals *totals)
 {
-    int64_t calm_at = 0;
+    int64_t calm_at = 0, quiet_at = 0;
     while (world_step(world)) {
         if (world->faults && all_published(world)) {
             world_calm(world);
             calm_at = world->now_ms;
         }
-        if (!world->faults && is_quiet(world))
+        /* For a while, for a gap may wait for room unseen. */
+        if (world->faults || !is_quiet(world))
+            quiet_at = world->now_ms;
+        else if (world->now_ms > quiet_at + QUIET_MS)
             break;
         if (!world->faults && world->now_ms > calm_at + CALM_MS)
             stuck(world);

@@ -11,7 +11,7 @@ void service_init(struct feed *feed)
     struct service *service = &feed->service;
     service->target = 100 + world_below(world, WORLD_EVENTS_MAX / world->n_feeds - 100);
     service->reading = (enum reading)world_below(world, 3);
-    service->page_limit = 5 + world_below(world, 100);
+    service->page_limit = 8 + world_below(world, 100);
     service->zero_is_oldest = world_per_mille(world, 500);
     /* Together they stay below settle. */
     service->lag_ms = (int64_t)world_below(world, world_per_mille(world, 300) ? 4900 : 2000);
@@ -25,6 +25,12 @@ static enum event_kind draw_kind(struct feed *feed)
     static const enum event_kind odd[] = {UNNAMED, BROKEN, OVERSIZE, HUGE, HIDDEN, LATE};
     struct world *world = feed->world;
     enum event_kind kind = PLAIN;
+    if (feed->resumable && feed->service.typing == 0 && world_per_mille(world, 5))
+        feed->service.typing = 20;
+    if (feed->service.typing > 0) {
+        feed->service.typing--;
+        return EPHEMERAL;
+    }
     if (feed->resumable && world_per_mille(world, 60))
         return EPHEMERAL;
     if (world_per_mille(world, world->per_mille_odd))
@@ -114,6 +120,14 @@ void service_publish(struct feed *feed)
     if (event->kind == HIDDEN)
         service->hidden++;
     show(feed, position);
+    if (event->kind == HIDDEN && feed->link.number != 0 && world->faults &&
+        world_per_mille(world, 500)) {
+        /* It is the last word of its link: what is lost now is lost for good. */
+        world_plan(world, 2 * world->link_ms, WORLD_LINK_END, feed->number, feed->link.number,
+                   1006);
+        world_plan(world, 40000, WORLD_PUBLISH, feed->number, 0, 0);
+        return;
+    }
     world_plan(world, draw_pause(feed), WORLD_PUBLISH, feed->number, 0, 0);
 }
 
@@ -200,9 +214,18 @@ static bool deliver_one(struct feed *feed, unsigned position)
         stream_oversize(feed->stream, feed->link.number, 99999999);
         return true;
     }
+    if (event->kind == HUGE)
+        cover(COVER_HUGE);
     buf_init(&text, 1u << 20);
     write_event(feed, position, false, &text);
+    stream_stats(feed->stream, &stats);
+    size_t held = stats.flow.held_events;
     status = stream_message(feed->stream, feed->link.number, STREAM_TEXT, buf_slice(&text));
+    stream_stats(feed->stream, &stats);
+    if (held > 0 && stats.flow.held_events == 0)
+        cover(COVER_HOLD_FULL);
+    world_trace(feed->world, "%s: the link shows %u%s, held are %zu, then %zu", feed->name, position,
+                status == ERR_AGAIN ? " in vain" : "", held, stats.flow.held_events);
     buf_fini(&text);
     if (status == ERR_AGAIN) {
         cover(COVER_LINK_AGAIN);
@@ -279,13 +302,14 @@ static void repeat(struct page *page, unsigned since)
             add(page, p);
 }
 
-/* From `first` on, as many as a page takes. */
+/* From `first` on, as many as a page takes. Where since is exclusive and next_cursor can be trusted,
+ * it is events looked at that are counted, so that a page can be empty and not the last. */
 static void fill(struct page *page, unsigned first)
 {
     const struct service *service = &page->feed->service;
     unsigned looked_at = 0, items = 0;
     for (unsigned p = first; p <= service->count && visible(page, p); p++) {
-        unsigned used = service->reading == CURSOR_WILD ? items : looked_at;
+        unsigned used = service->reading == CURSOR_LAST ? looked_at : items;
         if (used == service->page_limit)
             return;
         looked_at++;

@@ -210,11 +210,14 @@ static void check_record(struct world *world, const struct record *record)
 
 static void move_position(struct world *world, struct feed *feed, const struct pending *pending)
 {
+    unsigned position = pending->record.position;
+    /* A late one need not move it: what came before may have lain above, and been too large. */
+    bool moves = feed->resumable && pending->record.form == FORM_WHOLE &&
+                 (pending->has_position || feed->service.events[position].kind != LATE);
     if (pending->forget)
         feed->position = feed->should_be = 0;
-    if (pending->record.form == FORM_WHOLE && feed->resumable &&
-        pending->record.position > feed->should_be)
-        feed->should_be = pending->record.position;
+    if (moves && position > feed->should_be)
+        feed->should_be = position;
     if (!pending->has_position)
         return;
     if (pending->position < feed->position)

@@ -26,7 +26,7 @@
  *
  * What a service can do that no client can make good, and what is then still demanded:
  *   - It sends a late event after its successor (LATE). If it arrives it is stored, out of order; a
- *     drop between the two may lose it.
+ *     drop or a full hold between the two may lose either.
  *   - Sync never shows an event (HIDDEN). If it arrives on the link it is stored, once; behind what
  *     sync brought meanwhile, if it had to be held for that.
  *   - It has thrown events away (status 410): a gap `epoch`, and between the right seqs.
@@ -86,6 +86,7 @@ struct service {
     int64_t lag_ms, stale_ms; /* of sync, at most; of one answer on top of it */
     unsigned late;            /* waits for its successor; 0: none */
     unsigned burst;           /* events of the burst under way */
+    unsigned typing;          /* ephemeral events of the flurry under way */
     unsigned hidden, too_old; /* HIDDEN ones; answers of status 410 */
     unsigned oversize;        /* times that one was too large, on the link or for the ring */
 };

@@ -423,6 +423,25 @@ static void no_resume_after_a_restart(void **state)
     assert_int_equal(rig_did(&rig, SESSION_DO_GAP)->gap, SESSION_GAP_NO_RESUME);
 }
 
+static void no_position_after_a_restart(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig.lived = true;
+    rig_start_live(&rig);
+    assert_int_equal(rig_did(&rig, SESSION_DO_GAP)->gap, SESSION_GAP_NO_POSITION);
+    rig_init(&rig);
+    rig.lived = rig.has_position = true;
+    rig_start(&rig);
+    rig_do(&rig, SESSION_EV_LINK_OPEN);
+    rig_rule(&rig, PROFILE_RULE_LIVE, 0);
+    assert_int_equal(rig_state(&rig), SESSION_CATCHING_UP);
+    rig_page(&rig, (struct session_page){.reached_hold = true});
+    assert_int_equal(rig_state(&rig), SESSION_LIVE);
+    assert_null(rig_did(&rig, SESSION_DO_GAP));
+}
+
 static void no_resume_needs_something_before(void **state)
 {
     struct rig rig;
@@ -609,6 +628,7 @@ int main(void)
         cmocka_unit_test(store_that_stalls_while_stopping),
         cmocka_unit_test(no_resume_is_said_at_the_next_live),
         cmocka_unit_test(no_resume_after_a_restart),
+        cmocka_unit_test(no_position_after_a_restart),
         cmocka_unit_test(no_resume_needs_something_before),
         cmocka_unit_test(position_learnt_live_needs_no_gap),
         cmocka_unit_test(F12_greeting_has_a_deadline),
