@@ -3,6 +3,7 @@
 import os
 import struct
 import subprocess
+import time
 
 import pytest
 from hawser_test.consumer import assert_rising, assert_same
@@ -114,6 +115,19 @@ def test_F47_damaged_dedup_keys_stop_nothing(chat, service):
         assert len(consumer.ids()) == 4
 
 
+def settled(value, seconds=2.5):
+    """A condition: value() has not changed for so long (retention looks every second)."""
+    last = {"value": None, "since": 0}
+
+    def condition():
+        now = value()
+        if now != last["value"]:
+            last.update(value=now, since=time.monotonic())
+        return time.monotonic() - last["since"] >= seconds
+
+    return condition
+
+
 def test_F42_F49_retention_is_a_gap(hawser, service, ca):
     hawser.scaiwave(service, ca=ca, start="oldest", retain_size="512K")
     hawser.start().wait_state("live")
@@ -129,6 +143,7 @@ def test_F42_F49_retention_is_a_gap(hawser, service, ca):
     # What is still in memory would be served from there, and nothing be missing.
     hawser.stop()
     hawser.start().wait_state("live")
+    wait_until(settled(lambda: hawser.request(op="status")["store"]["oldest"]), "retention's end")
     with hawser.consumer() as consumer:
         consumer.subscribe(**{"from": seen})
         gap = consumer.wait_gap("retention")
