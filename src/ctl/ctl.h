@@ -50,8 +50,9 @@ int connection_send(struct connection *connection, struct slice bytes, struct er
  * timeout_ms (-1: never). */
 int connection_line(struct connection *connection, int timeout_ms, struct slice *line,
                     struct error *err);
-/* Connects, sends {"op":OP,"stream":STREAM} (stream may be NULL) and gives the answer, valid until the
- * connection is closed. CTL_OK, or CTL_UNREACHABLE, said on stderr; then it is closed already. */
+/* Connects, sends {"op":OP,"stream":STREAM} (stream may be NULL) and gives the answer, valid until
+ * the connection is closed. CTL_OK, or CTL_UNREACHABLE, said on stderr; then it is closed already.
+ */
 int connection_ask(struct connection *connection, const struct ctl *ctl, const char *op,
                    const char *stream, struct slice *answer);
 

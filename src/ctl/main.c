@@ -34,8 +34,8 @@ static const struct command {
     const char *name;
     int (*run)(struct ctl *ctl);
 } commands[] = {
-    {"status", ctl_status},   {"tail", ctl_tail},       {"reconnect", ctl_control},
-    {"pause", ctl_control},   {"resume", ctl_control},  {"check", ctl_check},
+    {"status", ctl_status},     {"tail", ctl_tail},      {"reconnect", ctl_control},
+    {"pause", ctl_control},     {"resume", ctl_control}, {"check", ctl_check},
     {"profiles", ctl_profiles},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -74,8 +74,10 @@ static int dispatch(struct ctl *ctl)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},         {"version", no_argument, NULL, 'v'},
+        {"socket", required_argument, NULL, 's'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'},
         {NULL, 0, NULL, 0},
     };
     struct ctl ctl = {.socket = CTL_DEFAULT_SOCKET};

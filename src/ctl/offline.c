@@ -16,7 +16,8 @@ static void print_diag(const struct diag *diag)
         fprintf(stderr, "and %zu more\n", diag_count(diag) - LIMIT_ERRORS);
 }
 
-/* --config FILE of a command; *rest: index of its first plain argument. Returns -1 or an exit status. */
+/* --config FILE of a command; *rest: index of its first plain argument. Returns -1 or an exit
+ * status. */
 static int parse_config(struct ctl *ctl, const char **config, int *rest)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
@@ -137,7 +138,8 @@ int ctl_profiles(struct ctl *ctl)
         else
             wanted = ctl->argv[rest + 1];
     }
-    /* Its profile_dir is searched first; a configuration that is missing or broken does not matter. */
+    /* Its profile_dir is searched first; a configuration that is missing or broken does not matter.
+     */
     if (result < 0 && diag != NULL && settings_load(config, diag, &settings) == 0) {
         dirs[1] = dirs[0];
         dirs[0] = settings->daemon.profile_dir;

@@ -13,7 +13,8 @@ static struct json_value at(struct slice object, const char *pointer)
     struct json_value value = {.type = JSON_ABSENT};
     struct json_paths *paths = NULL;
     unsigned slot;
-    if (json_paths_new(&paths) == 0 && json_paths_add(paths, slice_str(pointer), &slot, NULL) == 0 &&
+    if (json_paths_new(&paths) == 0 &&
+        json_paths_add(paths, slice_str(pointer), &slot, NULL) == 0 &&
         json_scan(paths, object, &value, NULL) != 0)
         value.type = JSON_ABSENT;
     json_paths_free(paths);

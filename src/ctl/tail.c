@@ -26,9 +26,9 @@ static const char *const pointers[] = {"/seq",  "/stream", "/type",   "/time",  
 static int parse(struct tail *tail)
 {
     static const struct option options[] = {
-        {"from", required_argument, NULL, 'f'}, {"type", required_argument, NULL, 't'},
+        {"from", required_argument, NULL, 'f'},  {"type", required_argument, NULL, 't'},
         {"count", required_argument, NULL, 'n'}, {"payload", no_argument, NULL, 'p'},
-        {"notices", no_argument, NULL, 'N'},    {NULL, 0, NULL, 0},
+        {"notices", no_argument, NULL, 'N'},     {NULL, 0, NULL, 0},
     };
     int option;
     optind = 0; /* begin anew: main has parsed its own options */

@@ -162,8 +162,8 @@ static void too_long(struct client *client)
     client->ending = true;
 }
 
-/* Handles the whole lines that have come, for as long as there is room for the replies: a client may
- * ask faster than it reads, and waits then. */
+/* Handles the whole lines that have come, for as long as there is room for the replies: a client
+ * may ask faster than it reads, and waits then. */
 static void take_lines(struct client *client)
 {
     size_t used = 0;

@@ -1,11 +1,11 @@
 /*
  * client: one local program on an ndjson socket.
  *
- * Decides: how lines reach it: replies first, then what its subscription says is next; hot lines from
- * the ring by writev, cold ones through a reader. Only whole lines are begun; of a line that the
- * socket took in part, the rest is the only thing that is ever copied, so a client that stops reading
- * costs one line of memory, and reads the store at its own pace when it comes back.
- * Leaves: what a request does to request.c.
+ * Decides: how lines reach it: replies first, then what its subscription says is next; hot lines
+ * from the ring by writev, cold ones through a reader. Only whole lines are begun; of a line that
+ * the socket took in part, the rest is the only thing that is ever copied, so a client that stops
+ * reading costs one line of memory, and reads the store at its own pace when it comes back. Leaves:
+ * what a request does to request.c.
  */
 #ifndef HAWSER_DAEMON_CLIENT_H
 #define HAWSER_DAEMON_CLIENT_H

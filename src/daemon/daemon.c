@@ -22,8 +22,7 @@ static void flush(struct daemon *daemon)
     int64_t interval = daemon->settings->store.commit_interval_ms;
     int64_t due = daemon->last_commit_ms + interval - io_now_ms(daemon->loop);
     daemon->flush_wanted = false;
-    if (interval > 0 && due > 0 && daemon->phase == DAEMON_RUNNING &&
-        !hub_starved(daemon->hub)) {
+    if (interval > 0 && due > 0 && daemon->phase == DAEMON_RUNNING && !hub_starved(daemon->hub)) {
         io_timer_set(daemon->commit_timer, due);
         return;
     }

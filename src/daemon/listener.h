@@ -14,14 +14,14 @@
 struct listener {
     struct daemon *daemon;
     const char *name, *path;
-    bool control;   /* right to change things */
-    bool everyone;  /* else only uids, root and our own user */
+    bool control;  /* right to change things */
+    bool everyone; /* else only uids, root and our own user */
     uid_t *uids;
     size_t n_uids;
     unsigned max_clients, n_clients;
     uint64_t streams[(LIMIT_STREAMS + 63) / 64]; /* visible here, by store number */
-    int64_t refused_ms; /* when a refusal was last logged, 0: never */
-    unsigned refused;   /* since, and not said yet */
+    int64_t refused_ms;                          /* when a refusal was last logged, 0: never */
+    unsigned refused;                            /* since, and not said yet */
     struct io_listener *io;
     struct list_node clients;
 };

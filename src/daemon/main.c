@@ -31,8 +31,10 @@ struct arguments {
 static int parse_arguments(int argc, char **argv, struct arguments *out)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'},
-        {"version", no_argument, NULL, 'v'},      {"help", no_argument, NULL, 'h'},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"version", no_argument, NULL, 'v'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -90,14 +92,16 @@ static void raise_descriptors(const struct settings *settings)
         return;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < need)
-        log_warning(NULL, NULL,
-                    "%llu open files are allowed, all clients and streams together need %llu: raise "
-                    "LimitNOFILE or lower max_clients",
-                    (unsigned long long)limit.rlim_max, (unsigned long long)need);
+        log_warning(
+            NULL, NULL,
+            "%llu open files are allowed, all clients and streams together need %llu: raise "
+            "LimitNOFILE or lower max_clients",
+            (unsigned long long)limit.rlim_max, (unsigned long long)need);
 }
 
 /* Memory holds secrets: no core file of it is left behind, and no other program of the same user
- * reads it. Root still can. What is made in the file system is ours alone until it is given away. */
+ * reads it. Root still can. What is made in the file system is ours alone until it is given away.
+ */
 static void keep_private(void)
 {
     (void)prctl(PR_SET_DUMPABLE, 0);
@@ -108,7 +112,7 @@ static int run(struct configuration *configuration)
 {
     struct daemon daemon;
     struct error err = {0};
-    log_set_level(configuration->settings->daemon.log);
+    logfmt_levels(configuration->settings);
     keep_private();
     raise_descriptors(configuration->settings);
     if (daemon_start(&daemon, configuration, &err) != 0) {

@@ -2,7 +2,7 @@
 #ifndef HAWSER_DAEMON_NOTIFY_H
 #define HAWSER_DAEMON_NOTIFY_H
 
-void notify_ready(void);    /* listeners accept */
+void notify_ready(void); /* listeners accept */
 void notify_stopping(void);
 
 #endif

@@ -6,8 +6,8 @@
  * Decides: what counts as a secret's trace: its value as it is, percent-encoded or escaped as in
  * JSON, and its beginning where the text breaks off. Values under REDACT_MIN bytes are left alone:
  * they would blot out half of every text.
- * Owns: copies of the newest REDACT_KEPT values, so that one that was rolled a moment ago, and that an
- * open link still carries, is known too. Wiped at the end.
+ * Owns: copies of the newest REDACT_KEPT values, so that one that was rolled a moment ago, and that
+ * an open link still carries, is known too. Wiped at the end.
  */
 #ifndef HAWSER_DAEMON_REDACT_H
 #define HAWSER_DAEMON_REDACT_H

@@ -9,6 +9,9 @@
 #include <unistd.h>
 
 #include "base/limits.h"
+#include "base/siphash.h"
+
+#define PATH_SIZE 4096
 
 static int read_all(int fd, const char *path, struct buf *out, struct error *err)
 {
@@ -46,6 +49,15 @@ static int read_file(const char *path, bool strict, struct buf *out, struct erro
     return status;
 }
 
+static bool credential_path(const char *source, char path[PATH_SIZE])
+{
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    if (dir == NULL)
+        return false;
+    snprintf(path, PATH_SIZE, "%s/%s", dir, source + strlen("credential:"));
+    return true;
+}
+
 static int read_source(const char *source, struct buf *out, struct error *err)
 {
     if (strncmp(source, "file:", 5) == 0)
@@ -58,14 +70,12 @@ static int read_source(const char *source, struct buf *out, struct error *err)
         return buf_append_str(out, value);
     }
     if (strncmp(source, "credential:", 11) == 0) {
-        const char *dir = getenv("CREDENTIALS_DIRECTORY");
-        char path[4096];
-        if (dir == NULL)
+        char path[PATH_SIZE];
+        if (!credential_path(source, path))
             return error_set(err, ERR_NOTFOUND,
                              "secret %s: no $CREDENTIALS_DIRECTORY; add LoadCredential=%s:PATH to "
                              "the unit, or use file:PATH",
                              source, source + 11);
-        snprintf(path, sizeof(path), "%s/%s", dir, source + 11);
         return read_file(path, false, out, err);
     }
     return error_set(err, ERR_INVAL, "secret: source must be file:, env: or credential:");
@@ -87,5 +97,27 @@ int secret_read(const char *source, struct buf *out, struct error *err)
             return error_set(err, ERR_INVAL,
                              "secret %s holds a control byte at offset %zu; it must be one line",
                              source, i);
+    return 0;
+}
+
+uint64_t secret_file_stamp(const char *path)
+{
+    static const uint8_t key[16];
+    struct stat st;
+    if (path == NULL || stat(path, &st) != 0)
+        return 0;
+    const int64_t facts[] = {(int64_t)st.st_dev, (int64_t)st.st_ino, st.st_size,
+                             st.st_mtim.tv_sec,  st.st_mtim.tv_nsec, st.st_ctim.tv_sec,
+                             st.st_ctim.tv_nsec, (int64_t)st.st_mode};
+    return siphash64(key, facts, sizeof(facts));
+}
+
+uint64_t secret_stamp(const char *source)
+{
+    char path[PATH_SIZE];
+    if (strncmp(source, "file:", 5) == 0)
+        return secret_file_stamp(source + 5);
+    if (strncmp(source, "credential:", 11) == 0 && credential_path(source, path))
+        return secret_file_stamp(path);
     return 0;
 }

@@ -109,8 +109,7 @@ static void write_stream(struct object *object, const struct upstream *upstream)
     end(object);
 }
 
-static void write_streams(struct object *object, const struct listener *listener,
-                          struct slice only)
+static void write_streams(struct object *object, const struct listener *listener, struct slice only)
 {
     const struct daemon *daemon = listener->daemon;
     bool first = true;

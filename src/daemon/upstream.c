@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "daemon/end.h"
-#include "daemon/secrets.h"
 
 static const char *link_id(const struct upstream *upstream)
 {
@@ -44,7 +43,7 @@ static void fail_later(struct upstream *upstream, enum profile_failure failure,
 {
     upstream->failed =
         (struct profile_end){.kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
-    end_set_text(&upstream->redact, &upstream->failed, slice_str(err->text));
+    end_set_text(&upstream->credentials.redact, &upstream->failed, slice_str(err->text));
     io_idle_arm(upstream->later);
 }
 
@@ -94,7 +93,7 @@ static void on_closed(void *arg, const struct net_end *net_end)
     struct profile_end end;
     uint64_t number = upstream->link_number;
     char what[400];
-    end_from_net(&upstream->redact, net_end, &end);
+    end_from_net(&upstream->credentials.redact, net_end, &end);
     profile_end_describe(&end, what, sizeof(what));
     log_info(upstream->settings->name, link_id(upstream), "ended: %s%s", what,
              net_end->local ? " (by us)" : "");
@@ -132,42 +131,13 @@ static int64_t op_wall_us(void *arg)
 static struct slice op_secret(void *arg, const char *name, struct error *err)
 {
     struct upstream *upstream = arg;
-    const struct profile *profile = upstream->profile;
-    struct slice none = {NULL, 0};
-    for (size_t i = 0; i < profile->n_secrets; i++) {
-        if (strcmp(profile->secrets[i].name, name) != 0)
-            continue;
-        if (profile->secrets[i].source == NULL)
-            return none;
-        buf_wipe(&upstream->secret);
-        if (secret_read(profile->secrets[i].source, &upstream->secret, err) != 0)
-            return none;
-        if (redact_learn(&upstream->redact, buf_slice(&upstream->secret)) != 0) {
-            error_set(err, ERR_NOMEM, "secret: out of memory");
-            return none;
-        }
-        return buf_slice(&upstream->secret);
-    }
-    return none;
+    return credentials_read(&upstream->credentials, name, err);
 }
 
-/* The trust anchors are read anew after an hour, and for a link after a failed one (`anew`), so that a
- * renewed CA is picked up. Not for each request: reading a system's bundle takes long, and a catch-up
- * is many requests. */
 static int need_tls(struct upstream *upstream, bool anew, struct error *err)
 {
-    int64_t now = io_now_ms(upstream->daemon->loop);
-    bool stale = anew || now - upstream->tls_loaded_ms > 3600 * 1000;
-    if (upstream->tls_context != NULL && !stale)
-        return 0;
-    struct tls_context *fresh = NULL;
-    int rc = tls_context_new(upstream->settings->tls_ca, &fresh, err);
-    if (rc != 0)
-        return rc;
-    tls_context_unref(upstream->tls_context);
-    upstream->tls_context = fresh;
-    upstream->tls_loaded_ms = now;
-    return 0;
+    return credentials_need_tls(&upstream->credentials, io_now_ms(upstream->daemon->loop), anew,
+                                err);
 }
 
 static void net_options(const struct upstream *upstream, int64_t http_timeout_ms,
@@ -175,7 +145,7 @@ static void net_options(const struct upstream *upstream, int64_t http_timeout_ms
 {
     const struct settings_stream *settings = upstream->settings;
     *out = (struct net_options){
-        .tls = upstream->tls_context,
+        .tls = upstream->credentials.tls,
         .allow_plaintext = settings->plaintext,
         .dns_timeout_ms = settings->dns_timeout_ms,
         .tcp_timeout_ms = settings->tcp_timeout_ms,
@@ -207,6 +177,7 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
     if (needs_tls(buf_slice(&request->url)))
         status = need_tls(upstream, session.attempts > 0, &err);
     enum profile_failure failure = status != 0 ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_TCP;
+    credentials_note(&upstream->credentials);
     net_options(upstream, 0, &options);
     if (status == 0)
         status = net_link_open(upstream->daemon->loop, &options, buf_slice(&request->url),
@@ -219,7 +190,7 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
         upstream->failed_pending = true;
         fail_later(upstream, failure, &err);
     }
-    buf_wipe(&upstream->secret);
+    credentials_wipe(&upstream->credentials);
 }
 
 static void op_link_close(void *arg, uint64_t link, int code, const char *reason)
@@ -284,14 +255,14 @@ static void on_http(void *arg, const struct net_http_result *result)
         }
         end = (struct profile_end){
             .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_HTTP, .retry_after_ms = -1};
-        end_set_text(&upstream->redact, &end, SLICE("out of memory for the answer"));
+        end_set_text(&upstream->credentials.redact, &end, SLICE("out of memory for the answer"));
     } else if (result->failed) {
-        end_from_net(&upstream->redact, &result->end, &end);
+        end_from_net(&upstream->credentials.redact, &result->end, &end);
     } else {
         end = (struct profile_end){.kind = PROFILE_END_STATUS,
                                    .code = result->status,
                                    .retry_after_ms = result->retry_after_ms};
-        end_set_text(&upstream->redact, &end, buf_slice(&result->response->body));
+        end_set_text(&upstream->credentials.redact, &end, buf_slice(&result->response->body));
     }
     stream_http_failed(upstream->stream, number, &end);
 }
@@ -318,7 +289,7 @@ static void op_http(void *arg, uint64_t request, const struct profile_request *f
         upstream->http_failed_pending = true;
         fail_later(upstream, PROFILE_FAILURE_HTTP, &err);
     }
-    buf_wipe(&upstream->secret);
+    credentials_wipe(&upstream->credentials);
 }
 
 static void op_http_cancel(void *arg, uint64_t request)
@@ -342,6 +313,27 @@ static void op_refresh(void *arg)
     io_idle_arm(upstream->later);
 }
 
+/* While the stream waits for someone, that one may be who puts a new token or CA in its place. */
+static void watch(struct upstream *upstream, enum session_state state)
+{
+    if (state == SESSION_PARKED || state == SESSION_HELD)
+        io_timer_set(upstream->watch, CREDENTIALS_WATCH_MS);
+    else
+        io_timer_clear(upstream->watch);
+}
+
+static void on_watch(void *arg)
+{
+    struct upstream *upstream = arg;
+    struct session_status status;
+    if (credentials_changed(&upstream->credentials)) {
+        log_notice(upstream->settings->name, NULL, "a secret or CA file has changed");
+        stream_credentials(upstream->stream);
+    }
+    stream_session_status(upstream->stream, &status);
+    watch(upstream, status.state);
+}
+
 static void op_state(void *arg, const struct session_action *action, uint64_t link)
 {
     struct upstream *upstream = arg;
@@ -362,6 +354,7 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
               upstream->settings->name, link_id(upstream), "%s > %s%s%s%s",
               session_state_name(action->from), session_state_name(action->to),
               action->text[0] != '\0' ? ": " : "", action->text, delay);
+    watch(upstream, action->to);
     if (action->to == SESSION_STOPPED)
         io_idle_arm(upstream->daemon->soon); /* the daemon may wait for this */
 }
@@ -454,7 +447,7 @@ int upstream_restore(struct upstream *upstream, struct error *err)
     struct slice position = {NULL, 0};
     if (state.has_position)
         position = slice_make(state.position, state.position_len);
-    stream_restore(upstream->stream, position, upstream->fingerprint_changed);
+    stream_restore(upstream->stream, position, upstream->fingerprint_changed, state.newest_seq > 0);
     upstream->fingerprint_changed = false;
     status = store_dedup_load(persist_store(upstream->daemon->persist), state.id, on_key,
                               upstream->stream, err);
@@ -536,9 +529,10 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     upstream->daemon = daemon;
     upstream->settings = settings;
     upstream->profile = profile;
-    buf_init(&upstream->secret, LIMIT_SECRET);
-    redact_init(&upstream->redact);
+    credentials_init(&upstream->credentials, profile, settings->tls_ca);
     int status = io_timer_new(daemon->loop, on_timer, upstream, &upstream->timer);
+    if (status == 0)
+        status = io_timer_new(daemon->loop, on_watch, upstream, &upstream->watch);
     if (status == 0)
         status = io_idle_new(daemon->loop, on_later, upstream, &upstream->later);
     if (status != 0)
@@ -563,12 +557,11 @@ void upstream_free(struct upstream *upstream)
         net_http_cancel(upstream->request);
     if (upstream->timer != NULL)
         io_timer_close(upstream->timer);
+    if (upstream->watch != NULL)
+        io_timer_close(upstream->watch);
     if (upstream->later != NULL)
         io_idle_close(upstream->later);
     stream_free(upstream->stream);
-    tls_context_unref(upstream->tls_context);
-    buf_wipe(&upstream->secret);
-    buf_fini(&upstream->secret);
-    redact_fini(&upstream->redact);
+    credentials_fini(&upstream->credentials);
     free(upstream);
 }

@@ -8,8 +8,8 @@
 #ifndef HAWSER_DAEMON_UPSTREAM_H
 #define HAWSER_DAEMON_UPSTREAM_H
 
+#include "daemon/credentials.h"
 #include "daemon/daemon.h"
-#include "daemon/redact.h"
 #include "net/net.h"
 
 #define UPSTREAM_GAP_LOG_MS 1000 /* between log lines about gaps; each gap itself is stored */
@@ -21,9 +21,9 @@ struct upstream {
     struct stream *stream;
     unsigned store_id;
     bool fingerprint_changed; /* to be said when the stream is restored */
-    struct io_timer *timer; /* the session's deadline */
+    struct io_timer *timer;   /* the session's deadline */
 
-    uint64_t link_number;   /* the session's number of the link below; 0: none */
+    uint64_t link_number; /* the session's number of the link below; 0: none */
     struct net_link *link;
     char link_id[9];
     char address[96], tls[96];
@@ -35,19 +35,18 @@ struct upstream {
     uint64_t request_number;
     struct net_http *request;
 
-    struct tls_context *tls_context;
-    int64_t tls_loaded_ms;
-    struct buf secret; /* the one last read; wiped after each request */
-    int64_t gap_said_ms; /* when a gap was last logged, 0: never */
-    unsigned gaps_unsaid; /* since */
-    struct redact redact; /* the values that were used, to be kept out of all text */
+    struct credentials credentials;
+    struct io_timer *watch; /* of their files, while the stream is parked or held */
+    int64_t gap_said_ms;    /* when a gap was last logged, 0: never */
+    unsigned gaps_unsaid;   /* since */
 };
 
 /* Settings and profile are borrowed. */
 int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
                  const struct profile *profile, struct upstream **out, struct error *err);
 void upstream_free(struct upstream *upstream);
-/* Opens the stream in the store and restores the engine's stream from it. Also after a store failure. */
+/* Opens the stream in the store and restores the engine's stream from it. Also after a store
+ * failure. */
 int upstream_restore(struct upstream *upstream, struct error *err);
 
 #endif

@@ -24,8 +24,8 @@ void stream_gaps_pump(struct stream *stream)
 
 void stream_gap(struct stream *stream, enum session_gap reason, const char *detail)
 {
-    /* When too many wait for room, the newest is folded into the last: it still says that events are
-     * missing, which is what a gap is for. */
+    /* When too many wait for room, the newest is folded into the last: it still says that events
+     * are missing, which is what a gap is for. */
     unsigned at = stream->n_gaps < STREAM_GAPS_MAX ? stream->n_gaps++ : STREAM_GAPS_MAX - 1;
     struct slice after = flow_position(stream->flow);
     bool forget = stream->forget;
@@ -118,6 +118,7 @@ static void request(struct stream *stream, const struct session_action *action)
     if (action->use_next && stream->page.has_next)
         lookup.position = buf_slice(&stream->page.next);
     stream_page_drop(stream);
+    stream->request = action->request;
     stream->stats.requests++;
     int status = profile_render_http(stream->profile, stream->profile->catchup.http, look_up,
                                      &lookup, &stream->form, &err);
@@ -143,8 +144,10 @@ void stream_page_drop(struct stream *stream)
 
 void stream_http_failed(struct stream *stream, uint64_t number, const struct profile_end *end)
 {
-    struct session_event event = {
-        .kind = SESSION_EV_HTTP_FAILED, .request = number, .end = end};
+    if (number != stream->request)
+        return;
+    stream->request = 0;
+    struct session_event event = {.kind = SESSION_EV_HTTP_FAILED, .request = number, .end = end};
     stream_post(stream, &event);
 }
 
@@ -187,6 +190,11 @@ void stream_http_done(struct stream *stream, uint64_t number, struct buf *body)
 {
     struct error err = {0};
     struct profile_page page;
+    if (number != stream->request) {
+        buf_fini(body);
+        buf_init(body, 0);
+        return;
+    }
     stream_page_drop(stream);
     stream->page.body = *body;
     buf_init(body, 0);
@@ -199,6 +207,7 @@ void stream_http_done(struct stream *stream, uint64_t number, struct buf *body)
         stream_http_failed(stream, number, &end);
         return;
     }
+    stream->request = 0;
     buf_clear(&stream->page.next);
     if (page.next.ptr != NULL && buf_append_slice(&stream->page.next, page.next) == 0)
         stream->page.has_next = true;
@@ -233,8 +242,8 @@ void stream_execute(struct stream *stream, const struct session_action *action)
         stream->ops->link_close(stream->arg, action->link, action->code, action->text);
         return;
     case SESSION_DO_LINK_ABORT: {
-        struct profile_end end = {.kind = PROFILE_END_CLOSE, .code = 1006, .local = true,
-                                  .retry_after_ms = -1};
+        struct profile_end end = {
+            .kind = PROFILE_END_CLOSE, .code = 1006, .local = true, .retry_after_ms = -1};
         stream->ops->link_abort(stream->arg, action->link);
         stream_link_closed(stream, action->link, &end);
         return;

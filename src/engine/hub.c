@@ -57,8 +57,8 @@ int hub_new(const struct hub_options *options, struct hub **out)
         hub_free(hub);
         return ERR_NOMEM;
     }
-    hub->fanout = fanout_init(hub->memory, options->ring_bytes, options->ring_entries,
-                              options->newest_seq);
+    hub->fanout =
+        fanout_init(hub->memory, options->ring_bytes, options->ring_entries, options->newest_seq);
     hub->next_seq = 1;
     hub_reopen(hub, options->newest_seq, options->reserved_seq);
     *out = hub;
@@ -114,13 +114,13 @@ static int no_room(struct hub *hub)
     return ERR_AGAIN;
 }
 
-/* Room for one more in the batch, and a seq for it. */
-static int check_batch(struct hub *hub)
+/* Room for so many more in the batch, and seqs for them. */
+static int check_batch(struct hub *hub, unsigned records)
 {
     const struct hub_batch *batch = hub->batch[hub->filling];
-    if (hub->failed || batch->count == HUB_BATCH_RECORDS)
+    if (hub->failed || batch->count + records > HUB_BATCH_RECORDS)
         return no_room(hub);
-    if (hub->received && hub->next_seq > hub->reserved_seq)
+    if (hub->received && hub->next_seq + records - 1 > hub->reserved_seq)
         return no_room(hub); /* the flush reserves a block */
     return 0;
 }
@@ -135,10 +135,10 @@ static uint64_t record_cost(const struct hub *hub, size_t length)
     return bytes + bytes / 4;
 }
 
-/* 0: a record of that length fits into the batch. */
-static int check_cost(struct hub *hub, size_t length)
+/* 0: a record of that length fits into the batch, and one for a gap of at most gap_length. */
+static int check_cost(struct hub *hub, size_t length, size_t gap_length)
 {
-    uint64_t cost = record_cost(hub, length);
+    uint64_t cost = record_cost(hub, length) + (gap_length > 0 ? record_cost(hub, gap_length) : 0);
     if (hub->commit_bytes == 0 || hub->cost + cost <= hub->commit_bytes)
         return 0;
     return cost > hub->commit_bytes ? ERR_LIMIT : no_room(hub);
@@ -236,9 +236,10 @@ static int push_gap(struct hub *hub, struct hub_stream *stream, const struct hub
 {
     struct buf line;
     buf_init(&line, GAP_LINE_MAX);
-    int status =
-        ndjson_write_gap(&line, hub->next_seq, stream->name, session_gap_name(gap->reason),
-                         gap->after, gap->before, gap->detail);
+    int status = ndjson_write_gap(&line, hub->next_seq, stream->name, session_gap_name(gap->reason),
+                                  gap->after, gap->before, gap->detail);
+    if (status == 0)
+        status = check_cost(hub, line.len, 0);
     char *at = status == 0 ? fanout_reserve(hub->fanout, line.len) : NULL;
     if (at != NULL) {
         memcpy(at, line.data, line.len);
@@ -262,24 +263,29 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
         push_ephemeral(hub, stream, event);
         return 0;
     }
-    int status = check_batch(hub);
+    /* The gap of a malformed event goes into the same batch: no crash parts them. */
+    unsigned records = event->malformed != NULL ? 2 : 1;
+    size_t extra = event->malformed != NULL ? GAP_LINE_MAX : 0;
+    int status = check_batch(hub, records);
     if (status != 0)
         return status;
     struct ndjson_event form;
     size_t bound = encode_event(stream, event, hub->next_seq, &form);
-    if (bound > hub->ring_bytes)
+    if (bound + extra > hub->ring_bytes)
         return ERR_LIMIT;
+    if (!fanout_has_room_for(hub->fanout, records, bound + extra))
+        return no_room(hub);
     char *at = fanout_reserve(hub->fanout, bound);
     if (at == NULL)
         return no_room(hub);
     if (event->type.len > 0)
         memcpy(at, event->type.ptr, event->type.len);
     size_t length = ndjson_event_encode(&form, at + event->type.len);
-    status = check_cost(hub, event->type.len + length);
+    status = check_cost(hub, event->type.len + length, extra);
     if (status != 0)
         return status;
-    const struct fanout_entry *entry = fanout_push(hub->fanout, FANOUT_EVENT, hub->next_seq,
-                                                   stream->id, event->type.len, length);
+    const struct fanout_entry *entry =
+        fanout_push(hub->fanout, FANOUT_EVENT, hub->next_seq, stream->id, event->type.len, length);
     struct store_record *record = add_record(hub, stream, entry, STORE_EVENT, event->received_us);
     record->has_key = event->has_key;
     if (event->has_key)
@@ -294,7 +300,7 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
 
 int hub_gap(struct hub *hub, struct hub_stream *stream, const struct hub_gap *gap)
 {
-    int status = check_batch(hub);
+    int status = check_batch(hub, 1);
     if (status != 0)
         return status;
     status = push_gap(hub, stream, gap);
@@ -380,6 +386,7 @@ void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq)
         hub->next_seq = used + 1;
     hub->reserved_seq = reserved_seq;
     hub->failed = false;
+    fanout_skip(hub->fanout, newest_seq);
     call_room(hub);
 }
 

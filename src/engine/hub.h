@@ -23,7 +23,7 @@
 #include "session/session.h"
 #include "store/store.h"
 
-#define HUB_BATCH_RECORDS 4096 /* of one commit */
+#define HUB_BATCH_RECORDS 4096  /* of one commit */
 #define HUB_RESERVE_BLOCK 65536 /* seqs reserved ahead with deliver = received */
 
 struct hub_batch {
@@ -63,8 +63,9 @@ void hub_free(struct hub *hub);
 int hub_stream_new(struct hub *hub, const char *name, unsigned id, struct slice tags,
                    struct hub_stream **out);
 
-/* 0: taken. ERR_AGAIN: no room; ops.room will be called. ERR_LIMIT: larger than the ring,
- * or than any commit may be. */
+/* 0: taken. ERR_AGAIN: no room; ops.room will be called. ERR_LIMIT: larger than the ring, or than any
+ * commit may be. After a malformed event there is room for its gap, in the same batch: call hub_gap
+ * next. */
 int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_event *event);
 struct hub_gap {
     enum session_gap reason;
@@ -80,7 +81,8 @@ void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line);
 /* Starts a commit if one is due and none is in flight. */
 void hub_flush(struct hub *hub);
 void hub_committed(struct hub *hub, int status);
-/* After a failure, when the store is open again. */
+/* After a failure, when the store is open again. What the failed commit has left on disk after all
+ * is read there by those who were hot. */
 void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq);
 /* Somebody was told ERR_AGAIN and waits for a commit: no reason to put it off. */
 bool hub_starved(const struct hub *hub);

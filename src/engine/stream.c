@@ -16,8 +16,19 @@ static int on_flow_event(void *arg, const struct flow_event *event)
         stream_gap(stream, SESSION_GAP_MALFORMED, event->malformed);
     if (status != ERR_LIMIT)
         return status;
-    stream_gap(stream, SESSION_GAP_OVERSIZE, "the event with its envelope is larger than hawser can keep");
+    stream_gap(stream, SESSION_GAP_OVERSIZE,
+               "the event with its envelope is larger than hawser can keep");
     return 0;
+}
+
+static void on_flow_missing(void *arg)
+{
+    struct stream *stream = arg;
+    char text[160];
+    snprintf(text, sizeof(text),
+             "a message was larger than max_message = %llu; raise connect.max_message",
+             (unsigned long long)stream->profile->connect.max_message);
+    stream_gap(stream, SESSION_GAP_OVERSIZE, text);
 }
 
 int stream_new(const struct stream_options *options, struct stream **out)
@@ -43,6 +54,7 @@ int stream_new(const struct stream_options *options, struct stream **out)
         .dedup_window = options->dedup_window,
         .hold_bytes = options->hold_bytes,
         .sink = on_flow_event,
+        .missing = on_flow_missing,
         .sink_arg = stream,
     };
     stream->name = strdup(options->name);
@@ -85,8 +97,10 @@ static struct slice first_position(const struct stream *stream, bool *known)
     return (struct slice){NULL, 0};
 }
 
-void stream_restore(struct stream *stream, struct slice position, bool fingerprint_changed)
+void stream_restore(struct stream *stream, struct slice position, bool fingerprint_changed,
+                    bool lived)
 {
+    stream->lived = lived;
     stream->has_position = position.ptr != NULL;
     if (!stream->has_position)
         position = first_position(stream, &stream->has_position);
@@ -173,6 +187,7 @@ void stream_start(struct stream *stream)
         .profile = stream->profile,
         .seed = stream->seed,
         .has_position = stream->has_position,
+        .lived = stream->lived,
     };
     session_init(&stream->session, &args);
     stream->started = true;
@@ -229,6 +244,7 @@ void stream_room(struct stream *stream)
         return;
     if (flow_releasing(stream->flow) && flow_release(stream->flow) != 0)
         return;
+    stream_check_position(stream);
     stream_page_pump(stream);
     if (stream->link_blocked && stream->link != 0) {
         stream->link_blocked = false;
@@ -321,13 +337,9 @@ int stream_message(struct stream *stream, uint64_t link, enum stream_message_typ
 
 void stream_oversize(struct stream *stream, uint64_t link, uint64_t bytes)
 {
-    char text[160];
-    if (link != stream->link)
-        return;
-    snprintf(text, sizeof(text),
-             "a message of %llu bytes or more is over max_message = %llu; raise connect.max_message",
-             (unsigned long long)bytes, (unsigned long long)stream->profile->connect.max_message);
-    stream_gap(stream, SESSION_GAP_OVERSIZE, text);
+    (void)bytes;
+    if (link == stream->link)
+        flow_missing(stream->flow);
 }
 
 void stream_pong(struct stream *stream, uint64_t link, int64_t rtt_ms)

@@ -40,7 +40,8 @@ struct stream_ops {
     /* For log and metrics; the notice to consumers is already out. */
     void (*state)(void *arg, const struct session_action *action, uint64_t link);
     void (*gap)(void *arg, enum session_gap reason, const char *detail);
-    void (*deadline)(void *arg, int64_t deadline_ms); /* call stream_tick() then; INT64_MAX: never */
+    void (*deadline)(void *arg,
+                     int64_t deadline_ms); /* call stream_tick() then; INT64_MAX: never */
 };
 
 struct stream_options {
@@ -65,7 +66,7 @@ void stream_free(struct stream *stream);
 /* What the store knows: call before stream_start(), and after each store failure before
  * stream_store_ready(): first stream_restore(), then each key, oldest first. */
 void stream_restore(struct stream *stream, struct slice position /* .ptr NULL: none stored */,
-                    bool fingerprint_changed);
+                    bool fingerprint_changed, bool lived /* something of it is stored */);
 void stream_restore_key(struct stream *stream, const uint8_t key[16]);
 
 void stream_start(struct stream *stream);
@@ -89,7 +90,8 @@ int stream_message(struct stream *stream, uint64_t link, enum stream_message_typ
                    struct slice payload);
 void stream_oversize(struct stream *stream, uint64_t link, uint64_t bytes);
 void stream_pong(struct stream *stream, uint64_t link, int64_t rtt_ms);
-/* The body is taken: its memory moves into the stream. */
+/* From requests: an unknown or old number is ignored. The body is taken: its memory moves into the
+ * stream. */
 void stream_http_done(struct stream *stream, uint64_t request, struct buf *body);
 void stream_http_failed(struct stream *stream, uint64_t request, const struct profile_end *end);
 

@@ -21,9 +21,10 @@ struct stream {
     void *arg;
     uint64_t seed;
 
-    uint64_t link; /* current; 0: none */
+    uint64_t link;     /* current; 0: none */
+    uint64_t request;  /* not answered yet; 0: none */
     bool link_blocked; /* it was told ERR_AGAIN */
-    bool started, has_position, forget;
+    bool started, has_position, lived, forget;
 
     /* Events for the session, while it is being stepped. */
     struct {
@@ -58,8 +59,8 @@ struct stream {
     int64_t deadline_ms;
 };
 
-/* Queues an event for the session and, unless a step is under way, works the queue off. end and page
- * are copied. */
+/* Queues an event for the session and, unless a step is under way, works the queue off. end and
+ * page are copied. */
 void stream_post(struct stream *stream, const struct session_event *event);
 /* Executes what a step asked for. */
 void stream_execute(struct stream *stream, const struct session_action *action);

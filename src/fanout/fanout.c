@@ -78,6 +78,13 @@ bool fanout_has_room(const struct fanout *fanout, size_t n)
     return find_place(fanout, evictable_end(fanout), n, &at, &skip);
 }
 
+bool fanout_has_room_for(const struct fanout *fanout, unsigned entries, size_t n)
+{
+    /* Where they all fit in one piece, they fit one by one as well. */
+    return fanout->end - evictable_end(fanout) + entries <= fanout->max_entries &&
+           fanout_has_room(fanout, n);
+}
+
 static void evict_oldest(struct fanout *fanout)
 {
     const struct fanout_entry *entry = &fanout_slot(fanout, fanout->oldest)->entry;
@@ -179,6 +186,18 @@ void fanout_abandon(struct fanout *fanout)
 
         fanout->write_at = (size_t)(last->entry.line.ptr - fanout->ring) + last->entry.line.len;
     }
+}
+
+void fanout_skip(struct fanout *fanout, uint64_t seq)
+{
+    assert(fanout->published == fanout->end && fanout->durable == fanout->end);
+    if (seq <= fanout->published_seq)
+        return;
+    /* An index that no entry has: whoever is hot has missed it. */
+    fanout->end++;
+    fanout->oldest = fanout->durable = fanout->published = fanout->end;
+    fanout->newest_seq = fanout->published_seq = fanout->evicted_seq = seq;
+    fanout->reserved.made = false;
 }
 
 uint64_t fanout_end_index(const struct fanout *fanout)

@@ -63,6 +63,8 @@ const struct fanout_entry *fanout_push(struct fanout *fanout, enum fanout_kind k
                                        uint32_t stream, size_t type_len, size_t line_len);
 /* True if a reservation of n bytes would succeed. */
 bool fanout_has_room(const struct fanout *fanout, size_t n);
+/* True if so many entries, of n bytes together, would find room one after the other. */
+bool fanout_has_room_for(const struct fanout *fanout, unsigned entries, size_t n);
 
 void fanout_publish(struct fanout *fanout, uint64_t end_index); /* entries below are visible */
 /* Entries below may be evicted. EPHEMERAL and NOTICE entries need no disk: they are durable as soon
@@ -71,6 +73,10 @@ void fanout_durable(struct fanout *fanout, uint64_t end_index);
 /* The store failed: forget all that is neither published nor durable; the rest is visible, stays
  * readable and may be evicted. The indices of what was forgotten are given out again. */
 void fanout_abandon(struct fanout *fanout);
+/* All up to seq is on disk, though it never came by here: a commit that failed and was there when
+ * the store was opened again. The ring is empty from here on, and whoever has not seen seq is cold.
+ * Does nothing if seq is published; only while nothing waits to be published or for the disk. */
+void fanout_skip(struct fanout *fanout, uint64_t seq);
 
 uint64_t fanout_end_index(const struct fanout *fanout);
 uint64_t fanout_published_seq(const struct fanout *fanout); /* newest visible seq */

@@ -21,14 +21,16 @@ enum flow_mode {
 struct flow {
     struct event_maker maker;
     flow_sink sink;
+    void (*missing)(void *arg);
     void *sink_arg;
     enum flow_mode mode;
     struct window window;
     struct position position;
 
     struct hold hold;
-    bool held_any;   /* since flow_hold() */
-    bool overflowed; /* since flow_hold(): what is held is not all that came */
+    bool held_any;      /* since flow_hold() */
+    bool overflowed;    /* since flow_hold(): what is held is not all that came */
+    bool missing_first; /* a message is missing before the first that is held */
     /* What sync has to reach: the first held event with an id or a position that is not behind us.
      * It lies in the hold. */
     const struct flow_event *reference;
@@ -60,6 +62,7 @@ int flow_new(const struct flow_options *options, struct flow **out)
         return ERR_NOMEM;
     event_maker_init(&flow->maker, options->profile, options->hash_key);
     flow->sink = options->sink;
+    flow->missing = options->missing;
     flow->sink_arg = options->sink_arg;
     flow->position.compare = options->profile->compare;
     owed_init(&flow->owed, options->profile->compare);
@@ -94,6 +97,7 @@ static void drop_held(struct flow *flow)
     hold_clear(&flow->hold);
     flow->held_any = false;
     flow->overflowed = false;
+    flow->missing_first = false;
     flow->reference = NULL;
     flow->reached = false;
 }
@@ -234,11 +238,16 @@ int flow_release(struct flow *flow)
 
     flow->reference = NULL;
     flow->mode = FLOW_MODE_RELEASE;
+    if (flow->missing_first)
+        flow->missing(flow->sink_arg);
+    flow->missing_first = false;
     while ((event = hold_front(&flow->hold)) != NULL) {
         int rc = offer(flow, event, &result);
 
         if (rc != 0)
             return rc;
+        if (hold_is_marked(&flow->hold))
+            flow->missing(flow->sink_arg);
         hold_pop(&flow->hold);
     }
     flow->mode = FLOW_MODE_PASS;
@@ -281,6 +290,19 @@ enum flow_result flow_message(struct flow *flow, const struct profile_message *m
         break;
     }
     return discard(flow);
+}
+
+void flow_missing(struct flow *flow)
+{
+    bool kept =
+        !flow->overflowed && (flow->mode == FLOW_MODE_HOLD || flow->mode == FLOW_MODE_RELEASE);
+
+    if (!kept)
+        flow->missing(flow->sink_arg);
+    else if (flow->hold.count > 0)
+        hold_mark(&flow->hold);
+    else
+        flow->missing_first = true;
 }
 
 /* ---- catch-up ---- */

@@ -17,7 +17,7 @@
  * flow_position() (in memory, so that catch-up pages on) but is stored only with the next event
  * that advances; the opaque one of a link's duplicate does not move it, for it may be a replay.
  *
- * The sink must not call back into flow.
+ * The sink and `missing` must not call back into flow.
  */
 #ifndef HAWSER_FLOW_FLOW_H
 #define HAWSER_FLOW_FLOW_H
@@ -63,7 +63,9 @@ struct flow_options {
      * the largest message or more; without it such a message always fills the hold. */
     size_t hold_bytes;
     flow_sink sink;
-    void *sink_arg;
+    /* What flow_missing() told stands here, among the events. Takes it always. */
+    void (*missing)(void *arg);
+    void *sink_arg; /* of both */
 };
 
 /* What a held event takes besides its bytes, at most. */
@@ -100,6 +102,11 @@ enum flow_result {
  */
 enum flow_result flow_message(struct flow *flow, const struct profile_message *message,
                               struct slice raw, bool binary, int64_t received_us);
+
+/* The link had a message here that could not even be taken, being too large. It is told through
+ * `missing` in its place: at once, or behind what is held. What is held and then dropped is owed by
+ * sync, with this message. */
+void flow_missing(struct flow *flow);
 
 /* One catch-up item: emitted at once if new. Call flow_page_begin() before the items of a page
  * and flow_page_end() after the last. */

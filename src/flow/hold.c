@@ -8,6 +8,7 @@
 
 struct record {
     size_t size; /* of the whole record */
+    bool marked;
     struct flow_event event;
     char bytes[];
 };
@@ -91,7 +92,9 @@ struct flow_event *hold_push(struct hold *hold, const struct flow_event *event)
 
     if (record == NULL)
         return NULL;
+    hold->newest = (size_t)((char *)record - hold->memory);
     record->size = need;
+    record->marked = false;
     record->event = *event;
     at = record->bytes;
     copy_slice(&record->event.id, &at);
@@ -127,4 +130,16 @@ void hold_pop(struct hold *hold)
         hold->read_at = 0;
         hold->wrap_at = hold->size;
     }
+}
+
+void hold_mark(struct hold *hold)
+{
+    assert(hold->count > 0);
+    ((struct record *)(hold->memory + hold->newest))->marked = true;
+}
+
+bool hold_is_marked(const struct hold *hold)
+{
+    assert(hold->count > 0);
+    return front(hold)->marked;
 }

@@ -107,6 +107,7 @@ void session_leave_link(struct session *s, struct session_actions *out)
         else
             session_gap(out, SESSION_GAP_NO_POSITION,
                         "the link ended before the stream had a position to resume from");
+        s->told_no_position = !s->store_stalled;
     }
 }
 

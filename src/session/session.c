@@ -366,12 +366,16 @@ static void on_stalled(struct session *s, struct session_actions *out)
 
 static void on_ready(struct session *s, struct session_actions *out, bool has_position)
 {
+    /* What had not reached the disk is gone: a first position, and a gap that told of none. */
+    bool none_left = s->store_stalled && !has_position && (s->has_position || s->told_no_position);
+    bool gap = s->owes_no_position || none_left;
     s->store_stalled = false;
     s->has_position = has_position;
-    if (s->owes_no_position)
+    s->owes_no_position = false;
+    s->told_no_position = gap;
+    if (gap && s->profile->catchup.via != PROFILE_CATCHUP_NONE)
         session_gap(out, SESSION_GAP_NO_POSITION,
                     "the store failed before the stream had a position to resume from");
-    s->owes_no_position = false;
     if (s->state == SESSION_STALLED && s->leaving == SESSION_STATE_COUNT)
         session_dial(s, out, "the store takes events again");
 }
@@ -463,6 +467,7 @@ static void dispatch(struct session *s, const struct session_event *event,
         return;
     case SESSION_EV_POSITION:
         s->has_position = true;
+        s->told_no_position = false;
         return;
     case SESSION_EV_RESUME:
         on_resume(s, out);
@@ -521,7 +526,8 @@ void session_init(struct session *session, const struct session_init_args *args)
         .pinged_ms = -1,
         .ping_at_ms = SESSION_NEVER,
         .has_position = args->has_position,
-        .owes_no_resume = args->profile->catchup.via == PROFILE_CATCHUP_NONE && args->has_position,
+        .owes_no_resume = args->profile->catchup.via == PROFILE_CATCHUP_NONE &&
+                          (args->lived || args->has_position),
         .leaving = SESSION_STATE_COUNT,
         .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1},
     };

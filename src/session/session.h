@@ -157,6 +157,7 @@ struct session_init_args {
     const struct profile *profile; /* borrowed, outlives the session */
     uint64_t seed;
     bool has_position; /* a position is stored, or start = oldest / POSITION */
+    bool lived;        /* not its first run: events of it are stored */
 };
 
 /* ---- the machine's own bounds ---- */
@@ -220,6 +221,7 @@ struct session {
     struct session_catchup sync;
     bool has_position;
     bool owes_no_resume, owes_no_position; /* gaps to be said when that can be done */
+    bool told_no_position;                 /* and there is no position yet */
     bool store_stalled;
     bool dial_due;   /* WAITING: dial as soon as the old link is gone */
     bool refreshing; /* WAITING: for CREDENTIAL */

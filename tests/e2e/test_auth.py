@@ -16,12 +16,33 @@ def test_F13_bad_token_parks_and_a_new_one_heals(hawser, service, ca, upgrades):
     assert ("4001" if upgrades else "401") in status["reason"]
     # Once as configured, once after the refresh; no third that cannot succeed.
     assert len(service.stats()["dials"]) == 2
-    hawser.secret(value=NEW)
-    hawser.hawserctl("reconnect", "chat")
+    hawser.secret(value=NEW)  # all that the operator has to do
     hawser.wait_state("live")
     with hawser.consumer() as consumer:
         consumer.subscribe(**{"from": "oldest"})
         consumer.wait_events(10)
+
+
+def test_F13_a_parked_stream_is_not_woken_by_nothing(hawser, service, ca):
+    service.set(tokens=[NEW])
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.start()
+    since = hawser.wait_state("parked")["since_ms"]
+    dials = len(service.stats()["dials"])
+    # It has been looked at twice and more.
+    hawser.wait_status(lambda status: status["since_ms"] > since + 5000, "5 s of rest")
+    assert len(service.stats()["dials"]) == dials
+
+
+def test_stream_has_a_log_level_of_its_own(hawser, service, ca):
+    hawser.scaiwave(service, name="chat", ca=ca, start="oldest", log="error")
+    hawser.scaiwave(service, name="loud", ca=ca, start="oldest", log="debug")
+    hawser.sections["daemon"]["log"] = "info"
+    hawser.start()
+    hawser.wait_state("live", stream="chat")
+    hawser.wait_state("live", stream="loud")
+    assert "debug   loud" in hawser.log()
+    assert "chat" not in "".join(line for line in hawser.log().splitlines() if "> live" in line)
 
 
 def test_F13_token_rolled_while_connected(chat, service):

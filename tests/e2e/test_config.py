@@ -45,7 +45,7 @@ heartbeat.idle = soon
     for line in lines:
         assert re.match(re.escape(str(hawser.config)) + r":\d+: .", line), line
     for number, words in {2: "log", 3: "state_dir", 6: "retain_size", 8: "mode", 11: "stream",
-                          13: "scaiwave", 19: "heartbeat.idle", 20: "heartbeat.idle"}.items():
+                          13: "scaiwave", 19: "idel", 20: "idle"}.items():
         assert re.search(rf":{number}: .*{re.escape(words)}", text), (number, words, text)
     for number in (3, 11, 13, 19):
         assert re.search(rf":{number}: .*did you mean", text), (number, text)

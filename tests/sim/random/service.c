@@ -5,131 +5,371 @@
 
 #include "world.h"
 
-void service_publish(struct world *world)
+void service_init(struct feed *feed)
 {
-    struct service *service = &world->service;
-    if (service->count >= world->target)
+    struct world *world = feed->world;
+    struct service *service = &feed->service;
+    service->target = 100 + world_below(world, WORLD_EVENTS_MAX / world->n_feeds - 100);
+    service->reading = (enum reading)world_below(world, 3);
+    service->page_limit = 5 + world_below(world, 100);
+    service->zero_is_oldest = world_per_mille(world, 500);
+    /* Together they stay below settle. */
+    service->lag_ms = (int64_t)world_below(world, world_per_mille(world, 300) ? 4900 : 2000);
+    service->stale_ms = (int64_t)world_below(world, (unsigned)(4950 - service->lag_ms));
+}
+
+/* ---- publishing ---- */
+
+static enum event_kind draw_kind(struct feed *feed)
+{
+    static const enum event_kind odd[] = {UNNAMED, BROKEN, OVERSIZE, HUGE, HIDDEN, LATE};
+    struct world *world = feed->world;
+    enum event_kind kind = PLAIN;
+    if (feed->resumable && world_per_mille(world, 60))
+        return EPHEMERAL;
+    if (world_per_mille(world, world->per_mille_odd))
+        kind = odd[world_below(world, 6)];
+    if (kind == HUGE && world->ring_bytes > (64u << 10))
+        kind = OVERSIZE; /* to write so much is not worth the time */
+    if (!feed->resumable && kind != OVERSIZE && kind != HUGE)
+        kind = PLAIN;
+    return kind;
+}
+
+static void enqueue(struct feed *feed, unsigned position)
+{
+    struct link *link = &feed->link;
+    if (link->count == WORLD_QUEUE_MAX)
+        world_violation(feed->world, 8, "the model's own queue is full");
+    link->queue[(link->head + link->count++) % WORLD_QUEUE_MAX] = position;
+}
+
+/* An old event once more: one that is kept, and lately enough for the dedup window. */
+static void show_again(struct feed *feed, unsigned position)
+{
+    unsigned back = 1 + world_below(feed->world, 20);
+    if (position <= back || !truth_has(feed, position - back))
+        return;
+    cover(COVER_OLD_ON_LINK);
+    enqueue(feed, position - back);
+}
+
+static void show(struct feed *feed, unsigned position)
+{
+    struct service *service = &feed->service;
+    struct link *link = &feed->link;
+    struct world *world = feed->world;
+    if (!link->hello || link->closing) {
+        service->late = 0;
+        return;
+    }
+    if (service->events[position].kind == LATE && service->late == 0) {
+        service->late = position;
+        return;
+    }
+    enqueue(feed, position);
+    if (service->late != 0)
+        enqueue(feed, service->late);
+    service->late = 0;
+    if (feed->resumable && world_per_mille(world, world->per_mille_duplicate)) {
+        cover(COVER_DUPLICATE_ON_LINK);
+        enqueue(feed, position);
+    }
+    if (feed->resumable && world_per_mille(world, world->per_mille_duplicate))
+        show_again(feed, position);
+    if (!link->deliver_planned && !link->blocked) {
+        link->deliver_planned = true;
+        world_plan(world, world_delay(world, world->link_ms), WORLD_DELIVER, feed->number,
+                   link->number, 0);
+    }
+}
+
+/* Bursts and pauses. */
+static int64_t draw_pause(struct feed *feed)
+{
+    struct service *service = &feed->service;
+    struct world *world = feed->world;
+    if (service->burst > 0) {
+        service->burst--;
+        return (int64_t)world_below(world, 3);
+    }
+    if (world_per_mille(world, 10))
+        service->burst = 10 + world_below(world, 150);
+    return (int64_t)world_below(world, world_per_mille(world, 20) ? 60000 : 120);
+}
+
+void service_publish(struct feed *feed)
+{
+    struct service *service = &feed->service;
+    struct world *world = feed->world;
+    if (service->count >= service->target)
         return;
     unsigned position = ++service->count;
     struct published *event = &service->events[position];
-    event->at_ms = world->now_ms;
-    event->visible_ms = world->now_ms + (int64_t)rng_below(&world->rng, (uint64_t)service->lag_ms + 1);
+    event->kind = draw_kind(feed);
+    event->visible_ms = world->now_ms + (int64_t)world_below(world, (unsigned)service->lag_ms + 1);
     /* Sync never shows a later event before an earlier one. */
     if (position > 1 && event->visible_ms < service->events[position - 1].visible_ms)
         event->visible_ms = service->events[position - 1].visible_ms;
-    event->ephemeral = world_per_mille(world, 60);
-    if (world->link_hello && !world->link_closing) {
-        unsigned copies = world_per_mille(world, world->per_mille_duplicate) ? 2 : 1;
-        while (copies-- > 0 && world->queue_count < WORLD_EVENTS_MAX * 2)
-            world->queue[(world->queue_head + world->queue_count++) % (WORLD_EVENTS_MAX * 2 + 64)] =
-                position;
-        if (!world->deliver_planned) {
-            world->deliver_planned = true;
-            world_plan(world, world_delay(world, world->link_ms), WORLD_DELIVER, world->link, 0);
-        }
-    }
-    /* Bursts and pauses. */
-    int64_t pause = world_per_mille(world, 20) ? (int64_t)rng_below(&world->rng, 60000)
-                                               : (int64_t)rng_below(&world->rng, 120);
-    world_plan(world, pause, WORLD_PUBLISH, 0, 0);
+    if (event->kind == HIDDEN)
+        service->hidden++;
+    show(feed, position);
+    world_plan(world, draw_pause(feed), WORLD_PUBLISH, feed->number, 0, 0);
+}
+
+void service_cut(struct feed *feed)
+{
+    struct service *service = &feed->service;
+    struct world *world = feed->world;
+    world_plan(world, (int64_t)world_below(world, 60000), WORLD_CUT, feed->number, 0, 0);
+    if (!world->faults || !world_per_mille(world, world->per_mille_cut))
+        return;
+    unsigned keep = world_below(world, 60);
+    if (service->count > keep && service->count - keep > service->floor)
+        service->floor = service->count - keep;
+    world_trace(world, "%s: events up to %u are gone", feed->name, service->floor);
+}
+
+/* ---- the link ---- */
+
+static bool says_hello(struct feed *feed)
+{
+    static const char format[] = "{\"type\":\"hello\",\"session_id\":\"s\",\"tenant_id\":\"%s\"}";
+    struct world *world = feed->world;
+    bool wrong = world->faults && world_per_mille(world, 4);
+    char hello[128];
+    int n = snprintf(hello, sizeof(hello), format, wrong ? "another" : "t");
+    if (wrong)
+        cover(COVER_WRONG_TENANT);
+    feed->link.last_rx_ms = world->now_ms;
+    return stream_message(feed->stream, feed->link.number, STREAM_TEXT,
+                          slice_make(hello, (size_t)n)) == 0;
 }
 
 /* What sync shows from now on holds all that was published before the greeting. */
-void service_hello(struct world *world)
+void service_hello(struct feed *feed)
 {
-    struct service *service = &world->service;
-    for (unsigned p = service->count; p > 0 && service->events[p].visible_ms > world->now_ms; p--)
-        service->events[p].visible_ms = world->now_ms;
-    world->link_hello = true;
-    static const char hello[] =
-        "{\"type\":\"hello\",\"session_id\":\"s\",\"server_name\":\"sim\",\"tenant_id\":\"t\"}";
-    world->last_rx_ms = world->now_ms;
-    if (stream_message(world->stream, world->link, STREAM_TEXT, slice_str(hello)) != 0) {
-        /* no room: again a little later */
-        world->link_hello = false;
-        world_plan(world, 5, WORLD_HELLO, world->link, 0);
+    struct service *service = &feed->service;
+    struct link *link = &feed->link;
+    uint64_t number = link->number;
+    for (unsigned p = service->count; p > 0 && service->events[p].visible_ms != 0; p--)
+        service->events[p].visible_ms = 0;
+    service->late = 0;
+    link->hello = true;
+    if (!feed->resumable || says_hello(feed) || link->number != number)
+        return;
+    link->hello = false; /* no room: again a little later */
+    world_plan(feed->world, 5, WORLD_HELLO, feed->number, number, 0);
+}
+
+static void write_event(struct feed *feed, unsigned position, bool sync, struct buf *out)
+{
+    const struct published *event = &feed->service.events[position];
+    const char *type = position % 4 == 0 ? "swp.room.reaction" : "swp.room.message";
+    if (event->kind == EPHEMERAL) {
+        (void)buf_appendf(out, "{\"type\":\"typing\",\"user\":\"#%u#\"}", position);
+        return;
     }
+    (void)buf_appendf(out, "{\"%s\":\"%s\",\"content\":{\"body\":\"#%u#",
+                      sync ? "event_type" : "type", type, position);
+    for (size_t n = 0; event->kind == HUGE && n <= feed->world->ring_bytes; n += 64)
+        (void)buf_append_str(out, "................................................................");
+    (void)buf_append_str(out, "\"}");
+    if (event->kind == BROKEN && !sync)
+        return;
+    if (feed->resumable && event->kind != UNNAMED)
+        (void)buf_appendf(out, ",\"id\":\"evt-%u\"", position);
+    if (feed->resumable)
+        (void)buf_appendf(out, ",\"stream_position\":%u", position);
+    (void)buf_append_str(out, ",\"origin_ts\":1778939467}");
 }
 
-static size_t write_event(const struct world *world, unsigned position, bool sync, char *out,
-                          size_t size)
+/* False: no room for it. */
+static bool deliver_one(struct feed *feed, unsigned position)
 {
-    const struct published *event = &world->service.events[position];
-    if (event->ephemeral)
-        return (size_t)snprintf(out, size, "{\"type\":\"typing\",\"user\":\"u%u\"}", position);
-    return (size_t)snprintf(out, size,
-                            "{\"%s\":\"swp.room.message\",\"id\":\"evt-%u\",\"room_id\":\"r\","
-                            "\"content\":{\"body\":\"hello %u\"},\"stream_position\":%u,"
-                            "\"origin_ts\":1778939467}",
-                            sync ? "event_type" : "type", position, position, position);
+    struct published *event = &feed->service.events[position];
+    struct stream_stats stats;
+    struct buf text;
+    int status = 0;
+    if (event->kind == OVERSIZE) {
+        cover(COVER_OVERSIZE);
+        stream_stats(feed->stream, &stats);
+        if (stats.flow.held_events > 0)
+            cover(COVER_OVERSIZE_HELD);
+        feed->service.oversize++;
+        stream_oversize(feed->stream, feed->link.number, 99999999);
+        return true;
+    }
+    buf_init(&text, 1u << 20);
+    write_event(feed, position, false, &text);
+    status = stream_message(feed->stream, feed->link.number, STREAM_TEXT, buf_slice(&text));
+    buf_fini(&text);
+    if (status == ERR_AGAIN) {
+        cover(COVER_LINK_AGAIN);
+        return false;
+    }
+    event->shown++;
+    if (event->kind == BROKEN)
+        cover(COVER_BROKEN);
+    return true;
 }
 
-void service_deliver(struct world *world)
+void service_deliver(struct feed *feed)
 {
-    char text[512];
-    world->deliver_planned = false;
-    unsigned burst = 1 + (unsigned)rng_below(&world->rng, 8);
-    while (burst-- > 0 && world->queue_count > 0 && !world->link_blocked && !world->link_silent &&
-           !world->link_closing && world->alive && world->link_open) {
-        unsigned position = world->queue[world->queue_head];
-        size_t n = write_event(world, position, false, text, sizeof(text));
-        uint64_t link = world->link;
-        world->last_rx_ms = world->now_ms;
-        if (stream_message(world->stream, link, STREAM_TEXT, slice_make(text, n)) == ERR_AGAIN) {
-            world->link_blocked = true;
+    struct link *link = &feed->link;
+    struct world *world = feed->world;
+    uint64_t number = link->number;
+    unsigned burst = 1 + world_below(world, 8);
+    link->deliver_planned = false;
+    while (burst-- > 0 && link->count > 0 && !link->blocked && !link->silent && !link->closing &&
+           link->open) {
+        link->last_rx_ms = world->now_ms;
+        if (!deliver_one(feed, link->queue[link->head])) {
+            link->blocked = link->number == number;
             return;
         }
-        if (world->link != link)
+        if (link->number != number)
             return;
-        world->queue_head = (world->queue_head + 1) % (WORLD_EVENTS_MAX * 2 + 64);
-        world->queue_count--;
+        link->head = (link->head + 1) % WORLD_QUEUE_MAX;
+        link->count--;
     }
-    if (world->queue_count > 0 && !world->deliver_planned && !world->link_blocked) {
-        world->deliver_planned = true;
-        world_plan(world, world_delay(world, world->link_ms), WORLD_DELIVER, world->link, 0);
+    if (link->count > 0 && !link->deliver_planned && !link->blocked && !link->silent) {
+        link->deliver_planned = true;
+        world_plan(world, world_delay(world, world->link_ms), WORLD_DELIVER, feed->number,
+                   link->number, 0);
     }
 }
 
-void service_link_gone(struct world *world)
+/* ---- sync ---- */
+
+bool service_on_sync(const struct published *event)
 {
-    world->link = 0;
-    world->link_open = world->link_hello = world->link_silent = false;
-    world->link_blocked = world->link_closing = world->deliver_planned = false;
-    world->queue_head = world->queue_count = 0;
+    return event->kind != EPHEMERAL && event->kind != HIDDEN;
 }
 
-/* The page as the service sees it when the request arrives. */
-void service_answer(struct world *world, struct happening *request)
+struct page {
+    struct feed *feed;
+    struct buf *out;
+    int64_t view_ms; /* it is answered as of then */
+    unsigned items, last;
+};
+
+static bool visible(const struct page *page, unsigned position)
 {
-    struct service *service = &world->service;
-    uint64_t since = 0;
-    char text[512];
-    unsigned items = 0;
-    uint64_t last = 0;
-    struct buf body;
-    if (slice_parse_u64(slice_str(world->since), &since) != 0)
-        world_violation(world, 7, "sync was asked since \"%s\"", world->since);
-    buf_init(&body, 16u << 20);
-    (void)buf_append_str(&body, "{\"data\":{\"events\":[");
-    unsigned position = (unsigned)since + 1;
-    for (; position <= service->count && items < service->page_limit; position++) {
-        if (service->events[position].visible_ms > world->now_ms)
-            break;
-        if (service->events[position].ephemeral)
-            continue;
-        if (items++ > 0)
-            (void)buf_append_byte(&body, ',');
-        (void)buf_append(&body, text, write_event(world, position, true, text, sizeof(text)));
-        last = position;
+    const struct published *event = &page->feed->service.events[position];
+    return event->visible_ms == 0 || event->visible_ms <= page->view_ms;
+}
+
+static void add(struct page *page, unsigned position)
+{
+    if (page->items++ > 0)
+        (void)buf_append_byte(page->out, ',');
+    write_event(page->feed, position, true, page->out);
+}
+
+/* Items of the past, which we were sent and kept. */
+static void repeat(struct page *page, unsigned since)
+{
+    const struct service *service = &page->feed->service;
+    unsigned first = since > 8 ? since - 8 : 1;
+    if (first <= service->floor)
+        first = service->floor + 1;
+    for (unsigned p = first; p <= since && p <= service->count; p++)
+        if (truth_has(page->feed, p) && service_on_sync(&service->events[p]))
+            add(page, p);
+}
+
+/* From `first` on, as many as a page takes. */
+static void fill(struct page *page, unsigned first)
+{
+    const struct service *service = &page->feed->service;
+    unsigned looked_at = 0, items = 0;
+    for (unsigned p = first; p <= service->count && visible(page, p); p++) {
+        unsigned used = service->reading == CURSOR_WILD ? items : looked_at;
+        if (used == service->page_limit)
+            return;
+        looked_at++;
+        page->last = p;
+        if (service_on_sync(&service->events[p])) {
+            items++;
+            add(page, p);
+        }
     }
-    bool more = false;
-    for (unsigned p = position; p <= service->count && !more; p++)
-        more = service->events[p].visible_ms <= world->now_ms && !service->events[p].ephemeral;
-    if (last == 0)
-        last = since;
-    (void)buf_appendf(&body, "],\"next_cursor\":%" PRIu64 ",\"has_more\":%s}}",
-                      last + (service->next_is_after ? 1 : 0), more ? "true" : "false");
-    request->body = body;
-    world_trace(world, "sync since %s: %u items, up to %llu%s", world->since, items,
-                (unsigned long long)last, more ? ", more" : "");
+}
+
+static bool has_more(const struct page *page)
+{
+    const struct service *service = &page->feed->service;
+    for (unsigned p = page->last + 1; p <= service->count && visible(page, p); p++)
+        if (service_on_sync(&service->events[p]))
+            return true;
+    return false;
+}
+
+static uint64_t next_cursor(struct page *page, uint64_t since)
+{
+    switch (page->feed->service.reading) {
+    case CURSOR_LAST:
+        return page->last > 0 ? page->last : since;
+    case CURSOR_AFTER:
+        return (page->last > 0 ? page->last : since) + 1;
+    case CURSOR_WILD:
+        break;
+    }
+    return page->items > 0 ? page->last + 1 + world_below(page->feed->world, 3) : since;
+}
+
+/* What the page holds besides what was asked for. True: nothing else. */
+static bool draw_oddity(struct page *page, unsigned since)
+{
+    struct world *world = page->feed->world;
+    bool old;
+    if (world->faults && world_per_mille(world, world->per_mille_stale) &&
+        page->feed->service.stale_ms > 0) {
+        cover(COVER_PAGE_STALE);
+        page->view_ms -= (int64_t)world_below(world, (unsigned)page->feed->service.stale_ms);
+    }
+    if (!world->faults || !world_per_mille(world, world->per_mille_stale / 3))
+        return false;
+    old = world_per_mille(world, 200);
+    repeat(page, since);
+    if (page->items > 0)
+        cover(old ? COVER_PAGE_OLD : COVER_PAGE_REPEATS);
+    page->last = old ? since : 0;
+    return old && page->items > 0;
+}
+
+int service_answer(struct feed *feed, struct slice text, struct buf *out)
+{
+    struct service *service = &feed->service;
+    struct world *world = feed->world;
+    struct page page = {.feed = feed, .out = out, .view_ms = world->now_ms};
+    bool exclusive = service->reading != CURSOR_AFTER;
+    uint64_t since;
+    if (slice_parse_u64(text, &since) != 0)
+        world_violation(world, 7, "%s: sync was asked since \"%.*s\"", feed->name,
+                        slice_width(text), slice_chars(text));
+    if (since > service->count + 3u)
+        world_violation(world, 7, "%s: sync was asked since %llu of %u", feed->name,
+                        (unsigned long long)since, service->count);
+    if (since < service->floor && !(since == 0 && service->zero_is_oldest))
+        return 410;
+    if (since == 0 && service->floor > service->floor_asked)
+        service->floor_asked = service->floor;
+    unsigned first = (unsigned)since + (exclusive || since == 0);
+    if (first <= service->floor)
+        first = service->floor + 1;
+    (void)buf_append_str(out, "{\"data\":{\"events\":[");
+    if (!draw_oddity(&page, (unsigned)since))
+        fill(&page, first);
+    if (page.last == 0)
+        page.last = first - 1;
+    bool more = has_more(&page);
+    if (page.items == 0 && more)
+        cover(COVER_PAGE_EMPTY_MORE);
+    (void)buf_appendf(out, "],\"next_cursor\":%" PRIu64 ",\"has_more\":%s}}",
+                      next_cursor(&page, since), more ? "true" : "false");
+    world_trace(world, "%s: sync since %llu: %u items, up to %u%s", feed->name,
+                (unsigned long long)since, page.items, page.last, more ? ", more" : "");
+    return 200;
 }

@@ -1,164 +1,328 @@
-/* truth: what was stored, and whether the promises hold. */
+/* truth: what is stored, and whether the promises hold as it happens. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "world.h"
 
-unsigned truth_position(struct slice line)
+/* ---- reading lines ---- */
+
+static uint64_t number_at(const char *at, const char *end)
 {
-    static const char key[] = "\"id\":\"evt-";
-    const char *at = memmem(line.ptr, line.len, key, sizeof(key) - 1);
-    unsigned position = 0;
-    if (at == NULL)
-        return 0;
-    for (at += sizeof(key) - 1; *at >= '0' && *at <= '9'; at++)
-        position = position * 10 + (unsigned)(*at - '0');
-    return position;
+    uint64_t number = 0;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        number = number * 10 + (uint64_t)(*at - '0');
+    return number;
 }
 
-static void check_order(struct world *world, uint64_t seq, unsigned position)
+/* What stands behind the text in the line, or NULL. */
+static const char *behind(struct slice line, const char *text)
 {
-    if (world->n_stored > 0 && seq <= world->stored[world->n_stored - 1].seq)
-        world_violation(world, 6, "seq %llu stored after %llu", (unsigned long long)seq,
-                        (unsigned long long)world->stored[world->n_stored - 1].seq);
-    if (position == 0)
+    const char *at = line.ptr == NULL ? NULL : memmem(line.ptr, line.len, text, strlen(text));
+    return at == NULL ? NULL : at + strlen(text);
+}
+
+bool truth_says(struct slice line, const char *text)
+{
+    return behind(line, text) != NULL;
+}
+
+uint64_t truth_number(struct slice line, const char *key)
+{
+    const char *at = behind(line, key);
+    return at == NULL ? 0 : number_at(at, line.ptr + line.len);
+}
+
+unsigned truth_feed(struct world *world, struct slice line)
+{
+    const char *at = behind(line, "\"stream\":\"chat");
+    if (at == NULL || (unsigned)(*at - '0') >= world->n_feeds)
+        world_violation(world, 5, "no line of a stream: %.*s", slice_width(line),
+                        slice_chars(line));
+    return (unsigned)(*at - '0');
+}
+
+static enum session_gap read_reason(struct world *world, struct slice line)
+{
+    const char *at = behind(line, "\"reason\":\"");
+    for (unsigned i = 0; at != NULL && i <= SESSION_GAP_MALFORMED; i++) {
+        const char *name = session_gap_name((enum session_gap)i);
+        if (strncmp(at, name, strlen(name)) == 0 && at[strlen(name)] == '"')
+            return (enum session_gap)i;
+    }
+    world_violation(world, 4, "a gap without a reason: %.*s", slice_width(line), slice_chars(line));
+}
+
+void truth_read_line(struct world *world, struct slice line, struct record *out)
+{
+    *out = (struct record){.seq = truth_number(line, "{\"seq\":"),
+                           .feed = truth_feed(world, line)};
+    if (out->seq == 0)
+        world_violation(world, 5, "a line without a seq: %.*s", slice_width(line),
+                        slice_chars(line));
+    if (truth_says(line, "\"notice\":\"gap\"")) {
+        out->form = FORM_GAP;
+        out->reason = read_reason(world, line);
+        out->has_after = truth_says(line, "\"after\":\"");
+        out->after = truth_number(line, "\"after\":\"");
         return;
-    for (size_t i = world->n_stored; i > 0 && i + 64 > world->n_stored; i--)
-        if (world->stored[i - 1].position == position)
-            world_violation(world, 2, "event %u is stored twice: seq %llu and %llu", position,
-                            (unsigned long long)world->stored[i - 1].seq, (unsigned long long)seq);
-    if (position <= world->top_position)
-        world_violation(world, 3, "event %u is stored after event %u", position,
-                        world->top_position);
-    world->top_position = position;
+    }
+    out->form = truth_says(line, "\"data\":") ? FORM_WHOLE : FORM_TEXT;
+    out->position = (unsigned)truth_number(line, "#");
 }
 
-void truth_stored(struct world *world, const struct hub_batch *batch)
+/* ---- what a seq stands for ---- */
+
+static uint64_t meaning(const struct record *record)
 {
-    uint64_t position_before = world->top_position;
+    return (uint64_t)record->feed << 48 | (uint64_t)record->form << 40 |
+           (uint64_t)record->reason << 32 | record->position;
+}
+
+static size_t find_name(const struct world *world, uint64_t seq)
+{
+    size_t i = (size_t)(seq * 0x9e3779b97f4a7c15u) & (world->cap_names - 1);
+    while (world->names[i].seq != 0 && world->names[i].seq != seq)
+        i = (i + 1) & (world->cap_names - 1);
+    return i;
+}
+
+static void grow_names(struct world *world)
+{
+    struct world old = {.names = world->names, .cap_names = world->cap_names};
+    world->cap_names = old.cap_names > 0 ? old.cap_names * 2 : 4096;
+    world->names = calloc(world->cap_names, sizeof(*world->names));
+    for (size_t i = 0; i < old.cap_names; i++)
+        if (old.names[i].seq != 0)
+            world->names[find_name(world, old.names[i].seq)] = old.names[i];
+    free(old.names);
+}
+
+void truth_seq_means(struct world *world, const struct record *record)
+{
+    if (world->n_names * 2 >= world->cap_names)
+        grow_names(world);
+    size_t i = find_name(world, record->seq);
+    if (world->names[i].seq == 0) {
+        world->n_names++;
+        world->names[i].seq = record->seq;
+        world->names[i].what = meaning(record);
+    }
+    if (world->names[i].what != meaning(record))
+        world_violation(world, 6, "seq %llu stands for %s event %u, and stood for something else",
+                        (unsigned long long)record->seq, world->feeds[record->feed].name,
+                        record->position);
+}
+
+/* ---- one record more on disk ---- */
+
+static void check_whole(struct world *world, struct feed *feed, const struct record *record)
+{
+    unsigned position = record->position;
+    enum event_kind kind;
+    if (position == 0 || position > feed->service.count)
+        world_violation(world, 2, "%s: event %u is stored and was never published", feed->name,
+                        position);
+    kind = feed->service.events[position].kind;
+    if (kind == EPHEMERAL)
+        world_violation(world, 2, "%s: event %u is ephemeral, and stored", feed->name, position);
+    if (feed->whole_seq[position] != 0)
+        world_violation(world, 2, "%s: event %u is stored twice: seq %llu and %llu", feed->name,
+                        position, (unsigned long long)feed->whole_seq[position],
+                        (unsigned long long)record->seq);
+    feed->whole_seq[position] = record->seq;
+    if (position <= feed->top) {
+        if (kind != LATE && kind != HIDDEN)
+            world_violation(world, 3, "%s: event %u is stored after event %u", feed->name, position,
+                            feed->top);
+        cover(COVER_LATE);
+        feed->stored_late[position] = true;
+        return;
+    }
+    feed->top = position;
+    if (feed->after != 0 && position <= feed->after)
+        world_violation(world, 4, "%s: a gap after %llu is followed by event %u", feed->name,
+                        (unsigned long long)feed->after, position);
+    feed->after = 0;
+    if (kind == UNNAMED)
+        cover(COVER_UNNAMED);
+    else if (kind == HIDDEN)
+        cover(COVER_HIDDEN);
+    else if (kind == BROKEN)
+        cover(COVER_BROKEN_WHOLE);
+    else if (kind == OVERSIZE)
+        cover(COVER_OVERSIZE_WHOLE);
+}
+
+static void check_text(struct world *world, struct feed *feed, const struct record *record)
+{
+    const struct published *event = &feed->service.events[record->position];
+    if (record->position == 0 || record->position > feed->service.count || event->kind != BROKEN)
+        world_violation(world, 2, "%s: event %u is stored as text", feed->name, record->position);
+    if (++feed->stored_texts[record->position] > event->shown)
+        world_violation(world, 2, "%s: broken event %u is stored %u times, and was shown %u times",
+                        feed->name, record->position, feed->stored_texts[record->position],
+                        event->shown);
+    feed->texts++;
+}
+
+static void check_gap(struct world *world, struct feed *feed, const struct record *record)
+{
+    static const enum coverage covers[] = {
+        [SESSION_GAP_UPSTREAM] = COVER_GAP_UPSTREAM,
+        [SESSION_GAP_NO_RESUME] = COVER_GAP_NO_RESUME,
+        [SESSION_GAP_NO_POSITION] = COVER_GAP_NO_POSITION,
+        [SESSION_GAP_EPOCH] = COVER_GAP_EPOCH,
+        [SESSION_GAP_OVERSIZE] = COVER_GAP_OVERSIZE,
+        [SESSION_GAP_MALFORMED] = COVER_GAP_MALFORMED,
+    };
+    cover(covers[record->reason]);
+    feed->gaps[record->reason]++;
+    if (!record->has_after)
+        return;
+    /* A stream that has forgotten its position counts from its start again. */
+    if (record->after < feed->top && feed->position != 0)
+        world_violation(world, 4, "%s: a gap after %llu stands behind event %u", feed->name,
+                        (unsigned long long)record->after, feed->top);
+    if (record->after > feed->after)
+        feed->after = record->after;
+}
+
+static void check_record(struct world *world, const struct record *record)
+{
+    struct feed *feed = &world->feeds[record->feed];
+    if (record->seq <= truth_newest_seq(world))
+        world_violation(world, 6, "seq %llu stored after %llu", (unsigned long long)record->seq,
+                        (unsigned long long)truth_newest_seq(world));
+    truth_seq_means(world, record);
+    feed->anything = true;
+    switch (record->form) {
+    case FORM_WHOLE:
+        check_whole(world, feed, record);
+        return;
+    case FORM_TEXT:
+        check_text(world, feed, record);
+        return;
+    case FORM_GAP:
+        check_gap(world, feed, record);
+        return;
+    }
+}
+
+static void move_position(struct world *world, struct feed *feed, const struct pending *pending)
+{
+    if (pending->forget)
+        feed->position = feed->should_be = 0;
+    if (pending->record.form == FORM_WHOLE && feed->resumable &&
+        pending->record.position > feed->should_be)
+        feed->should_be = pending->record.position;
+    if (!pending->has_position)
+        return;
+    if (pending->position < feed->position)
+        world_violation(world, 7, "%s: position moved back from %llu to %llu", feed->name,
+                        (unsigned long long)feed->position, (unsigned long long)pending->position);
+    feed->position = pending->position;
+}
+
+/* ---- batches ---- */
+
+void truth_pending(struct world *world, const struct hub_batch *batch)
+{
+    world->n_pending = 0;
+    if (world->cap_pending < batch->count) {
+        world->cap_pending = batch->count * 2;
+        world->pending = realloc(world->pending, world->cap_pending * sizeof(*world->pending));
+    }
     for (size_t i = 0; i < batch->count; i++) {
-        const struct store_record *record = &batch->records[i];
-        unsigned position = record->kind == STORE_GAP ? 0 : truth_position(record->line);
-        world_trace(world, "stored seq %llu: event %u%s%.*s", (unsigned long long)record->seq,
-                    position, record->position.ptr != NULL ? ", position " : "",
-                    slice_width(record->position), slice_chars(record->position));
-        check_order(world, record->seq, position);
-        if (world->n_stored == world->cap_stored) {
-            world->cap_stored = world->cap_stored * 2 + 1024;
-            world->stored = realloc(world->stored, world->cap_stored * sizeof(struct seen));
-        }
-        world->stored[world->n_stored++] =
-            (struct seen){.seq = record->seq, .position = position};
-        uint64_t stored_position;
-        if (record->position.ptr != NULL &&
-            slice_parse_u64(record->position, &stored_position) == 0 &&
-            stored_position < position_before)
-            world_violation(world, 7, "position moved back from %llu to %llu",
-                            (unsigned long long)position_before,
-                            (unsigned long long)stored_position);
+        const struct store_record *from = &batch->records[i];
+        struct pending *to = &world->pending[world->n_pending++];
+        *to = (struct pending){.has_position = from->position.ptr != NULL,
+                               .forget = from->forget_position};
+        truth_read_line(world, from->line, &to->record);
+        if (to->has_position && slice_parse_u64(from->position, &to->position) != 0)
+            world_violation(world, 7, "position \"%.*s\"", slice_width(from->position),
+                            slice_chars(from->position));
+        if ((to->record.form == FORM_GAP) != (from->kind == STORE_GAP) ||
+            to->record.seq != from->seq ||
+            world->feeds[to->record.feed].id != from->stream)
+            world_violation(world, 6, "seq %llu is not what its line says",
+                            (unsigned long long)from->seq);
     }
 }
 
-struct walk {
-    struct world *world;
-    size_t next;
-};
-
-static bool on_visit(void *arg, const struct store_event *event)
+static void store_one(struct world *world, size_t i)
 {
-    struct walk *walk = arg;
-    struct world *world = walk->world;
-    if (walk->next >= world->n_stored)
-        world_violation(world, 6, "seq %llu is in the store, but was never committed",
-                        (unsigned long long)event->seq);
-    const struct seen *truth = &world->stored[walk->next++];
-    unsigned position = event->kind == STORE_GAP ? 0 : truth_position(event->line);
-    if (truth->seq != event->seq || truth->position != position)
-        world_violation(world, 5, "the store has event %u at seq %llu where event %u, seq %llu was "
-                                  "committed",
-                        position, (unsigned long long)event->seq, truth->position,
-                        (unsigned long long)truth->seq);
-    return true;
+    const struct pending *pending = &world->pending[i];
+    const struct record *record = &pending->record, *next = &world->pending[i + 1].record;
+    world_trace(world, "stored seq %llu: %s %s %u%s", (unsigned long long)record->seq,
+                world->feeds[record->feed].name,
+                record->form == FORM_WHOLE  ? "event"
+                : record->form == FORM_TEXT ? "text of event"
+                                            : session_gap_name(record->reason),
+                record->position, pending->has_position ? ", position" : "");
+    check_record(world, record);
+    move_position(world, &world->feeds[record->feed], pending);
+    if (record->form == FORM_TEXT &&
+        (i + 1 == world->n_pending || next->form != FORM_GAP || next->feed != record->feed ||
+         next->reason != SESSION_GAP_MALFORMED))
+        world_violation(world, 4, "%s: broken event %u is stored without its gap",
+                        world->feeds[record->feed].name, record->position);
+    if (world->n_stored == world->cap_stored) {
+        world->cap_stored = world->cap_stored * 2 + 1024;
+        world->stored = realloc(world->stored, world->cap_stored * sizeof(struct record));
+    }
+    world->stored[world->n_stored++] = *record;
 }
 
-static void on_lost(void *arg, unsigned stream, uint64_t from_seq, uint64_t to_seq)
+void truth_committed(struct world *world)
 {
-    struct walk *walk = arg;
-    (void)stream;
-    world_violation(walk->world, 1, "retention took seq %llu to %llu", (unsigned long long)from_seq,
-                    (unsigned long long)to_seq);
-}
-
-void truth_check_store(struct world *world)
-{
-    struct walk walk = {.world = world};
-    struct store_read read = {.to_seq = UINT64_MAX, .visit = on_visit, .lost = on_lost,
-                              .arg = &walk, .max_visits = 1u << 20};
-    struct error err = {0};
-    memset(read.streams, 0xff, sizeof(read.streams));
-    if (store_read(world->store, &read, &err) != 0)
-        world_violation(world, 5, "reading the store: %s", err.text);
-    if (walk.next != world->n_stored)
-        world_violation(world, 5, "%zu records were committed, the store has %zu", world->n_stored,
-                        walk.next);
-}
-
-static bool is_stored(const struct world *world, unsigned position)
-{
-    for (size_t i = 0; i < world->n_stored; i++)
-        if (world->stored[i].position == position)
-            return true;
-    return false;
-}
-
-static void check_nothing_lost(struct world *world)
-{
-    bool *have = calloc(world->service.count + 2, sizeof(bool));
-    for (size_t i = 0; i < world->n_stored; i++)
-        if (world->stored[i].position <= world->service.count)
-            have[world->stored[i].position] = true;
-    for (unsigned p = 1; p <= world->service.count; p++)
-        if (!have[p] && !world->service.events[p].ephemeral) {
-            bool later = is_stored(world, p + 1);
-            free(have);
-            world_violation(world, 1, "event %u of %u was never stored (the next one %s)", p,
-                            world->service.count, later ? "was" : "was not either");
-        }
-    free(have);
-}
-
-/* Each consumer has seen every record after its start, once, in order. With deliver = received, a
- * record may have been seen that a crash then took away: it is skipped. */
-static void check_consumer(struct world *world, unsigned number)
-{
-    struct consumer *consumer = &world->consumers[number];
-    size_t k = 0;
-    for (size_t i = 0; i < world->n_stored; i++) {
-        while (k < consumer->n_seen && consumer->seen[k].seq < world->stored[i].seq) {
-            if (!world->received)
-                world_violation(world, 5, "consumer %u saw seq %llu, which is not in the store",
-                                number, (unsigned long long)consumer->seen[k].seq);
-            k++;
-        }
-        if (k == consumer->n_seen || consumer->seen[k].seq != world->stored[i].seq)
-            world_violation(world, 5, "consumer %u never saw seq %llu (event %u)", number,
-                            (unsigned long long)world->stored[i].seq, world->stored[i].position);
-        if (consumer->seen[k].position != world->stored[i].position)
-            world_violation(world, 6, "seq %llu was event %u for consumer %u, and event %u on disk",
-                            (unsigned long long)world->stored[i].seq, consumer->seen[k].position,
-                            number, world->stored[i].position);
-        k++;
+    for (size_t i = 0; i < world->n_pending; i++)
+        store_one(world, i);
+    world->n_pending = 0;
+    for (unsigned i = 0; i < world->n_feeds; i++) {
+        const struct feed *feed = &world->feeds[i];
+        if (feed->position != feed->should_be)
+            world_violation(world, 7, "%s: position %llu is on disk, with event %llu", feed->name,
+                            (unsigned long long)feed->position,
+                            (unsigned long long)feed->should_be);
     }
 }
 
-void truth_check_end(struct world *world)
+void truth_opened(struct world *world, uint64_t newest_seq)
 {
-    truth_check_store(world);
-    check_nothing_lost(world);
-    for (unsigned i = 0; i < WORLD_CONSUMERS; i++)
-        check_consumer(world, i);
-    for (unsigned i = 0; i < 6; i++)
-        if (world->gaps[i] > 0)
-            world_violation(world, 4, "a gap \"%s\" was said, though the service had everything",
-                            session_gap_name((enum session_gap)i));
+    if (world->n_pending > 0 &&
+        newest_seq >= world->pending[world->n_pending - 1].record.seq) {
+        if (world->alive)
+            cover(COVER_FAILED_ON_DISK);
+        truth_committed(world);
+    }
+    world->n_pending = 0;
+    if (newest_seq != truth_newest_seq(world))
+        world_violation(world, 5, "newest seq is %llu in a store opened again, not %llu",
+                        (unsigned long long)newest_seq,
+                        (unsigned long long)truth_newest_seq(world));
+}
+
+/* ---- looking ---- */
+
+bool truth_has(const struct feed *feed, unsigned position)
+{
+    return feed->whole_seq[position] != 0;
+}
+
+uint64_t truth_newest_seq(const struct world *world)
+{
+    return world->n_stored > 0 ? world->stored[world->n_stored - 1].seq : 0;
+}
+
+const struct record *truth_find(const struct world *world, uint64_t seq)
+{
+    size_t low = 0, high = world->n_stored;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (world->stored[middle].seq < seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < world->n_stored && world->stored[low].seq == seq ? &world->stored[low] : NULL;
 }

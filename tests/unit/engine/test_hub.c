@@ -271,6 +271,36 @@ static void test_a_full_ring_says_again_and_loses_nothing(void **state)
     close_hub(&probe);
 }
 
+/* However little room is left after `before` events: both, or neither. True: both. */
+static bool put_malformed(size_t ring_bytes, unsigned before)
+{
+    const struct flow_event event = {
+        .data = SLICE("x"), .data_kind = FLOW_DATA_TEXT, .malformed = "not JSON"};
+    const struct hub_gap gap = {.reason = SESSION_GAP_MALFORMED, .detail = "not JSON"};
+    struct probe probe;
+    open_hub(&probe, ring_bytes, false, 0, 0);
+    while (before-- > 0)
+        assert_int_equal(put(&probe, "x", NULL), 0);
+    int status = hub_event(probe.hub, probe.stream, &event);
+    if (status == 0)
+        assert_int_equal(hub_gap(probe.hub, probe.stream, &gap), 0);
+    else
+        assert_int_equal(status, ERR_AGAIN);
+    close_hub(&probe);
+    return status == 0;
+}
+
+static void test_a_malformed_event_and_its_gap_share_a_batch(void **state)
+{
+    unsigned n = 0;
+    (void)state;
+    while (put_malformed(20000, n))
+        n++;
+    assert_true(n > 10 && n < 100);
+    assert_true(put_malformed(4u << 20, HUB_BATCH_RECORDS - 2));
+    assert_false(put_malformed(4u << 20, HUB_BATCH_RECORDS - 1));
+}
+
 static void test_an_event_larger_than_the_ring(void **state)
 {
     struct probe probe;
@@ -368,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_a_gap_that_forgets_takes_the_position_with_it),
         cmocka_unit_test(test_a_full_batch_says_again),
         cmocka_unit_test(test_a_full_ring_says_again_and_loses_nothing),
+        cmocka_unit_test(test_a_malformed_event_and_its_gap_share_a_batch),
         cmocka_unit_test(test_an_event_larger_than_the_ring),
         cmocka_unit_test(test_a_failed_commit_drops_what_is_not_on_disk),
         cmocka_unit_test(test_what_is_not_stored_keeps_its_place),

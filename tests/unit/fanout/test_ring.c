@@ -101,8 +101,11 @@ static void test_max_entries_is_exact(void **state)
     /* Five is no power of two: the slots behind are there, yet not given out. */
     struct tail tail = tail_open(1000, 5, 0);
 
-    for (uint64_t seq = 1; seq <= 5; seq++)
+    for (uint64_t seq = 1; seq <= 5; seq++) {
+        assert_true(fanout_has_room_for(tail.fanout, (unsigned)(6 - seq), 12));
+        assert_false(fanout_has_room_for(tail.fanout, (unsigned)(7 - seq), 12));
         assert_non_null(tail_push(tail.fanout, FANOUT_EVENT, seq, "", "e\n"));
+    }
     assert_false(fanout_has_room(tail.fanout, 2));
     assert_null(tail_push(tail.fanout, FANOUT_EVENT, 6, "", "e\n"));
     tail_commit(tail.fanout);

@@ -281,6 +281,36 @@ static void test_only_the_live_edge_sees_what_is_not_stored(void **state)
     tail_close(&tail);
 }
 
+static void test_what_came_to_disk_unseen_is_read_there(void **state)
+{
+    struct tail tail = tail_open(100, 8, 0);
+    struct fanout_filter filter = {.streams = {1}};
+    struct fanout_sub seen, behind;
+    struct fanout_batch batch;
+
+    fanout_subscribe(tail.fanout, &seen, &filter, 0);
+    fanout_subscribe(tail.fanout, &behind, &filter, 0);
+    tail_push(tail.fanout, FANOUT_EVENT, 1, "", "one\n");
+    tail_commit(tail.fanout);
+    expect_lines(tail.fanout, &seen, 1000, "one\n");
+    tail_push(tail.fanout, FANOUT_EVENT, 2, "", "two\n");
+    fanout_abandon(tail.fanout);
+    fanout_skip(tail.fanout, 1); /* it was not on disk */
+    expect_idle(tail.fanout, &seen);
+    fanout_skip(tail.fanout, 2); /* it was */
+    assert_int_equal(fanout_published_seq(tail.fanout), 2);
+    assert_int_equal(fanout_evicted_seq(tail.fanout), 2);
+    tail_push(tail.fanout, FANOUT_EVENT, 3, "", "three\n");
+    tail_commit(tail.fanout);
+    assert_int_equal(fanout_next(tail.fanout, &seen, 1000, &batch), FANOUT_NEXT_COLD);
+    assert_int_equal(seen.cursor, 1);
+    assert_int_equal(fanout_next(tail.fanout, &behind, 1000, &batch), FANOUT_NEXT_COLD);
+    assert_int_equal(behind.cursor, 0);
+    fanout_cold_done(tail.fanout, &seen, 2);
+    expect_lines(tail.fanout, &seen, 1000, "three\n");
+    tail_close(&tail);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_from_a_seq),
         cmocka_unit_test(test_falling_behind_and_coming_back),
         cmocka_unit_test(test_only_the_live_edge_sees_what_is_not_stored),
+        cmocka_unit_test(test_what_came_to_disk_unseen_is_read_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,13 @@ static inline int rig_sink(void *arg, const struct flow_event *event)
     return 0;
 }
 
+static inline void rig_missing(void *arg)
+{
+    struct rig *rig = arg;
+
+    strcat(rig->log, "? ");
+}
+
 static inline void rig_open_with(struct rig *rig, enum profile_dedup dedup,
                                  enum profile_compare compare, unsigned window, size_t hold_bytes)
 {
@@ -53,6 +60,7 @@ static inline void rig_open_with(struct rig *rig, enum profile_dedup dedup,
         .dedup_window = window,
         .hold_bytes = hold_bytes,
         .sink = rig_sink,
+        .missing = rig_missing,
         .sink_arg = rig,
     };
     assert_int_equal(flow_new(&options, &rig->flow), 0);

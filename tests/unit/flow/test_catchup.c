@@ -438,6 +438,53 @@ static void test_the_sink_refuses_its_kth_call(void **state)
     assert_int_equal(k, 8); /* seven events, so seven calls could be refused */
 }
 
+static void test_what_is_missing_keeps_its_place(void **state)
+{
+    struct rig rig;
+
+    rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
+    live(&rig, "a", "1");
+    flow_missing(rig.flow); /* while messages pass: at once */
+    assert_log(&rig, "!a@1+ ? ");
+    flow_hold(rig.flow);
+    flow_missing(rig.flow); /* before all that is held */
+    live(&rig, "d", "4");
+    flow_missing(rig.flow); /* twice in the same place is once */
+    flow_missing(rig.flow);
+    live(&rig, "f", "6");
+    flow_page_begin(rig.flow);
+    item(&rig, "b", "2");
+    item(&rig, "d", "4");
+    assert_true(page_end(&rig).reached_hold);
+    assert_log(&rig, "b@2+ d@4+ ");
+    rig.refuse_at = 1;
+    assert_int_equal(flow_release(rig.flow), ERR_AGAIN);
+    flow_missing(rig.flow); /* behind what is still on its way out */
+    assert_log(&rig, "? ? ");
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_log(&rig, "!f@6+ ? ");
+    rig_close(&rig);
+}
+
+static void test_what_is_missing_is_owed_with_the_hold(void **state)
+{
+    struct rig rig;
+
+    rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
+    flow_hold(rig.flow);
+    flow_missing(rig.flow);
+    live(&rig, "b", "2");
+    flow_missing(rig.flow);
+    flow_hold(rig.flow); /* begun anew: sync brings it all */
+    live(&rig, "d", "4");
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_log(&rig, "!d@4+ ");
+    flow_discard(rig.flow);
+    flow_missing(rig.flow); /* nothing is held that it could stand behind */
+    assert_log(&rig, "? ");
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,6 +503,8 @@ int main(void)
         cmocka_unit_test(test_what_comes_while_releasing_queues_behind),
         cmocka_unit_test(test_malformed_and_binary_survive_the_hold),
         cmocka_unit_test(test_the_sink_refuses_its_kth_call),
+        cmocka_unit_test(test_what_is_missing_keeps_its_place),
+        cmocka_unit_test(test_what_is_missing_is_owed_with_the_hold),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,8 +36,10 @@ void rig_do(struct rig *rig, enum session_event_kind kind)
 
 void rig_start(struct rig *rig)
 {
-    struct session_init_args args = {
-        .profile = &rig->profile, .seed = rig->seed, .has_position = rig->has_position};
+    struct session_init_args args = {.profile = &rig->profile,
+                                     .seed = rig->seed,
+                                     .has_position = rig->has_position,
+                                     .lived = rig->lived};
     session_init(&rig->session, &args);
     rig_do(rig, SESSION_EV_START);
     assert_int_equal(rig_state(rig), SESSION_DIALING);

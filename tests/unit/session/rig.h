@@ -10,7 +10,7 @@ struct rig {
     struct session_actions out; /* of the last step */
     struct profile profile;     /* change it before rig_start() */
     int64_t now_ms, rx_ms;
-    bool has_position;
+    bool has_position, lived;
     uint64_t seed;
     uint64_t link, request; /* the newest */
 };

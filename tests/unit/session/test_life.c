@@ -329,6 +329,30 @@ static void stalled_store_position_as_on_disk(void **state)
     assert_non_null(rig_did(&rig, SESSION_DO_HOLD));
 }
 
+static void a_first_position_that_the_store_lost_is_a_gap(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig_start_live(&rig);
+    rig_do(&rig, SESSION_EV_POSITION);
+    rig_do(&rig, SESSION_EV_STORE_STALLED);
+    rig_close(&rig, 1001);
+    rig_do(&rig, SESSION_EV_STORE_READY); /* nothing on disk */
+    assert_int_equal(rig_did(&rig, SESSION_DO_GAP)->gap, SESSION_GAP_NO_POSITION);
+    /* That gap can be lost in the same way. */
+    rig_do(&rig, SESSION_EV_STORE_STALLED);
+    rig_do(&rig, SESSION_EV_STORE_READY);
+    assert_int_equal(rig_did(&rig, SESSION_DO_GAP)->gap, SESSION_GAP_NO_POSITION);
+    rig_live(&rig);
+    rig_do(&rig, SESSION_EV_POSITION);
+    rig_do(&rig, SESSION_EV_STORE_STALLED);
+    rig_close(&rig, 1001);
+    rig.has_position = true;
+    rig_do(&rig, SESSION_EV_STORE_READY);
+    assert_null(rig_did(&rig, SESSION_DO_GAP));
+}
+
 static void stalled_store_keeps_waits_and_parks(void **state)
 {
     struct rig rig;
@@ -392,11 +416,24 @@ static void no_resume_after_a_restart(void **state)
     rig_init(&rig);
     rig.profile.catchup.via = PROFILE_CATCHUP_NONE;
     rig.profile.live.by_rule = false;
-    rig.has_position = true;
+    rig.lived = true; /* and has no position, as where events carry none */
     rig_start(&rig);
     rig_do(&rig, SESSION_EV_LINK_OPEN);
     assert_int_equal(rig_state(&rig), SESSION_LIVE);
     assert_int_equal(rig_did(&rig, SESSION_DO_GAP)->gap, SESSION_GAP_NO_RESUME);
+}
+
+static void no_resume_needs_something_before(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig);
+    rig.profile.catchup.via = PROFILE_CATCHUP_NONE;
+    rig.profile.live.by_rule = false;
+    rig_start(&rig);
+    rig_do(&rig, SESSION_EV_LINK_OPEN);
+    assert_int_equal(rig_state(&rig), SESSION_LIVE);
+    assert_null(rig_did(&rig, SESSION_DO_GAP));
 }
 
 static void position_learnt_live_needs_no_gap(void **state)
@@ -567,10 +604,12 @@ int main(void)
         cmocka_unit_test(credential_cuts_only_rests_about_credentials),
         cmocka_unit_test(F47_stalled_store_closes_and_waits),
         cmocka_unit_test(stalled_store_position_as_on_disk),
+        cmocka_unit_test(a_first_position_that_the_store_lost_is_a_gap),
         cmocka_unit_test(stalled_store_keeps_waits_and_parks),
         cmocka_unit_test(store_that_stalls_while_stopping),
         cmocka_unit_test(no_resume_is_said_at_the_next_live),
         cmocka_unit_test(no_resume_after_a_restart),
+        cmocka_unit_test(no_resume_needs_something_before),
         cmocka_unit_test(position_learnt_live_needs_no_gap),
         cmocka_unit_test(F12_greeting_has_a_deadline),
         cmocka_unit_test(rules_end_links),

@@ -21,7 +21,7 @@ static char *encode(const struct ndjson_event *event)
     assert_non_null(out);
     len = ndjson_event_encode(event, out);
     assert_true(len <= bound);
-    line = strndup(out, len);
+    line = slice_dup(slice_make(out, len));
     assert_non_null(line);
     assert_int_equal(strlen(line), len); /* no NUL in it */
     free(out);
