@@ -135,10 +135,10 @@ static uint64_t record_cost(const struct hub *hub, size_t length)
     return bytes + bytes / 4;
 }
 
-/* 0: a record of that length fits into the batch. */
-static int check_cost(struct hub *hub, size_t length)
+/* 0: a record of that length fits into the batch, and one for a gap of at most gap_length. */
+static int check_cost(struct hub *hub, size_t length, size_t gap_length)
 {
-    uint64_t cost = record_cost(hub, length);
+    uint64_t cost = record_cost(hub, length) + (gap_length > 0 ? record_cost(hub, gap_length) : 0);
     if (hub->commit_bytes == 0 || hub->cost + cost <= hub->commit_bytes)
         return 0;
     return cost > hub->commit_bytes ? ERR_LIMIT : no_room(hub);
@@ -238,6 +238,8 @@ static int push_gap(struct hub *hub, struct hub_stream *stream, const struct hub
     buf_init(&line, GAP_LINE_MAX);
     int status = ndjson_write_gap(&line, hub->next_seq, stream->name, session_gap_name(gap->reason),
                                   gap->after, gap->before, gap->detail);
+    if (status == 0)
+        status = check_cost(hub, line.len, 0);
     char *at = status == 0 ? fanout_reserve(hub->fanout, line.len) : NULL;
     if (at != NULL) {
         memcpy(at, line.data, line.len);
@@ -279,7 +281,7 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     if (event->type.len > 0)
         memcpy(at, event->type.ptr, event->type.len);
     size_t length = ndjson_event_encode(&form, at + event->type.len);
-    status = check_cost(hub, event->type.len + length);
+    status = check_cost(hub, event->type.len + length, extra);
     if (status != 0)
         return status;
     const struct fanout_entry *entry =
