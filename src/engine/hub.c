@@ -6,6 +6,8 @@
 
 #include "wire/ndjson.h"
 
+static const struct slice no_type = {NULL, 0};
+
 /* A batch has two buffers that take turns: one is filled while the other is on its way to disk. */
 enum { FILLING, FLYING };
 
@@ -51,8 +53,8 @@ int hub_new(const struct hub_options *options, struct hub **out)
     hub->arg = options->ops_arg;
     hub->batch[0] = calloc(1, sizeof(struct hub_batch));
     hub->batch[1] = calloc(1, sizeof(struct hub_batch));
-    hub->memory =
-        aligned_alloc(16, (fanout_size(options->ring_bytes, options->ring_entries) + 15) & ~15ul);
+    size_t size = fanout_size(options->ring_bytes, options->ring_entries);
+    hub->memory = aligned_alloc(FANOUT_ALIGN, (size + FANOUT_ALIGN - 1) & ~(FANOUT_ALIGN - 1ul));
     if (hub->batch[0] == NULL || hub->batch[1] == NULL || hub->memory == NULL) {
         hub_free(hub);
         return ERR_NOMEM;
@@ -190,8 +192,9 @@ static void publish_unstored(struct hub *hub)
     hub->ops->published(hub->arg);
 }
 
-static size_t encode_event(const struct hub_stream *stream, const struct flow_event *event,
-                           uint64_t seq, struct ndjson_event *out)
+/* Returns the room that write_event needs. */
+static size_t form_event(const struct hub_stream *stream, const struct flow_event *event,
+                         uint64_t seq, struct ndjson_event *out)
 {
     *out = (struct ndjson_event){
         .seq = seq,
@@ -211,21 +214,31 @@ static size_t encode_event(const struct hub_stream *stream, const struct flow_ev
     return ndjson_event_bound(out) + event->type.len;
 }
 
+/* Writes the line into the reservation. Filters match the type as it stands in the line; where
+ * escapes hide it, it is put behind once more. */
+static size_t write_event(const struct ndjson_event *form, char *at, struct slice *type)
+{
+    size_t length = ndjson_event_encode(form, at, type);
+    if (type->len != form->type.len) {
+        memcpy(at + length, form->type.ptr, form->type.len);
+        *type = slice_make(at + length, form->type.len);
+    }
+    return length;
+}
+
 static void push_ephemeral(struct hub *hub, struct hub_stream *stream,
                            const struct flow_event *event)
 {
     struct ndjson_event form;
-    size_t bound = encode_event(stream, event, 0, &form);
+    size_t bound = form_event(stream, event, 0, &form);
     char *at = hub->failed ? NULL : fanout_reserve(hub->fanout, bound);
     if (at == NULL) {
         stream->stats.ephemeral_dropped++;
         return;
     }
-    if (event->type.len > 0)
-        memcpy(at, event->type.ptr, event->type.len);
-    size_t length = ndjson_event_encode(&form, at + event->type.len);
-    fanout_push(hub->fanout, FANOUT_EPHEMERAL, hub->next_seq - 1, stream->id, event->type.len,
-                length);
+    struct slice type;
+    size_t length = write_event(&form, at, &type);
+    fanout_push(hub->fanout, FANOUT_EPHEMERAL, form.seq, stream->id, type, length);
     stream->stats.ephemeral++;
     publish_unstored(hub);
 }
@@ -244,7 +257,7 @@ static int push_gap(struct hub *hub, struct hub_stream *stream, const struct hub
     if (at != NULL) {
         memcpy(at, line.data, line.len);
         const struct fanout_entry *entry =
-            fanout_push(hub->fanout, FANOUT_GAP, hub->next_seq, stream->id, 0, line.len);
+            fanout_push(hub->fanout, FANOUT_GAP, hub->next_seq, stream->id, no_type, line.len);
         struct store_record *record = add_record(hub, stream, entry, STORE_GAP, gap->now_us);
         record->forget_position = gap->forget;
         if (gap->forget && stream->turn[hub->filling].record != NULL) {
@@ -270,7 +283,7 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     if (status != 0)
         return status;
     struct ndjson_event form;
-    size_t bound = encode_event(stream, event, hub->next_seq, &form);
+    size_t bound = form_event(stream, event, hub->next_seq, &form);
     if (bound + extra > hub->ring_bytes)
         return ERR_LIMIT;
     if (!fanout_has_room_for(hub->fanout, records, bound + extra))
@@ -278,14 +291,13 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     char *at = fanout_reserve(hub->fanout, bound);
     if (at == NULL)
         return no_room(hub);
-    if (event->type.len > 0)
-        memcpy(at, event->type.ptr, event->type.len);
-    size_t length = ndjson_event_encode(&form, at + event->type.len);
+    struct slice type;
+    size_t length = write_event(&form, at, &type);
     status = check_cost(hub, event->type.len + length, extra);
     if (status != 0)
         return status;
     const struct fanout_entry *entry =
-        fanout_push(hub->fanout, FANOUT_EVENT, hub->next_seq, stream->id, event->type.len, length);
+        fanout_push(hub->fanout, FANOUT_EVENT, form.seq, stream->id, type, length);
     struct store_record *record = add_record(hub, stream, entry, STORE_EVENT, event->received_us);
     record->has_key = event->has_key;
     if (event->has_key)
@@ -315,7 +327,7 @@ void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line)
     if (at == NULL)
         return;
     memcpy(at, line.ptr, line.len);
-    fanout_push(hub->fanout, FANOUT_NOTICE, hub->next_seq - 1, stream->id, 0, line.len);
+    fanout_push(hub->fanout, FANOUT_NOTICE, hub->next_seq - 1, stream->id, no_type, line.len);
     publish_unstored(hub);
 }
 

@@ -122,6 +122,25 @@ static void test_an_event_becomes_a_record(void **state)
     close_hub(&probe);
 }
 
+/* Filters and the store see the type itself, however the line spells it. */
+static void test_a_type_is_as_it_came(void **state)
+{
+    const char *const types[] = {"a.b", "a\"b", "\n", "", NULL};
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 65536, false, 0, 0);
+    for (unsigned i = 0; types[i] != NULL; i++) {
+        struct flow_event event = {.type = slice_str(types[i]), .data = SLICE("{}")};
+        assert_int_equal(hub_event(probe.hub, probe.stream, &event), 0);
+    }
+    hub_flush(probe.hub);
+    for (unsigned i = 0; types[i] != NULL; i++) {
+        assert_true(slice_eq_str(probe.flying->records[i].type, types[i]));
+        assert_true(slice_eq_str(fanout_get(hub_fanout(probe.hub), i)->type, types[i]));
+    }
+    close_hub(&probe);
+}
+
 static void test_one_commit_flies_while_the_next_is_filled(void **state)
 {
     struct probe probe;
@@ -391,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_event_becomes_a_record),
+        cmocka_unit_test(test_a_type_is_as_it_came),
         cmocka_unit_test(test_one_commit_flies_while_the_next_is_filled),
         cmocka_unit_test(test_a_full_batch_is_urgent),
         cmocka_unit_test(test_a_commit_is_no_larger_than_the_store_takes),
