@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/log.h"
 #include "wire/ndjson.h"
@@ -122,15 +123,31 @@ static void wait_for_space(struct persist *persist, const struct error *err)
     io_timer_set(persist->retry_timer, PERSIST_FULL_RETRY_MS);
 }
 
-/* Said when it begins and when it ends, not for each batch. */
-static void tell_squeezed(struct persist *persist, bool squeezed)
+/* Retention that makes room within retain_size is business as usual; on a disk that is full it
+ * takes events before their time. */
+static bool disk_is_full(const struct persist *persist)
 {
-    if (squeezed && !persist->squeezed)
+    struct statvfs fs;
+    if (statvfs(persist->path, &fs) != 0)
+        return false;
+    uint64_t total = (uint64_t)fs.f_blocks * fs.f_frsize;
+    uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
+    uint64_t least = total / 100 * persist->options.min_free_percent;
+    return left < (least > PERSIST_LEAST_FREE ? least : PERSIST_LEAST_FREE);
+}
+
+/* Said when it begins and when it ends, not for each batch. */
+static void tell_squeezed(struct persist *persist, bool made_room)
+{
+    if (!made_room && !persist->squeezed)
+        return;
+    bool full = disk_is_full(persist);
+    if (full && !persist->squeezed)
         log_warning(NULL, NULL,
                     "store: the disk is full; the oldest events go before their time to make room");
-    if (!squeezed && persist->squeezed)
-        log_notice(NULL, NULL, "store: there is room again");
-    persist->squeezed = squeezed;
+    if (!full && persist->squeezed)
+        log_notice(NULL, NULL, "store: there is room on the disk again");
+    persist->squeezed = full;
 }
 
 static void done_commit(struct io_job *job)
