@@ -9,6 +9,18 @@
 #include "ctl/ctl.h"
 #include "json/json.h"
 
+void terminal_clean(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        bool c1 = byte == 0xC2 && i + 1 < n && (unsigned char)text[i + 1] < 0xA0;
+        if (byte < 0x20 || byte == 0x7F || c1)
+            text[i] = '?';
+        if (c1)
+            text[++i] = '?';
+    }
+}
+
 static int connect_error(const char *path, int code, struct error *err)
 {
     if (code == ENOENT || code == ECONNREFUSED)

@@ -33,6 +33,10 @@ int ctl_check(struct ctl *ctl);
 int ctl_profiles(struct ctl *ctl);
 int ctl_usage(const char *complaint);
 
+/* Text of strangers that goes to a terminal: its control characters, those of C1 too, become '?'.
+ */
+void terminal_clean(char *text, size_t n);
+
 /* ---- a connection; lines in and out ---- */
 struct connection {
     int fd;

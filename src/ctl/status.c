@@ -28,7 +28,7 @@ static int64_t int_at(struct slice object, const char *pointer, int64_t absent)
     return value.type == JSON_NUMBER && json_int64(&value, &number) == 0 ? number : absent;
 }
 
-/* Into out, cut to its size; control characters were cleaned by hawserd. */
+/* Into out, cut to its size; a position is the service's and may be anything. */
 static const char *text_at(struct slice object, const char *pointer, char *out, size_t size)
 {
     struct json_value value = at(object, pointer);
@@ -37,6 +37,7 @@ static const char *text_at(struct slice object, const char *pointer, char *out, 
     out[0] = '\0';
     if (value.type == JSON_STRING && json_string_decode(&value, &text) == 0)
         snprintf(out, size, "%s", buf_cstr(&text));
+    terminal_clean(out, strlen(out));
     buf_fini(&text);
     return out;
 }

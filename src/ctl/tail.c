@@ -13,14 +13,15 @@ struct tail {
     const char *from, *types[32];
     unsigned n_types;
     uint64_t count, seen, last_seq;
-    bool payload, notices, any; /* any: last_seq is known */
+    bool payload, notices, clean;
+    bool any; /* last_seq is known */
     struct json_paths *paths;
-    struct json_value slots[9];
+    struct json_value slots[10];
 };
 
-enum { SEQ, STREAM, TYPE, TIME, DATA, TEXT, BASE64, NOTICE, ERROR };
-static const char *const pointers[] = {"/seq",  "/stream", "/type",   "/time", "/data",
-                                       "/text", "/base64", "/notice", "/error"};
+enum { SEQ, STREAM, TYPE, TIME, DATA, TEXT, BASE64, NOTICE, ERROR, NEXT };
+static const char *const pointers[] = {"/seq",  "/stream", "/type",   "/time",  "/data",
+                                       "/text", "/base64", "/notice", "/error", "/next"};
 
 static int parse(struct tail *tail)
 {
@@ -79,8 +80,7 @@ static void write_subscribe(struct tail *tail, struct buf *out)
     (void)buf_appendf(out, ",\"notices\":%s}\n", tail->notices ? "true" : "false");
 }
 
-/* A value for people: a string without its quotes, anything else as it is. Text of a stranger goes
- * to a terminal: control characters stay escaped, because a decoded string is not printed. */
+/* A value for people: a string without its quotes and still escaped, anything else as it is. */
 static struct slice bare(const struct json_value *value)
 {
     if (value->type == JSON_ABSENT || value->type == JSON_NULL)
@@ -117,6 +117,8 @@ static void print_event(struct tail *tail, struct slice line)
 static int take_line(struct tail *tail, struct slice line)
 {
     int64_t seq;
+    if (tail->clean) /* JSON escapes C0 only */
+        terminal_clean((char *)line.ptr, line.len);
     if (json_scan(tail->paths, line, tail->slots, NULL) != 0) {
         fprintf(stderr, "hawserctl: hawserd sent a line that is no JSON\n");
         return CTL_NOT_WELL;
@@ -136,8 +138,14 @@ static int take_line(struct tail *tail, struct slice line)
             fprintf(stderr, "%.*s\n", (int)line.len, line.ptr);
         return -1;
     }
+    if (tail->slots[NEXT].type == JSON_NUMBER && json_int64(&tail->slots[NEXT], &seq) == 0 &&
+        !tail->any && seq > 0) {
+        /* The reply to subscribe: what comes while we are away comes after this. */
+        tail->last_seq = (uint64_t)seq - 1;
+        tail->any = true;
+    }
     if (tail->slots[SEQ].type == JSON_ABSENT)
-        return -1; /* the reply to subscribe */
+        return -1;
     print_event(tail, line);
     tail->seen++;
     return tail->count > 0 && tail->seen >= tail->count ? CTL_OK : -1;
@@ -203,6 +211,7 @@ int ctl_tail(struct ctl *ctl)
         return CTL_NOT_WELL;
     for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
         (void)json_paths_add(tail.paths, slice_str(pointers[i]), &slot, NULL);
+    tail.clean = (!ctl->json && !tail.payload) || isatty(STDOUT_FILENO);
     result = run(&tail);
     json_paths_free(tail.paths);
     fflush(stdout);

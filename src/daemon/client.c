@@ -13,6 +13,7 @@ void client_close(struct client *client)
     persist_read_cancel(client->listener->daemon->persist, &client->read);
     list_remove(&client->node);
     client->listener->n_clients--;
+    io_idle_arm(client->listener->daemon->soon); /* a stop may wait for this */
     io_stream_close(client->stream);
     ndjson_request_fini(&client->request);
     buf_fini(&client->in);
@@ -134,44 +135,7 @@ static bool write_replies(struct client *client)
         return false;
     }
     buf_clear(&client->out);
-    if (!client->reading && !client->ending && io_stream_read_start(client->stream) == 0)
-        client->reading = true;
     return true;
-}
-
-void client_pump(struct client *client)
-{
-    struct daemon *daemon = client->listener->daemon;
-    struct fanout_batch batch;
-    size_t written = 0;
-    while (io_stream_queued(client->stream) == 0) {
-        if (!write_replies(client))
-            return;
-        if (io_stream_queued(client->stream) > 0)
-            return;
-        if (client->ending) {
-            client_close(client);
-            return;
-        }
-        if (!client->subscribed || client->cold)
-            return;
-        switch (fanout_next(hub_fanout(daemon->hub), &client->sub, CLIENT_TURN_BYTES / 4, &batch)) {
-        case FANOUT_NEXT_IDLE:
-            return;
-        case FANOUT_NEXT_COLD:
-            read_cold(client);
-            return;
-        case FANOUT_NEXT_LINES:
-            if (!write_hot(client, &batch))
-                return;
-            written += batch.bytes;
-        }
-        if (written >= CLIENT_TURN_BYTES) {
-            daemon->serve_wanted = true;
-            io_idle_arm(daemon->soon);
-            return;
-        }
-    }
 }
 
 /* ---- reading ---- */
@@ -180,7 +144,7 @@ void client_reply_error(struct client *client, struct slice id, enum ndjson_erro
                         const char *detail)
 {
     if (ndjson_write_error(&client->out, id, error, detail) != 0)
-        client->ending = true; /* its replies' bound is reached: it floods and does not read */
+        client->ending = true; /* no memory */
 }
 
 static void take_line(struct client *client, struct slice line)
@@ -198,20 +162,102 @@ static void too_long(struct client *client)
     client->ending = true;
 }
 
-static void take_bytes(struct client *client, struct slice bytes)
+/* Handles the whole lines that have come, for as long as there is room for the replies: a client
+ * may ask faster than it reads, and waits then. */
+static void take_lines(struct client *client)
 {
-    while (bytes.len > 0 && !client->ending) {
-        const char *end = slice_find_byte(bytes, '\n');
-        size_t n = end != NULL ? (size_t)(end - bytes.ptr) : bytes.len;
-        if (client->in.len + n > LIMIT_LINE_IN || buf_append(&client->in, bytes.ptr, n) != 0) {
+    size_t used = 0;
+    while (!client->ending && client->out.len <= CLIENT_REPLIES_HIGH) {
+        struct slice rest = slice_from(buf_slice(&client->in), used);
+        const char *end = slice_find_byte(rest, '\n');
+        size_t n = end != NULL ? (size_t)(end - rest.ptr) : rest.len;
+        if (n > LIMIT_LINE_IN)
             too_long(client);
+        if (end == NULL || n > LIMIT_LINE_IN)
+            break;
+        take_line(client, slice_make(rest.ptr, n));
+        used += n + 1;
+    }
+    buf_consume(&client->in, used);
+}
+
+static bool line_waits(const struct client *client)
+{
+    return slice_find_byte(buf_slice(&client->in), '\n') != NULL;
+}
+
+/* Its requests have waited for room; when all are handled, more are taken from the socket. */
+static void take_up(struct client *client)
+{
+    if (client->reading || client->ending)
+        return;
+    take_lines(client);
+    if (client->ending || line_waits(client))
+        return;
+    if (client->in.len == 0 && client->in.cap > LIMIT_LINE_IN)
+        buf_fini(&client->in); /* a burst of requests has passed */
+    if (client->deaf)
+        client->ending = !client->subscribed;
+    else if (io_stream_read_start(client->stream) == 0)
+        client->reading = true;
+}
+
+/* ---- turns ---- */
+
+/* What lies in the store alone is not begun any more by one that leaves: it comes back for it. */
+static enum fanout_next next_lines(struct client *client, struct fanout_batch *batch)
+{
+    struct fanout *fanout = hub_fanout(client->listener->daemon->hub);
+    if (!client->subscribed)
+        return FANOUT_NEXT_IDLE;
+    enum fanout_next next = fanout_next(fanout, &client->sub, CLIENT_TURN_BYTES / 4, batch);
+    return next == FANOUT_NEXT_COLD && client->leaving ? FANOUT_NEXT_IDLE : next;
+}
+
+static void say_bye(struct client *client)
+{
+    if (ndjson_write_bye(&client->out, client->bye) != 0)
+        buf_clear(&client->out);
+    client->ending = true;
+}
+
+void client_pump(struct client *client)
+{
+    struct daemon *daemon = client->listener->daemon;
+    struct fanout_batch batch;
+    size_t written = 0;
+    while (io_stream_queued(client->stream) == 0) {
+        if (written >= CLIENT_TURN_BYTES) {
+            daemon->serve_wanted = true;
+            io_idle_arm(daemon->soon);
             return;
         }
-        if (end == NULL)
+        written += client->out.len;
+        if (!write_replies(client) || io_stream_queued(client->stream) > 0)
             return;
-        take_line(client, buf_slice(&client->in));
-        buf_clear(&client->in);
-        bytes = slice_from(bytes, n + 1);
+        take_up(client);
+        if (client->out.len > 0)
+            continue;
+        if (client->ending) {
+            client_close(client);
+            return;
+        }
+        if (client->cold)
+            return;
+        switch (next_lines(client, &batch)) {
+        case FANOUT_NEXT_IDLE:
+            if (!client->leaving)
+                return;
+            say_bye(client);
+            break;
+        case FANOUT_NEXT_COLD:
+            read_cold(client);
+            return;
+        case FANOUT_NEXT_LINES:
+            if (!write_hot(client, &batch))
+                return;
+            written += batch.bytes;
+        }
     }
 }
 
@@ -219,15 +265,21 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
 {
     struct client *client = arg;
     (void)err;
-    if (n <= 0) {
-        /* A subscriber may shut down its sending side and go on listening, as socat does. */
-        client->reading = false;
-        if (n < 0 || !client->subscribed || io_stream_hung_up(client->stream))
-            client_close(client);
+    if (n < 0 || (n == 0 && io_stream_hung_up(client->stream))) {
+        client_close(client);
         return;
     }
-    take_bytes(client, slice_make(bytes, (size_t)n));
-    if (client->out.len > CLIENT_REPLIES_MAX / 2 || client->ending) {
+    if (n == 0) {
+        /* It may shut down its sending side and go on listening, as socat does: a subscriber for
+         * as long as it likes, others until they have their replies. */
+        client->reading = false;
+        client->deaf = true;
+    } else if (buf_append(&client->in, bytes, (size_t)n) != 0) {
+        client->ending = true;
+    } else {
+        take_lines(client);
+    }
+    if (client->reading && (client->ending || line_waits(client))) {
         io_stream_read_stop(client->stream);
         client->reading = false;
     }
@@ -279,7 +331,7 @@ int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, p
     client->uid = uid;
     client->pid = pid;
     client->stream = stream;
-    buf_init(&client->in, LIMIT_LINE_IN);
+    buf_init(&client->in, LIMIT_LINE_IN + IO_READ_SIZE);
     buf_init(&client->out, CLIENT_REPLIES_MAX);
     ndjson_request_init(&client->request);
     int status = greet(client);
@@ -303,8 +355,7 @@ int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, p
 
 void client_bye(struct client *client, const char *reason)
 {
-    if (ndjson_write_bye(&client->out, reason) != 0)
-        buf_clear(&client->out);
-    client->ending = true;
+    client->bye = reason;
+    client->leaving = true;
     client_pump(client);
 }

@@ -13,7 +13,8 @@
 #include "daemon/listener.h"
 #include "wire/ndjson.h"
 
-#define CLIENT_REPLIES_MAX (256u << 10) /* replies that wait; beyond half, its requests wait */
+#define CLIENT_REPLIES_HIGH (64u << 10) /* replies that wait; beyond it its requests wait */
+#define CLIENT_REPLIES_MAX (2u << 20)   /* and a reply more: the status of LIMIT_STREAMS streams */
 #define CLIENT_TURN_BYTES (1u << 20)    /* written in one turn, then the others' turn */
 
 struct client {
@@ -22,10 +23,15 @@ struct client {
     struct io_stream *stream;
     uid_t uid;
     pid_t pid;
-    struct buf in;  /* a line that is not complete yet */
+    struct buf in;  /* a line that is not complete yet, or lines that wait */
     struct buf out; /* replies */
     struct ndjson_request request;
-    bool subscribed, cold, ending, reading, dead;
+    bool subscribed, cold;
+    const char *bye; /* why it leaves */
+    bool leaving;    /* it is to get what there is for it in memory, then `bye` */
+    bool ending;     /* nothing more but the replies, then its end */
+    bool reading;    /* bytes are taken from the socket: no whole line waits in `in` */
+    bool deaf;       /* it has shut down its side: nothing more will come */
     struct fanout_filter filter;
     char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE]; /* the filter's globs */
     struct fanout_sub sub;
@@ -35,6 +41,7 @@ struct client {
 /* Takes the stream on success. */
 int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid);
 void client_pump(struct client *client);
+/* Ends it when it has got what is there for it; one that does not read stays until client_close. */
 void client_bye(struct client *client, const char *reason);
 void client_close(struct client *client);
 

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/listener.h"
@@ -20,7 +22,7 @@ static void flush(struct daemon *daemon)
     int64_t interval = daemon->settings->store.commit_interval_ms;
     int64_t due = daemon->last_commit_ms + interval - io_now_ms(daemon->loop);
     daemon->flush_wanted = false;
-    if (interval > 0 && due > 0 && daemon->phase == DAEMON_RUNNING) {
+    if (interval > 0 && due > 0 && daemon->phase == DAEMON_RUNNING && !hub_starved(daemon->hub)) {
         io_timer_set(daemon->commit_timer, due);
         return;
     }
@@ -124,59 +126,91 @@ static const struct persist_events persist_events = {
 
 /* ---- stopping ---- */
 
-static void enter_phase(struct daemon *daemon, enum daemon_phase phase)
+static void enter_phase(struct daemon *daemon, enum daemon_phase phase, int64_t at_most_ms)
 {
     daemon->phase = phase;
-    if (phase == DAEMON_FLUSHING) {
-        io_timer_set(daemon->stop_timer, DAEMON_STOP_MS - DAEMON_STREAMS_MS);
-        for (size_t i = 0; i < daemon->n_upstreams; i++)
-            stream_room(daemon->upstreams[i]->stream);
-        hub_flush(daemon->hub);
-    }
-    if (phase == DAEMON_STOPPED) {
-        for (size_t i = 0; i < daemon->n_listeners; i++)
-            listener_serve(daemon->listeners[i]);
-        for (size_t i = 0; i < daemon->n_listeners; i++)
-            listener_bye(daemon->listeners[i], "hawserd stops");
-        io_loop_stop(daemon->loop);
-    }
+    io_timer_set(daemon->stop_timer, at_most_ms);
+}
+
+static void flush_last(struct daemon *daemon)
+{
+    enter_phase(daemon, DAEMON_FLUSHING, DAEMON_FLUSH_MS);
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        stream_room(daemon->upstreams[i]->stream);
+    hub_flush(daemon->hub);
+}
+
+static void say_bye(struct daemon *daemon)
+{
+    enter_phase(daemon, DAEMON_BYE, DAEMON_BYE_MS);
+    for (size_t i = 0; i < daemon->n_listeners; i++)
+        listener_bye(daemon->listeners[i], "hawserd stops");
+}
+
+static void stopped(struct daemon *daemon)
+{
+    daemon->phase = DAEMON_STOPPED;
+    io_loop_stop(daemon->loop);
+}
+
+static bool all_streams_stopped(const struct daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        if (!stream_stopped(daemon->upstreams[i]->stream))
+            return false;
+    return true;
+}
+
+static bool all_clients_gone(const struct daemon *daemon)
+{
+    for (size_t i = 0; i < daemon->n_listeners; i++)
+        if (daemon->listeners[i]->n_clients > 0)
+            return false;
+    return true;
 }
 
 static void maybe_stopped(struct daemon *daemon)
 {
-    if (daemon->phase == DAEMON_STOPPING_STREAMS) {
-        for (size_t i = 0; i < daemon->n_upstreams; i++)
-            if (!stream_stopped(daemon->upstreams[i]->stream))
-                return;
-        enter_phase(daemon, DAEMON_FLUSHING);
-    }
+    if (daemon->phase == DAEMON_STOPPING_STREAMS && all_streams_stopped(daemon))
+        flush_last(daemon);
     if (daemon->phase == DAEMON_FLUSHING && (hub_idle(daemon->hub) || hub_failed(daemon->hub)))
-        enter_phase(daemon, DAEMON_STOPPED);
+        say_bye(daemon);
+    if (daemon->phase == DAEMON_BYE && all_clients_gone(daemon))
+        stopped(daemon);
 }
 
 static void on_stop_timer(void *arg)
 {
     struct daemon *daemon = arg;
-    if (daemon->phase == DAEMON_STOPPING_STREAMS) {
+    switch (daemon->phase) {
+    case DAEMON_STOPPING_STREAMS:
         log_warning(NULL, NULL, "some upstreams did not say goodbye in time");
-        enter_phase(daemon, DAEMON_FLUSHING);
-        io_idle_arm(daemon->soon);
-        return;
+        flush_last(daemon);
+        break;
+    case DAEMON_FLUSHING:
+        log_warning(NULL, NULL,
+                    "the store did not take the last events in time; they are fetched "
+                    "again at the next start");
+        say_bye(daemon);
+        break;
+    case DAEMON_BYE: /* who does not read has what it has, and the rest at the next start */
+    case DAEMON_STOPPED:
+    case DAEMON_RUNNING:
+        stopped(daemon);
+        break;
     }
-    log_warning(NULL, NULL,
-                "the store did not take the last events in time; they are fetched again "
-                "at the next start");
-    enter_phase(daemon, DAEMON_STOPPED);
+    io_idle_arm(daemon->soon);
 }
 
-void daemon_stop(struct daemon *daemon, const char *why)
+/* Upstreams say goodbye, the store takes the rest, clients get it and `bye`. */
+static void stop(struct daemon *daemon, const char *why)
 {
     if (daemon->phase != DAEMON_RUNNING)
         return;
     log_notice(NULL, NULL, "stopping: %s", why);
     notify_stopping();
-    daemon->phase = DAEMON_STOPPING_STREAMS;
-    io_timer_set(daemon->stop_timer, DAEMON_STREAMS_MS);
+    daemon->stop_ms = io_now_ms(daemon->loop);
+    enter_phase(daemon, DAEMON_STOPPING_STREAMS, DAEMON_STREAMS_MS);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         stream_stop(daemon->upstreams[i]->stream);
     io_idle_arm(daemon->soon);
@@ -188,22 +222,38 @@ static void on_signal(void *arg, int signum)
     if (signum == SIGHUP)
         log_notice(NULL, NULL, "SIGHUP: restart hawserd to apply a changed configuration");
     else
-        daemon_stop(daemon, signum == SIGTERM ? "SIGTERM" : "SIGINT");
+        stop(daemon, signum == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 /* ---- starting ---- */
 
+/* A quarter of the store is for the records of one commit (start_hub); what else a commit of all
+ * streams takes must fit into the rest, or none would ever succeed. */
+static int check_store_size(const struct settings *settings, struct error *err)
+{
+    uint64_t pages = STORE_COMMON_PAGES + STORE_STREAM_PAGES * settings->n_streams;
+    uint64_t least = pages * (uint64_t)sysconf(_SC_PAGESIZE) * 4 / 3;
+    if (settings->store.retain_size_bytes >= least)
+        return 0;
+    return error_set(err, ERR_INVAL,
+                     "retain_size of [store] is %llu bytes; %zu streams need %llu at least",
+                     (unsigned long long)settings->store.retain_size_bytes, settings->n_streams,
+                     (unsigned long long)least);
+}
+
 static int start_store(struct daemon *daemon, struct error *err)
 {
     char path[4096];
+    int status = check_store_size(daemon->settings, err);
+    if (status != 0)
+        return error_wrap(err, "store");
     snprintf(path, sizeof(path), "%s/store", daemon->state_dir);
     struct store_options options = {
         .path = path,
         .retain_size_bytes = daemon->settings->store.retain_size_bytes,
         .min_free_percent = daemon->settings->store.min_free_percent,
     };
-    int status =
-        persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
+    status = persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
     return status != 0 ? error_wrap(err, "store") : 0;
 }
 
@@ -220,6 +270,13 @@ static size_t ring_bytes(const struct configuration *configuration)
     return bytes;
 }
 
+/* A commit that is larger than the store, or nearly, would fail again and again. */
+static uint64_t commit_bytes(const struct settings *settings)
+{
+    uint64_t bytes = settings->store.retain_size_bytes / 4;
+    return bytes < STORE_BATCH_MAX / 2 ? bytes : STORE_BATCH_MAX / 2;
+}
+
 static int start_hub(struct daemon *daemon, const struct configuration *configuration,
                      struct error *err)
 {
@@ -227,6 +284,8 @@ static int start_hub(struct daemon *daemon, const struct configuration *configur
     struct hub_options options = {
         .ring_bytes = ring_bytes(configuration),
         .ring_entries = DAEMON_RING_ENTRIES,
+        .commit_bytes = commit_bytes(daemon->settings),
+        .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
         .deliver_received = daemon->settings->store.deliver == SETTINGS_DELIVER_RECEIVED,
         .newest_seq = info->newest_seq,
         .reserved_seq = info->reserved_seq,
@@ -332,13 +391,39 @@ void daemon_run(struct daemon *daemon)
     io_loop_run(daemon->loop);
 }
 
+static void on_alarm(int signum)
+{
+    static const char text[] = "hawserd: the disk does not answer; ending without it\n";
+    (void)signum;
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    _exit(EXIT_FAILURE);
+}
+
+/* A commit that is under way is waited for, but a disk that hangs does not make a stop hang. What
+ * it leaves is what a crash leaves: the store is as after the commit before. */
+static void close_store(struct daemon *daemon)
+{
+    struct itimerval limit = {.it_value = {.tv_sec = 0}};
+    if (daemon->phase == DAEMON_STOPPED) {
+        int64_t left_ms = daemon->stop_ms + DAEMON_STOP_MS - io_clock_ms();
+        left_ms = left_ms > 100 ? left_ms : 100;
+        limit.it_value.tv_sec = left_ms / 1000;
+        limit.it_value.tv_usec = left_ms % 1000 * 1000;
+        signal(SIGALRM, on_alarm);
+        setitimer(ITIMER_REAL, &limit, NULL);
+    }
+    persist_close(daemon->persist);
+    limit.it_value = (struct timeval){0};
+    setitimer(ITIMER_REAL, &limit, NULL);
+}
+
 void daemon_fini(struct daemon *daemon)
 {
     for (size_t i = 0; i < daemon->n_listeners; i++)
         listener_free(daemon->listeners[i]);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         upstream_free(daemon->upstreams[i]);
-    persist_close(daemon->persist); /* before the hub: a commit may still read from its ring */
+    close_store(daemon); /* before the hub: a commit may still read from its ring */
     hub_free(daemon->hub);
     for (size_t i = 0; i < sizeof(daemon->signals) / sizeof(daemon->signals[0]); i++)
         if (daemon->signals[i] != NULL)

@@ -18,13 +18,21 @@
 #include "tls/tls.h"
 
 #define DAEMON_STOP_MS 5000    /* a clean stop takes at most this */
-#define DAEMON_STREAMS_MS 3500 /* of it, for upstreams to say goodbye */
+#define DAEMON_STREAMS_MS 3500 /* of it, for upstreams to say goodbye, */
+#define DAEMON_FLUSH_MS 900    /* for the store to take the last events, */
+#define DAEMON_BYE_MS 400      /* for clients to read them; the rest is for cleaning up */
 /* Live events held during a catch-up, a stream; more where max_message asks for it. */
 #define DAEMON_HOLD_BYTES (4u << 20)
 #define DAEMON_RING_BYTES (4u << 20) /* hot tail; more where max_message asks for it */
 #define DAEMON_RING_ENTRIES 16384
 
-enum daemon_phase { DAEMON_RUNNING, DAEMON_STOPPING_STREAMS, DAEMON_FLUSHING, DAEMON_STOPPED };
+enum daemon_phase {
+    DAEMON_RUNNING,
+    DAEMON_STOPPING_STREAMS,
+    DAEMON_FLUSHING,
+    DAEMON_BYE,
+    DAEMON_STOPPED
+};
 
 struct upstream;
 struct listener;
@@ -44,7 +52,7 @@ struct daemon {
     struct io_signal *signals[3];
     bool flush_wanted, serve_wanted, room_wanted;
     enum daemon_phase phase;
-    int64_t started_ms, last_commit_ms;
+    int64_t started_ms, last_commit_ms, stop_ms; /* stop_ms: since when it stops */
 };
 
 /* Builds everything from a checked configuration (borrowed, outlives the daemon) and starts the
@@ -53,8 +61,6 @@ int daemon_start(struct daemon *daemon, const struct configuration *configuratio
                  struct error *err);
 void daemon_run(struct daemon *daemon); /* until stopped */
 void daemon_fini(struct daemon *daemon);
-/* Begins a clean stop: upstreams say goodbye, the store takes the rest, clients get `bye`. */
-void daemon_stop(struct daemon *daemon, const char *why);
 
 /* The stream of that name, or NULL. */
 struct upstream *daemon_upstream(struct daemon *daemon, struct slice name);

@@ -23,16 +23,44 @@ static bool allowed(const struct listener *listener, uid_t uid)
     return false;
 }
 
-static void refuse(struct io_stream *stream, enum ndjson_error error, const char *detail)
+static void courtesy(struct io_stream *stream, enum ndjson_error error, const char *detail)
 {
     struct buf line;
     buf_init(&line, 1024);
     if (ndjson_write_error(&line, slice_make(NULL, 0), error, detail) == 0) {
         struct slice slice = buf_slice(&line);
-        (void)io_stream_try_writev(stream, &slice, 1); /* a courtesy: no memory for those refused */
+        (void)io_stream_try_writev(stream, &slice, 1); /* no memory for those refused */
     }
     buf_fini(&line);
     io_stream_close(stream);
+}
+
+/* Whoever knocks again and again does not fill the log. */
+static void refuse(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid,
+                   enum ndjson_error error, const char *detail)
+{
+    int64_t now = io_now_ms(listener->daemon->loop);
+    courtesy(stream, error, detail);
+    if (listener->refused_ms != 0 && now - listener->refused_ms < LISTENER_REFUSED_MS) {
+        listener->refused++;
+        return;
+    }
+    log_warning(NULL, NULL, "listen %s: pid %d of uid %d refused: %s (%u more since the last)",
+                listener->name, (int)pid, (int)uid, detail, listener->refused);
+    listener->refused_ms = now;
+    listener->refused = 0;
+}
+
+/* One that only listens is not read from: that it has gone may show nowhere else. */
+static void drop_gone(struct listener *listener)
+{
+    struct list_node *node, *after;
+    list_for_each(node, after, &listener->clients)
+    {
+        struct client *client = LIST_ENTRY(node, struct client, node);
+        if (!client->reading && io_stream_hung_up(client->stream))
+            client_close(client);
+    }
 }
 
 static void on_accept(void *arg, struct io_stream *stream)
@@ -42,19 +70,17 @@ static void on_accept(void *arg, struct io_stream *stream)
     gid_t gid;
     pid_t pid = 0;
     if (io_stream_peer(stream, &uid, &gid, &pid) != 0 || !allowed(listener, uid)) {
-        log_warning(NULL, NULL, "listen %s: uid %d (pid %d) is not in allow_users", listener->name,
-                    (int)uid, (int)pid);
-        refuse(stream, NDJSON_E_FORBIDDEN, "your user is not in allow_users of this socket");
+        refuse(listener, stream, uid, pid, NDJSON_E_FORBIDDEN,
+               "your user is not in allow_users of this socket");
         return;
     }
-    if (listener->n_clients >= listener->max_clients) {
-        log_warning(NULL, NULL, "listen %s: %u clients, the most that max_clients allows",
-                    listener->name, listener->n_clients);
-        refuse(stream, NDJSON_E_TOO_MANY, "max_clients of this socket is reached");
-        return;
-    }
-    if (client_new(listener, stream, uid, pid) != 0)
-        refuse(stream, NDJSON_E_INTERNAL, "out of memory");
+    if (listener->n_clients >= listener->max_clients)
+        drop_gone(listener);
+    if (listener->n_clients >= listener->max_clients)
+        refuse(listener, stream, uid, pid, NDJSON_E_TOO_MANY,
+               "max_clients of this socket is reached");
+    else if (client_new(listener, stream, uid, pid) != 0)
+        refuse(listener, stream, uid, pid, NDJSON_E_INTERNAL, "out of memory");
 }
 
 static int find_users(struct listener *listener, const char *const *users, struct error *err)

@@ -9,6 +9,8 @@
 
 #include "daemon/daemon.h"
 
+#define LISTENER_REFUSED_MS 10000 /* between log lines about those refused */
+
 struct listener {
     struct daemon *daemon;
     const char *name, *path;
@@ -18,6 +20,8 @@ struct listener {
     size_t n_uids;
     unsigned max_clients, n_clients;
     uint64_t streams[(LIMIT_STREAMS + 63) / 64]; /* visible here, by store number */
+    int64_t refused_ms;                          /* when a refusal was last logged, 0: never */
+    unsigned refused;                            /* since, and not said yet */
     struct io_listener *io;
     struct list_node clients;
 };

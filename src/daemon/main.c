@@ -2,6 +2,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 
 #include "base/log.h"
@@ -72,11 +75,46 @@ static void print_errors(const struct configuration *configuration)
         fprintf(stderr, "and %zu more\n", diag_count(configuration->diag) - LIMIT_ERRORS);
 }
 
+/* What is counted here is an upper bound: each stream has a link and a request, each client one. */
+static rlim_t descriptors_needed(const struct settings *settings)
+{
+    rlim_t need = 64 + 64 + 2 * settings->n_streams; /* our own, and the control socket's clients */
+    for (size_t i = 0; i < settings->n_listens; i++)
+        need += settings->listens[i].max_clients + 1;
+    return need;
+}
+
+static void raise_descriptors(const struct settings *settings)
+{
+    struct rlimit limit;
+    rlim_t need = descriptors_needed(settings);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < need)
+        log_warning(
+            NULL, NULL,
+            "%llu open files are allowed, all clients and streams together need %llu: raise "
+            "LimitNOFILE or lower max_clients",
+            (unsigned long long)limit.rlim_max, (unsigned long long)need);
+}
+
+/* Memory holds secrets: no core file of it is left behind, and no other program of the same user
+ * reads it. Root still can. What is made in the file system is ours alone until it is given away.
+ */
+static void keep_private(void)
+{
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    umask(0077);
+}
+
 static int run(struct configuration *configuration)
 {
     struct daemon daemon;
     struct error err = {0};
-    log_set_level(configuration->settings->daemon.log);
+    logfmt_levels(configuration->settings);
+    keep_private();
+    raise_descriptors(configuration->settings);
     if (daemon_start(&daemon, configuration, &err) != 0) {
         log_error(NULL, NULL, "%s", err.text);
         return EXIT_FAILURE;

@@ -24,7 +24,7 @@ const char *paths_runtime_dir(const struct settings *settings)
 int paths_make(const char *path, unsigned mode, struct error *err)
 {
     struct stat st;
-    if (mkdir(path, mode) == 0)
+    if (mkdir(path, mode) == 0 && chmod(path, mode) == 0) /* whatever umask says */
         return 0;
     if (errno == EEXIST && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return 0;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/log.h"
 #include "wire/ndjson.h"
@@ -10,6 +11,8 @@
 struct write_job {
     struct io_job job;
     struct persist *persist;
+    size_t stored;  /* commit: records of the batch that are on disk already */
+    bool made_room; /* commit: retention had to go further than it was asked to */
     int status;
     struct error err;
 };
@@ -30,7 +33,7 @@ struct persist {
     struct write_job commit, retain, reopen;
     const struct hub_batch *batch; /* in flight; NULL: none */
     struct io_timer *stall_timer, *retry_timer, *retain_timer;
-    bool retaining, retain_more, closing;
+    bool retaining, retain_more, closing, squeezed;
     bool reopening; /* the store is to be closed and opened: no new reads */
 
     struct {
@@ -70,26 +73,42 @@ static void heal(struct persist *persist, bool reopened)
         persist->events->on_ready(persist->arg, reopened);
 }
 
-static int append(struct write_job *commit)
+static int append(struct write_job *commit, size_t count)
 {
     const struct hub_batch *batch = commit->persist->batch;
-    return store_append(commit->persist->store, batch->records, batch->count, batch->reserve_seq,
-                        &commit->err);
+    return store_append(commit->persist->store, batch->records + commit->stored, count,
+                        batch->reserve_seq, &commit->err);
 }
 
-/* Where there is no space, retention is asked for some first; the store knows how much it needs. */
+/* The store knows how much the append that failed needs. */
+static void make_room(struct write_job *commit)
+{
+    bool more = true;
+    commit->made_room = true;
+    while (more && store_retain(commit->persist->store, io_wall_us(), &more, NULL) == 0)
+        ;
+}
+
+/* Where there is no space, retention is asked for some; where that is not enough for the whole
+ * batch, it goes in parts. Positions stand with the last records that carry one, so a crash between
+ * two parts fetches again what is known already. */
 static void run_commit(struct io_job *job)
 {
     struct write_job *commit = (struct write_job *)job;
     struct store *store = commit->persist->store;
-    bool more = true;
-    commit->status = append(commit);
-    if (commit->status != ERR_FULL || store_failed(store))
-        return;
-    while (more && store_retain(store, io_wall_us(), &more, NULL) == 0)
-        ;
-    if (!store_failed(store))
-        commit->status = append(commit);
+    size_t count = commit->persist->batch->count, part = count - commit->stored;
+    do {
+        commit->status = append(commit, part);
+        if (commit->status == ERR_FULL && !store_failed(store)) {
+            make_room(commit);
+            commit->status = append(commit, part);
+        }
+        if (commit->status == 0)
+            commit->stored += part;
+        else if (commit->status != ERR_FULL || store_failed(store) || part <= 1)
+            return;
+        part = commit->status == 0 ? count - commit->stored : part / 2;
+    } while (commit->stored < count);
 }
 
 /* No space: the batch is kept, and tried again. */
@@ -104,6 +123,33 @@ static void wait_for_space(struct persist *persist, const struct error *err)
     io_timer_set(persist->retry_timer, PERSIST_FULL_RETRY_MS);
 }
 
+/* Retention that makes room within retain_size is business as usual; on a disk that is full it
+ * takes events before their time. */
+static bool disk_is_full(const struct persist *persist)
+{
+    struct statvfs fs;
+    if (statvfs(persist->path, &fs) != 0)
+        return false;
+    uint64_t total = (uint64_t)fs.f_blocks * fs.f_frsize;
+    uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
+    uint64_t least = total / 100 * persist->options.min_free_percent;
+    return left < (least > PERSIST_LEAST_FREE ? least : PERSIST_LEAST_FREE);
+}
+
+/* Said when it begins and when it ends, not for each batch. */
+static void tell_squeezed(struct persist *persist, bool made_room)
+{
+    if (!made_room && !persist->squeezed)
+        return;
+    bool full = disk_is_full(persist);
+    if (full && !persist->squeezed)
+        log_warning(NULL, NULL,
+                    "store: the disk is full; the oldest events go before their time to make room");
+    if (!full && persist->squeezed)
+        log_notice(NULL, NULL, "store: there is room on the disk again");
+    persist->squeezed = full;
+}
+
 static void done_commit(struct io_job *job)
 {
     struct write_job *commit = (struct write_job *)job;
@@ -114,6 +160,7 @@ static void done_commit(struct io_job *job)
     }
     io_timer_clear(persist->stall_timer);
     persist->batch = NULL;
+    tell_squeezed(persist, commit->status == 0 && commit->made_room);
     if (commit->status == 0) {
         if (persist->trouble[0] != '\0')
             log_notice(NULL, NULL, "store: takes writes again");
@@ -135,6 +182,8 @@ void persist_commit(struct persist *persist, const struct hub_batch *batch)
 {
     persist->batch = batch;
     persist->commit.err.code = 0;
+    persist->commit.stored = 0;
+    persist->commit.made_room = false;
     if (!persist->stalled)
         io_timer_set(persist->stall_timer, PERSIST_STALL_MS);
     io_worker_submit(persist->writer, &persist->commit.job);
@@ -211,12 +260,14 @@ static void run_reopen(struct io_job *job)
 
 static void next_read(struct persist *persist);
 
-/* The batch that waited for space may be on disk after all: a commit can fail after its last write.
- */
-static bool batch_is_stored(const struct persist *persist)
+/* What waited for space may be on disk after all: a commit can fail after its last write. */
+static bool batch_is_stored(struct persist *persist)
 {
     const struct hub_batch *batch = persist->batch;
-    return batch->count > 0 && persist->info.newest_seq >= batch->records[batch->count - 1].seq;
+    size_t *stored = &persist->commit.stored;
+    while (*stored < batch->count && batch->records[*stored].seq <= persist->info.newest_seq)
+        ++*stored;
+    return batch->count > 0 && *stored == batch->count;
 }
 
 static void done_reopen(struct io_job *job)

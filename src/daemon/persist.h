@@ -19,7 +19,8 @@
 #define PERSIST_STALL_MS 10000 /* a commit that takes longer stalls the streams */
 #define PERSIST_FULL_RETRY_MS 1000
 #define PERSIST_REOPEN_MS 5000
-#define PERSIST_RETAIN_MS 1000 /* between looks at retention */
+#define PERSIST_RETAIN_MS 1000         /* between looks at retention */
+#define PERSIST_LEAST_FREE (16u << 20) /* bytes left on a disk that is not called full */
 #define PERSIST_READ_BYTES (256u << 10)
 #define PERSIST_READ_LINES 4096
 

@@ -136,8 +136,9 @@ static void control(struct client *client, const struct ndjson_request *request,
         return;
     }
     struct upstream *upstream = daemon_upstream(client->listener->daemon, request->stream);
-    if (upstream == NULL) {
-        client_reply_error(client, request->id, NDJSON_E_UNKNOWN_STREAM, "no such stream");
+    if (upstream == NULL || !listener_sees(client->listener, upstream->store_id)) {
+        client_reply_error(client, request->id, NDJSON_E_UNKNOWN_STREAM,
+                           "no such stream on this socket");
         return;
     }
     log_notice(upstream->settings->name, NULL, "%s, asked for by uid %d (pid %d)", op,

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/timefmt.h"
-#include "daemon/ends.h"
+#include "daemon/end.h"
 
 static const char *link_id(const struct upstream *upstream)
 {
@@ -20,6 +20,7 @@ static void on_later(void *arg)
     struct upstream *upstream = arg;
     if (upstream->failed_pending) {
         upstream->failed_pending = false;
+        upstream->link_number = 0;
         stream_link_failed(upstream->stream, upstream->failed_link, &upstream->failed);
     }
     if (upstream->http_failed_pending) {
@@ -40,7 +41,9 @@ static void on_later(void *arg)
 static void fail_later(struct upstream *upstream, enum profile_failure failure,
                        const struct error *err)
 {
-    end_from_error(failure, err, &upstream->failed);
+    upstream->failed =
+        (struct profile_end){.kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
+    end_set_text(&upstream->credentials.redact, &upstream->failed, slice_str(err->text));
     io_idle_arm(upstream->later);
 }
 
@@ -90,7 +93,7 @@ static void on_closed(void *arg, const struct net_end *net_end)
     struct profile_end end;
     uint64_t number = upstream->link_number;
     char what[400];
-    end_from_net(net_end, &end);
+    end_from_net(&upstream->credentials.redact, net_end, &end);
     profile_end_describe(&end, what, sizeof(what));
     log_info(upstream->settings->name, link_id(upstream), "ended: %s%s", what,
              net_end->local ? " (by us)" : "");
@@ -131,12 +134,10 @@ static struct slice op_secret(void *arg, const char *name, struct error *err)
     return credentials_read(&upstream->credentials, name, err);
 }
 
-static int need_tls(struct upstream *upstream, struct error *err)
+static int need_tls(struct upstream *upstream, bool anew, struct error *err)
 {
-    struct session_status status;
-    stream_session_status(upstream->stream, &status);
-    return credentials_need_tls(&upstream->credentials, io_now_ms(upstream->daemon->loop),
-                                status.attempts > 0, err);
+    return credentials_need_tls(&upstream->credentials, io_now_ms(upstream->daemon->loop), anew,
+                                err);
 }
 
 static void net_options(const struct upstream *upstream, int64_t http_timeout_ms,
@@ -164,6 +165,7 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
 {
     struct upstream *upstream = arg;
     struct net_options options;
+    struct session_status session;
     struct error err = {0};
     uint32_t id = 0;
     int status = 0;
@@ -171,25 +173,22 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
     snprintf(upstream->link_id, sizeof(upstream->link_id), "%08x", id);
     upstream->link_number = link;
     upstream->address[0] = upstream->tls[0] = '\0';
+    stream_session_status(upstream->stream, &session);
     if (needs_tls(buf_slice(&request->url)))
-        status = need_tls(upstream, &err);
-    if (status != 0) {
-        upstream->failed_link = link;
-        upstream->failed_pending = true;
-        fail_later(upstream, PROFILE_FAILURE_CREDENTIAL, &err);
-        return;
-    }
+        status = need_tls(upstream, session.attempts > 0, &err);
+    enum profile_failure failure = status != 0 ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_TCP;
     credentials_note(&upstream->credentials);
     net_options(upstream, 0, &options);
-    status = net_link_open(upstream->daemon->loop, &options, buf_slice(&request->url),
-                           buf_slice(&request->headers), buf_slice(&request->subprotocol),
-                           upstream->profile->connect.max_message, &link_events, upstream,
-                           &upstream->link, &err);
+    if (status == 0)
+        status = net_link_open(upstream->daemon->loop, &options, buf_slice(&request->url),
+                               buf_slice(&request->headers), buf_slice(&request->subprotocol),
+                               upstream->profile->connect.max_message, &link_events, upstream,
+                               &upstream->link, &err);
     if (status != 0) {
         upstream->link = NULL;
         upstream->failed_link = link;
         upstream->failed_pending = true;
-        fail_later(upstream, PROFILE_FAILURE_TCP, &err);
+        fail_later(upstream, failure, &err);
     }
     credentials_wipe(&upstream->credentials);
 }
@@ -249,16 +248,22 @@ static void on_http(void *arg, const struct net_http_result *result)
     if (!result->failed && profile_http_ok(upstream->profile, http, result->status)) {
         struct buf body;
         buf_init(&body, LIMIT_HTTP_BODY);
-        if (buf_append(&body, result->response->body.data, result->response->body.len) == 0) {
+        if (buf_append_slice(&body, buf_slice(&result->response->body)) == 0) {
             stream_http_done(upstream->stream, number, &body);
             buf_fini(&body);
             return;
         }
+        end = (struct profile_end){
+            .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_HTTP, .retry_after_ms = -1};
+        end_set_text(&upstream->credentials.redact, &end, SLICE("out of memory for the answer"));
+    } else if (result->failed) {
+        end_from_net(&upstream->credentials.redact, &result->end, &end);
+    } else {
+        end = (struct profile_end){.kind = PROFILE_END_STATUS,
+                                   .code = result->status,
+                                   .retry_after_ms = result->retry_after_ms};
+        end_set_text(&upstream->credentials.redact, &end, buf_slice(&result->response->body));
     }
-    if (result->failed)
-        end_from_net(&result->end, &end);
-    else
-        end_from_answer(result, &end);
     stream_http_failed(upstream->stream, number, &end);
 }
 
@@ -271,7 +276,7 @@ static void op_http(void *arg, uint64_t request, const struct profile_request *f
     int status = 0;
     upstream->request_number = request;
     if (needs_tls(buf_slice(&form->url)))
-        status = need_tls(upstream, &err);
+        status = need_tls(upstream, false, &err);
     net_options(upstream, timeout_ms, &options);
     if (status == 0)
         status =
@@ -350,13 +355,27 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
               session_state_name(action->from), session_state_name(action->to),
               action->text[0] != '\0' ? ": " : "", action->text, delay);
     watch(upstream, action->to);
+    if (action->to == SESSION_STOPPED)
+        io_idle_arm(upstream->daemon->soon); /* the daemon may wait for this */
 }
 
+/* A service may send one malformed message after the other: the log is told of them, not filled. */
 static void op_gap(void *arg, enum session_gap reason, const char *detail)
 {
     struct upstream *upstream = arg;
-    log_warning(upstream->settings->name, link_id(upstream), "gap %s%s%s", session_gap_name(reason),
-                detail != NULL ? ": " : "", detail != NULL ? detail : "");
+    char more[48] = "";
+    int64_t now = io_now_ms(upstream->daemon->loop);
+    if (upstream->gap_said_ms != 0 && now - upstream->gap_said_ms < UPSTREAM_GAP_LOG_MS) {
+        upstream->gaps_unsaid++;
+        return;
+    }
+    if (upstream->gaps_unsaid > 0)
+        snprintf(more, sizeof(more), " (and %u more since the last)", upstream->gaps_unsaid);
+    log_warning(upstream->settings->name, link_id(upstream), "gap %s%s%s%s",
+                session_gap_name(reason), detail != NULL ? ": " : "", detail != NULL ? detail : "",
+                more);
+    upstream->gap_said_ms = now;
+    upstream->gaps_unsaid = 0;
 }
 
 static void on_timer(void *arg)
@@ -428,11 +447,15 @@ int upstream_restore(struct upstream *upstream, struct error *err)
     struct slice position = {NULL, 0};
     if (state.has_position)
         position = slice_make(state.position, state.position_len);
-    stream_restore(upstream->stream, position, upstream->fingerprint_changed,
-                   state.newest_seq > 0);
+    stream_restore(upstream->stream, position, upstream->fingerprint_changed, state.newest_seq > 0);
     upstream->fingerprint_changed = false;
     status = store_dedup_load(persist_store(upstream->daemon->persist), state.id, on_key,
                               upstream->stream, err);
+    if (status == ERR_CORRUPT) {
+        /* All others are loaded: that is no reason for nothing to run at all. */
+        log_error(upstream->settings->name, NULL, "%s", err->text);
+        return 0;
+    }
     return status != 0 ? error_wrap(err, "%s", upstream->settings->name) : 0;
 }
 

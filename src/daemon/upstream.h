@@ -12,6 +12,8 @@
 #include "daemon/daemon.h"
 #include "net/net.h"
 
+#define UPSTREAM_GAP_LOG_MS 1000 /* between log lines about gaps; each gap itself is stored */
+
 struct upstream {
     struct daemon *daemon;
     const struct settings_stream *settings;
@@ -35,6 +37,8 @@ struct upstream {
 
     struct credentials credentials;
     struct io_timer *watch; /* of their files, while the stream is parked or held */
+    int64_t gap_said_ms;    /* when a gap was last logged, 0: never */
+    unsigned gaps_unsaid;   /* since */
 };
 
 /* Settings and profile are borrowed. */

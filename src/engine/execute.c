@@ -139,7 +139,7 @@ static void request(struct stream *stream, const struct session_action *action)
 void stream_page_drop(struct stream *stream)
 {
     stream->page.active = false;
-    buf_clear(&stream->page.body);
+    buf_fini(&stream->page.body); /* it may be megabytes, and the next one brings its own */
 }
 
 void stream_http_failed(struct stream *stream, uint64_t number, const struct profile_end *end)
@@ -195,7 +195,7 @@ void stream_http_done(struct stream *stream, uint64_t number, struct buf *body)
         buf_init(body, 0);
         return;
     }
-    buf_fini(&stream->page.body);
+    stream_page_drop(stream);
     stream->page.body = *body;
     buf_init(body, 0);
     stream->page.has_next = false;

@@ -6,6 +6,8 @@
 
 #include "wire/ndjson.h"
 
+static const struct slice no_type = {NULL, 0};
+
 /* A batch has two buffers that take turns: one is filled while the other is on its way to disk. */
 enum { FILLING, FLYING };
 
@@ -27,6 +29,8 @@ struct hub {
     struct fanout *fanout;
     void *memory;
     size_t ring_bytes;
+    uint64_t commit_bytes, page_bytes;
+    uint64_t cost; /* of the batch being filled, in bytes of the store's file */
     struct hub_batch *batch[2];
     unsigned filling; /* which of the two */
     bool flying, failed, received, room_wanted;
@@ -42,13 +46,15 @@ int hub_new(const struct hub_options *options, struct hub **out)
     if (hub == NULL)
         return ERR_NOMEM;
     hub->ring_bytes = options->ring_bytes;
+    hub->commit_bytes = options->commit_bytes;
+    hub->page_bytes = options->page_bytes;
     hub->received = options->deliver_received;
     hub->ops = options->ops;
     hub->arg = options->ops_arg;
     hub->batch[0] = calloc(1, sizeof(struct hub_batch));
     hub->batch[1] = calloc(1, sizeof(struct hub_batch));
-    hub->memory =
-        aligned_alloc(16, (fanout_size(options->ring_bytes, options->ring_entries) + 15) & ~15ul);
+    size_t size = fanout_size(options->ring_bytes, options->ring_entries);
+    hub->memory = aligned_alloc(FANOUT_ALIGN, (size + FANOUT_ALIGN - 1) & ~(FANOUT_ALIGN - 1ul));
     if (hub->batch[0] == NULL || hub->batch[1] == NULL || hub->memory == NULL) {
         hub_free(hub);
         return ERR_NOMEM;
@@ -102,9 +108,11 @@ int hub_stream_new(struct hub *hub, const char *name, unsigned id, struct slice 
 
 /* ---- filling ---- */
 
+/* Whoever spaces out the commits looks at hub_starved() now. */
 static int no_room(struct hub *hub)
 {
     hub->room_wanted = true;
+    hub->ops->wanted(hub->arg);
     return ERR_AGAIN;
 }
 
@@ -114,11 +122,28 @@ static int check_batch(struct hub *hub, unsigned records)
     const struct hub_batch *batch = hub->batch[hub->filling];
     if (hub->failed || batch->count + records > HUB_BATCH_RECORDS)
         return no_room(hub);
-    if (hub->received && hub->next_seq + records - 1 > hub->reserved_seq) {
-        hub->ops->wanted(hub->arg); /* the flush reserves a block */
-        return no_room(hub);
-    }
+    if (hub->received && hub->next_seq + records - 1 > hub->reserved_seq)
+        return no_room(hub); /* the flush reserves a block */
     return 0;
+}
+
+/* What a record takes in the store at most: its row, its key, what is left empty in a page, and
+ * pages of its own if it is large. */
+static uint64_t record_cost(const struct hub *hub, size_t length)
+{
+    uint64_t bytes = length + 256;
+    if (bytes * 2 > hub->page_bytes)
+        bytes += 2 * hub->page_bytes;
+    return bytes + bytes / 4;
+}
+
+/* 0: a record of that length fits into the batch, and one for a gap of at most gap_length. */
+static int check_cost(struct hub *hub, size_t length, size_t gap_length)
+{
+    uint64_t cost = record_cost(hub, length) + (gap_length > 0 ? record_cost(hub, gap_length) : 0);
+    if (hub->commit_bytes == 0 || hub->cost + cost <= hub->commit_bytes)
+        return 0;
+    return cost > hub->commit_bytes ? ERR_LIMIT : no_room(hub);
 }
 
 static void set_position(struct hub *hub, struct hub_stream *stream, struct store_record *record,
@@ -151,6 +176,7 @@ static struct store_record *add_record(struct hub *hub, struct hub_stream *strea
         .type = entry->type,
         .line = entry->line,
     };
+    hub->cost += record_cost(hub, entry->type.len + entry->line.len);
     hub->next_seq = entry->seq + 1;
     stream->stats.newest_seq = entry->seq;
     return record;
@@ -166,8 +192,9 @@ static void publish_unstored(struct hub *hub)
     hub->ops->published(hub->arg);
 }
 
-static size_t encode_event(const struct hub_stream *stream, const struct flow_event *event,
-                           uint64_t seq, struct ndjson_event *out)
+/* Returns the room that write_event needs. */
+static size_t form_event(const struct hub_stream *stream, const struct flow_event *event,
+                         uint64_t seq, struct ndjson_event *out)
 {
     *out = (struct ndjson_event){
         .seq = seq,
@@ -187,21 +214,31 @@ static size_t encode_event(const struct hub_stream *stream, const struct flow_ev
     return ndjson_event_bound(out) + event->type.len;
 }
 
+/* Writes the line into the reservation. Filters match the type as it stands in the line; where
+ * escapes hide it, it is put behind once more. */
+static size_t write_event(const struct ndjson_event *form, char *at, struct slice *type)
+{
+    size_t length = ndjson_event_encode(form, at, type);
+    if (type->len != form->type.len) {
+        memcpy(at + length, form->type.ptr, form->type.len);
+        *type = slice_make(at + length, form->type.len);
+    }
+    return length;
+}
+
 static void push_ephemeral(struct hub *hub, struct hub_stream *stream,
                            const struct flow_event *event)
 {
     struct ndjson_event form;
-    size_t bound = encode_event(stream, event, 0, &form);
+    size_t bound = form_event(stream, event, 0, &form);
     char *at = hub->failed ? NULL : fanout_reserve(hub->fanout, bound);
     if (at == NULL) {
         stream->stats.ephemeral_dropped++;
         return;
     }
-    if (event->type.len > 0)
-        memcpy(at, event->type.ptr, event->type.len);
-    size_t length = ndjson_event_encode(&form, at + event->type.len);
-    fanout_push(hub->fanout, FANOUT_EPHEMERAL, hub->next_seq - 1, stream->id, event->type.len,
-                length);
+    struct slice type;
+    size_t length = write_event(&form, at, &type);
+    fanout_push(hub->fanout, FANOUT_EPHEMERAL, form.seq, stream->id, type, length);
     stream->stats.ephemeral++;
     publish_unstored(hub);
 }
@@ -214,11 +251,13 @@ static int push_gap(struct hub *hub, struct hub_stream *stream, const struct hub
     buf_init(&line, GAP_LINE_MAX);
     int status = ndjson_write_gap(&line, hub->next_seq, stream->name, session_gap_name(gap->reason),
                                   gap->after, gap->before, gap->detail);
+    if (status == 0)
+        status = check_cost(hub, line.len, 0);
     char *at = status == 0 ? fanout_reserve(hub->fanout, line.len) : NULL;
     if (at != NULL) {
         memcpy(at, line.data, line.len);
         const struct fanout_entry *entry =
-            fanout_push(hub->fanout, FANOUT_GAP, hub->next_seq, stream->id, 0, line.len);
+            fanout_push(hub->fanout, FANOUT_GAP, hub->next_seq, stream->id, no_type, line.len);
         struct store_record *record = add_record(hub, stream, entry, STORE_GAP, gap->now_us);
         record->forget_position = gap->forget;
         if (gap->forget && stream->turn[hub->filling].record != NULL) {
@@ -228,7 +267,7 @@ static int push_gap(struct hub *hub, struct hub_stream *stream, const struct hub
         stream->stats.gaps[gap->reason]++;
     }
     buf_fini(&line);
-    return status != 0 ? status : at == NULL ? no_room(hub) : 0;
+    return at == NULL ? no_room(hub) : 0; /* without memory too: the line is short enough */
 }
 
 int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_event *event)
@@ -244,7 +283,7 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     if (status != 0)
         return status;
     struct ndjson_event form;
-    size_t bound = encode_event(stream, event, hub->next_seq, &form);
+    size_t bound = form_event(stream, event, hub->next_seq, &form);
     if (bound + extra > hub->ring_bytes)
         return ERR_LIMIT;
     if (!fanout_has_room_for(hub->fanout, records, bound + extra))
@@ -252,11 +291,13 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     char *at = fanout_reserve(hub->fanout, bound);
     if (at == NULL)
         return no_room(hub);
-    if (event->type.len > 0)
-        memcpy(at, event->type.ptr, event->type.len);
-    size_t length = ndjson_event_encode(&form, at + event->type.len);
+    struct slice type;
+    size_t length = write_event(&form, at, &type);
+    status = check_cost(hub, event->type.len + length, extra);
+    if (status != 0)
+        return status;
     const struct fanout_entry *entry =
-        fanout_push(hub->fanout, FANOUT_EVENT, hub->next_seq, stream->id, event->type.len, length);
+        fanout_push(hub->fanout, FANOUT_EVENT, form.seq, stream->id, type, length);
     struct store_record *record = add_record(hub, stream, entry, STORE_EVENT, event->received_us);
     record->has_key = event->has_key;
     if (event->has_key)
@@ -286,7 +327,7 @@ void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line)
     if (at == NULL)
         return;
     memcpy(at, line.ptr, line.len);
-    fanout_push(hub->fanout, FANOUT_NOTICE, hub->next_seq - 1, stream->id, 0, line.len);
+    fanout_push(hub->fanout, FANOUT_NOTICE, hub->next_seq - 1, stream->id, no_type, line.len);
     publish_unstored(hub);
 }
 
@@ -311,6 +352,7 @@ void hub_flush(struct hub *hub)
         return;
     hub->flying = true;
     hub->filling ^= 1;
+    hub->cost = 0;
     hub->ops->commit(hub->arg, batch);
 }
 
@@ -331,6 +373,7 @@ void hub_committed(struct hub *hub, int status)
         fanout_abandon(hub->fanout);
         forget_turn(hub, 0);
         forget_turn(hub, 1);
+        hub->cost = 0;
         hub->failed = true;
         return;
     }
@@ -364,6 +407,11 @@ void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq)
 bool hub_failed(const struct hub *hub)
 {
     return hub->failed;
+}
+
+bool hub_starved(const struct hub *hub)
+{
+    return hub->room_wanted;
 }
 
 bool hub_idle(const struct hub *hub)

@@ -45,6 +45,8 @@ struct hub_ops {
 struct hub_options {
     size_t ring_bytes; /* bound of a line and of what waits for the disk */
     size_t ring_entries;
+    uint64_t commit_bytes; /* bound of what a commit takes of the store's file; 0: none */
+    size_t page_bytes;     /* of the store; 0 where commit_bytes is */
     bool deliver_received;
     uint64_t newest_seq, reserved_seq; /* from the store */
     const struct hub_ops *ops;
@@ -61,8 +63,9 @@ void hub_free(struct hub *hub);
 int hub_stream_new(struct hub *hub, const char *name, unsigned id, struct slice tags,
                    struct hub_stream **out);
 
-/* 0: taken. ERR_AGAIN: no room; ops.room will be called. ERR_LIMIT: larger than the ring. After a
- * malformed event there is room for its gap, in the same batch: call hub_gap next. */
+/* 0: taken. ERR_AGAIN: no room; ops.room will be called. ERR_LIMIT: larger than the ring, or than
+ * any commit may be. After a malformed event there is room for its gap, in the same batch: call
+ * hub_gap next. */
 int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_event *event);
 struct hub_gap {
     enum session_gap reason;
@@ -81,6 +84,8 @@ void hub_committed(struct hub *hub, int status);
 /* After a failure, when the store is open again. What the failed commit has left on disk after all
  * is read there by those who were hot. */
 void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq);
+/* Somebody was told ERR_AGAIN and waits for a commit: no reason to put it off. */
+bool hub_starved(const struct hub *hub);
 bool hub_failed(const struct hub *hub);
 bool hub_idle(const struct hub *hub); /* nothing filled, nothing in flight */
 struct fanout *hub_fanout(struct hub *hub);

@@ -350,16 +350,6 @@ void stream_pong(struct stream *stream, uint64_t link, int64_t rtt_ms)
 
 /* ---- looking ---- */
 
-const char *stream_name(const struct stream *stream)
-{
-    return stream->name;
-}
-
-const struct profile *stream_profile(const struct stream *stream)
-{
-    return stream->profile;
-}
-
 bool stream_stopped(const struct stream *stream)
 {
     return !stream->started || session_state(&stream->session) == SESSION_STOPPED;

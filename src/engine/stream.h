@@ -95,8 +95,6 @@ void stream_pong(struct stream *stream, uint64_t link, int64_t rtt_ms);
 void stream_http_done(struct stream *stream, uint64_t request, struct buf *body);
 void stream_http_failed(struct stream *stream, uint64_t request, const struct profile_end *end);
 
-const char *stream_name(const struct stream *stream);
-const struct profile *stream_profile(const struct stream *stream);
 bool stream_stopped(const struct stream *stream);
 
 struct stream_stats {

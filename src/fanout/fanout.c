@@ -5,8 +5,11 @@
 
 #include "fanout/ring.h"
 
-_Static_assert(sizeof(struct fanout_slot) == 128, "fanout.h promises 128 bytes an entry");
-_Static_assert(sizeof(struct fanout) % 16 == 0, "the slots follow it, aligned to 16");
+_Static_assert(sizeof(struct fanout_slot) == 64, "fanout.h promises 64 bytes an entry");
+_Static_assert(sizeof(struct fanout) % FANOUT_ALIGN == 0, "the slots follow it, aligned alike");
+
+/* An old slot is in no near cache any more: this many evictions ahead it is fetched. */
+enum { PREFETCH_SLOTS = 8 };
 
 static size_t slot_count(size_t max_entries)
 {
@@ -28,7 +31,7 @@ struct fanout *fanout_init(void *memory, size_t ring_bytes, size_t max_entries, 
     struct fanout *fanout = memory;
     size_t n_slots = slot_count(max_entries);
 
-    assert((uintptr_t)memory % 16 == 0 && max_entries > 0);
+    assert((uintptr_t)memory % FANOUT_ALIGN == 0 && max_entries > 0);
     *fanout = (struct fanout){
         .slots = (struct fanout_slot *)(fanout + 1),
         .slot_mask = n_slots - 1,
@@ -92,6 +95,7 @@ static void evict_oldest(struct fanout *fanout)
     if (fanout_is_stored(entry->kind))
         fanout->evicted_seq = entry->seq;
     fanout->oldest++;
+    __builtin_prefetch(fanout_slot(fanout, fanout->oldest + PREFETCH_SLOTS));
 }
 
 char *fanout_reserve(struct fanout *fanout, size_t n)
@@ -118,14 +122,25 @@ static void extend_durable(struct fanout *fanout)
         fanout->durable++;
 }
 
+/* Bytes of the ring that are the entry's: up to its type's end where that lies behind the line. */
+static size_t span_of(const struct fanout_entry *entry)
+{
+    size_t type_end = 0;
+
+    if (entry->type.len > 0)
+        type_end = (size_t)(entry->type.ptr + entry->type.len - entry->line.ptr);
+    return type_end > entry->line.len ? type_end : entry->line.len;
+}
+
 const struct fanout_entry *fanout_push(struct fanout *fanout, enum fanout_kind kind, uint64_t seq,
-                                       uint32_t stream, size_t type_len, size_t line_len)
+                                       uint32_t stream, struct slice type, size_t line_len)
 {
     struct fanout_slot *slot = fanout_slot(fanout, fanout->end);
-    char *at = fanout->ring + fanout->reserved.at;
-    size_t span = type_len + line_len;
+    const char *at = fanout->ring + fanout->reserved.at;
+    size_t span;
 
-    assert(fanout->reserved.made && line_len > 0 && span <= fanout->reserved.n);
+    assert(fanout->reserved.made && line_len > 0);
+    assert(type.len == 0 || (type.ptr >= at && type.ptr <= at + line_len));
     assert(!fanout_is_stored(kind) || seq > fanout->newest_seq);
     fanout->reserved.made = false;
     if (fanout_is_stored(kind))
@@ -136,16 +151,11 @@ const struct fanout_entry *fanout_push(struct fanout *fanout, enum fanout_kind k
         .seq = fanout->newest_seq,
         .stream = stream,
         .kind = kind,
-        .type = slice_make(at, type_len),
-        .line = slice_make(at + type_len, line_len),
+        .type = type,
+        .line = slice_make(at, line_len),
     };
-    if (type_len > 0 && type_len <= FANOUT_TYPE_BESIDE) {
-        memcpy(slot->type, at, type_len);
-        memmove(at, at + type_len, line_len);
-        slot->entry.type.ptr = slot->type;
-        slot->entry.line.ptr = at;
-        span = line_len;
-    }
+    span = span_of(&slot->entry);
+    assert(span <= fanout->reserved.n);
     fanout->write_at = fanout->reserved.at + span;
     fanout->taken += fanout->reserved.skip + span;
     fanout->end++;
@@ -182,9 +192,9 @@ void fanout_abandon(struct fanout *fanout)
     fanout->newest_seq = fanout->published_seq;
     fanout->reserved.made = false;
     if (fanout->end > fanout->oldest) {
-        const struct fanout_slot *last = fanout_slot(fanout, fanout->end - 1);
+        const struct fanout_entry *last = &fanout_slot(fanout, fanout->end - 1)->entry;
 
-        fanout->write_at = (size_t)(last->entry.line.ptr - fanout->ring) + last->entry.line.len;
+        fanout->write_at = (size_t)(last->line.ptr - fanout->ring) + span_of(last);
     }
 }
 

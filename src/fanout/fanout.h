@@ -37,30 +37,32 @@ struct fanout_entry {
     uint64_t seq;   /* EVENT, GAP: its own; else the newest seq pushed before it */
     uint32_t stream;
     enum fanout_kind kind;
-    struct slice type; /* in fanout's memory */
+    struct slice type; /* in the ring */
     struct slice line; /* in the ring, with its '\n' */
 };
 
 struct fanout;
 /* Bytes to give to fanout_init for a ring of ring_bytes and at most max_entries lines. A line as
- * long as the whole ring fits. Entries take 128 bytes each, of max_entries rounded up to a power of
+ * long as the whole ring fits. Entries take 64 bytes each, of max_entries rounded up to a power of
  * two. */
 size_t fanout_size(size_t ring_bytes, size_t max_entries);
-/* Memory is aligned to 16 and stays the caller's. newest_seq: the newest stored seq. */
+#define FANOUT_ALIGN 64 /* a cache line: an entry lies in one */
+/* Memory is aligned to FANOUT_ALIGN and stays the caller's. newest_seq: the newest stored seq. */
 struct fanout *fanout_init(void *memory, size_t ring_bytes, size_t max_entries,
                            uint64_t newest_seq);
 
-/* Contiguous room for a type and a line of at most n bytes together, or NULL when the ring is full
- * of what is not durable, or n is more than the whole ring. Evicts just as many of the oldest
- * durable and published entries as it must, and none when it returns NULL. Nothing is taken until
- * fanout_push; a second reservation replaces the first. */
+/* Contiguous room for a line, and what of its type it does not hold, of at most n bytes, or NULL
+ * when the ring is full of what is not durable, or n is more than the whole ring. Evicts just as
+ * many of the oldest durable and published entries as it must, and none when it returns NULL.
+ * Nothing is taken until fanout_push; a second reservation replaces the first. */
 char *fanout_reserve(struct fanout *fanout, size_t n);
-/* Takes what was written into the last reservation: type_len bytes of type, then line_len bytes of
- * line (at least its '\n'). Call once after each successful fanout_reserve. `seq` of an EVENT or a
- * GAP is greater than any before; of the others it is ignored. Returns the entry (valid until
- * evicted). */
+/* Takes what was written into the last reservation: at its start line_len bytes of line (at least
+ * its '\n'); the type inside the line, or right behind it, or empty. Lines without a type behind
+ * them touch in the ring, so that a run of them goes out as one slice. Call once after each
+ * successful fanout_reserve. `seq` of an EVENT or a GAP is greater than any before; of the others
+ * it is ignored. Returns the entry (valid until evicted). */
 const struct fanout_entry *fanout_push(struct fanout *fanout, enum fanout_kind kind, uint64_t seq,
-                                       uint32_t stream, size_t type_len, size_t line_len);
+                                       uint32_t stream, struct slice type, size_t line_len);
 /* True if a reservation of n bytes would succeed. */
 bool fanout_has_room(const struct fanout *fanout, size_t n);
 /* True if so many entries, of n bytes together, would find room one after the other. */

@@ -8,18 +8,13 @@
 
 #include "fanout/fanout.h"
 
-/* Types up to this length are kept beside the entry. Then lines touch in the ring, and a run of
- * them goes out as one slice. */
-#define FANOUT_TYPE_BESIDE 64
-
 struct fanout_slot {
     struct fanout_entry entry;
     uint64_t begin; /* ring bytes taken by all entries before it, ever */
-    char type[FANOUT_TYPE_BESIDE];
 };
 
 struct fanout {
-    char *ring;
+    _Alignas(FANOUT_ALIGN) char *ring;
     size_t ring_bytes;
     struct fanout_slot *slots; /* entry i is in slot i & slot_mask */
     uint64_t slot_mask;

@@ -84,8 +84,4 @@ void conn_fail(struct conn *conn, enum net_end_kind kind, const char *text);
 /* How a phase's deadline reads: "TLS handshake with 127.0.0.1:443: not finished within 10 s". */
 void conn_timeout_text(const struct conn *conn, char *out, size_t size);
 
-/* Text from a peer made fit to show: one line of UTF-8, no control characters, runs of white space
- * as one space, cut at a character. */
-void net_printable(char *out, size_t size, struct slice text);
-
 #endif

@@ -105,4 +105,8 @@ int net_http_start(struct io_loop *loop, const struct net_options *options, stru
                    net_http_cb cb, void *arg, struct net_http **out, struct error *err);
 void net_http_cancel(struct net_http *http);
 
+/* Text from a peer made fit to show: one line of UTF-8, no control characters, runs of white space
+ * as one space, cut at a character. */
+void net_printable(char *out, size_t size, struct slice text);
+
 #endif

@@ -43,8 +43,15 @@ void set_url(struct loader *l, const struct key *key, const struct ini_entry *en
     http->file = entry->file;
     http->line = entry->line;
     http->url.omitted = true;
-    if (load_url(l, entry->value, connect, &http->url, connect ? &l->authority : NULL, &err) != 0)
+    if (load_url(l, entry->value, connect, &http->url, connect ? &l->authority : NULL, &err) == 0)
+        return;
+    /* Told where it can be mended: at the stream's parameter, once for all URLs it is part of. */
+    if (l->blamed == NULL)
         load_fault_error(l, entry, &err);
+    else if (!l->blamed->blamed)
+        diag_add(l->diag, l->blamed->file, l->blamed->line, "%s: %s", l->blamed->name, err.text);
+    if (l->blamed != NULL)
+        l->blamed->blamed = true;
 }
 
 static bool token_bytes(const char *text)

@@ -27,6 +27,7 @@ struct param {
     const char *value; /* NULL: none */
     bool secret, optional;
     bool missed;      /* said once that it is missing */
+    bool blamed;      /* said once that it makes a bad URL */
     const char *file; /* where it is configured */
     unsigned line;
 };
@@ -44,7 +45,8 @@ struct loader {
 
     struct param params[PROFILE_PARAMS_MAX];
     unsigned n_params;
-    bool placeholder; /* the text just compiled holds a stand-in for a parameter */
+    struct param *blamed; /* that made the URL just compiled a bad one, NULL: none */
+    bool placeholder;     /* the text just compiled holds a stand-in for a parameter */
 
     struct fields *fields; /* whose pointers a name of the message is added to */
 
@@ -54,6 +56,8 @@ struct loader {
     struct slice authority; /* of [connect] url */
 };
 
+/* The parameter (not the secret) of that name, or NULL. */
+struct param *load_param(struct loader *l, struct slice name);
 /* Adds a fault at the entry. */
 void load_fault(struct loader *l, const struct ini_entry *entry, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

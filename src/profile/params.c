@@ -16,6 +16,11 @@ static struct param *find_param(struct loader *l, struct slice name, bool secret
     return NULL;
 }
 
+struct param *load_param(struct loader *l, struct slice name)
+{
+    return find_param(l, name, false);
+}
+
 /* ---- [profile] params, secrets ---- */
 
 static bool name_ok(struct slice name)

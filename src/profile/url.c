@@ -15,8 +15,9 @@ struct url_parser {
     struct template_builder builder;
     struct buf head; /* scheme and authority so far */
     enum url_part part;
-    size_t authority; /* where it begins in head */
-    bool unchecked;   /* a stand-in for a parameter is in the head */
+    size_t authority;    /* where it begins in head */
+    struct param *param; /* the last that was put in */
+    bool unchecked;      /* a stand-in for a parameter is in the head */
 };
 
 /* ---- authority ---- */
@@ -186,6 +187,8 @@ static int put_variable(struct url_parser *u, const struct token *token, struct 
     case NAME_UNKNOWN:
         return ERR_PARSE;
     case NAME_VALUE:
+        /* What is wrong from here on is likely to be wrong with this. */
+        u->param = load_param(u->l, token->text);
         return put_value(u, token, found.value, err);
     case NAME_UNSET:
         return error_set(err, ERR_PARSE,
@@ -265,6 +268,7 @@ int load_url(struct loader *l, const char *text, bool websocket, struct template
     rc = parse_url(&u, slice_str(text), err);
     if (rc == 0 && !u.unchecked)
         rc = check_head(&u, websocket, err);
+    l->blamed = rc != 0 && u.param != NULL && u.param->file != NULL ? u.param : NULL;
     if (rc == 0)
         rc = template_finish(&u.builder, l->arena, out, err);
     if (rc == 0 && authority != NULL)

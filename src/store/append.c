@@ -15,8 +15,6 @@ enum {
     TRIM_ROWS = 256,
     TRIM_ROWS_MAX = 4096,
     NODE_BYTES = 24,   /* LMDB's own for a row: header, key, index */
-    PATH_PAGES = 12,   /* copied for a stream: two paths from root to leaf, and splits */
-    COMMON_PAGES = 64, /* copied for the rest: names, meta, the free list */
 };
 
 struct batch {
@@ -93,7 +91,7 @@ static int plan(struct store *store, struct batch *b, struct error *err)
     }
     if (rc != 0)
         return rc;
-    b->bytes += (b->touched_count * PATH_PAGES + COMMON_PAGES) * store->page_bytes;
+    b->bytes += (b->touched_count * STORE_STREAM_PAGES + STORE_COMMON_PAGES) * store->page_bytes;
     if (b->bytes > STORE_BATCH_MAX)
         return error_set(err, ERR_LIMIT, "store: a batch of about %llu bytes: at most %d",
                          (unsigned long long)b->bytes, STORE_BATCH_MAX);

@@ -33,6 +33,7 @@ struct pending {
 
 struct stream {
     char name[LIMIT_STREAM_NAME + 1];
+    unsigned id; /* as in row, which the writer writes while others read */
     MDB_dbi records, keys;
     bool opened; /* in this process: has a share of the file, can be appended to */
     struct format_row row;

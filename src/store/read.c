@@ -98,7 +98,7 @@ void store_readers_free(struct store *store)
 
 int store_reader_cursor(struct reader *reader, const struct stream *stream, MDB_cursor **out)
 {
-    MDB_cursor **cursor = &reader->cursors[stream->row.id];
+    MDB_cursor **cursor = &reader->cursors[stream->id];
     int rc = *cursor == NULL ? mdb_cursor_open(reader->txn, stream->records, cursor)
                              : mdb_cursor_renew(reader->txn, *cursor);
 
@@ -193,7 +193,7 @@ static void tell_lost(struct merge *m, uint64_t upto, bool whole)
             continue;
         if (s->lost_from <= to && (!whole || to == s->lost_to)) {
             if (m->read->lost != NULL)
-                m->read->lost(m->read->arg, s->stream->row.id, s->lost_from, to);
+                m->read->lost(m->read->arg, s->stream->id, s->lost_from, to);
             s->lost_from = 0;
         } else if (s->lost_to < m->next_lost) {
             m->next_lost = s->lost_to;
@@ -243,7 +243,7 @@ static int merge(struct merge *m, struct error *err)
         m->read->done_seq = s->seq - 1;
         if (visits++ == m->read->max_visits)
             break;
-        if (format_record_decode(s->value.mv_data, s->value.mv_size, s->seq, s->stream->row.id,
+        if (format_record_decode(s->value.mv_data, s->value.mv_size, s->seq, s->stream->id,
                                  &event) != 0) {
             rc = error_set(err, ERR_CORRUPT, "%s: stream %s: the record of seq %llu is damaged",
                            m->store->path, s->stream->name, (unsigned long long)s->seq);

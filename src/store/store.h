@@ -31,6 +31,8 @@
 enum {
     STORE_LINE_MAX = 8 * LIMIT_MESSAGE_MAX, /* bytes of a record's line */
     STORE_BATCH_MAX = 256 * LIMIT_MIB,      /* bytes of file that one append may take */
+    STORE_STREAM_PAGES = 12, /* of it, copied for a stream: two paths from root to leaf, and splits */
+    STORE_COMMON_PAGES = 64, /* copied for the rest: names, meta, the free list */
 };
 
 /* Points where a test may make the store fail. Return 0 to go on, else an errno value. */

@@ -106,7 +106,8 @@ static int load_row(struct store *store, MDB_txn *txn, const MDB_val *key, const
         return error_set(err, ERR_CORRUPT, "%s: the row of stream " SLICE_FMT " is damaged",
                          store->path, SLICE_ARG(name));
     }
-    store->streams[stream->row.id] = stream;
+    stream->id = stream->row.id;
+    store->streams[stream->id] = stream;
     return load_stream(store, txn, stream, err);
 }
 
@@ -218,7 +219,7 @@ static int new_stream(struct store *store, const char *name, struct stream **out
     if (*out == NULL)
         return error_set(err, ERR_NOMEM, "%s: out of memory", store->path);
     snprintf((*out)->name, sizeof(*out)->name, "%s", name);
-    (*out)->row.id = id;
+    (*out)->row.id = (*out)->id = id;
     return 0;
 }
 

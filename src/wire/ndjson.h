@@ -105,9 +105,10 @@ struct ndjson_event {
     struct slice data;
 };
 /* An upper bound of the line's length, and the writer into memory of at least that size, which
- * returns the length, '\n' included. Neither allocates. */
+ * returns the length, '\n' included. *type: where the type stands in the line; empty if there is
+ * none, or if it could not be written as it is. Neither allocates. */
 size_t ndjson_event_bound(const struct ndjson_event *event);
-size_t ndjson_event_encode(const struct ndjson_event *event, char *out);
+size_t ndjson_event_encode(const struct ndjson_event *event, char *out, struct slice *type);
 
 int ndjson_write_gap(struct buf *out, uint64_t seq, const char *stream, const char *reason,
                      struct slice after, struct slice before, const char *detail);

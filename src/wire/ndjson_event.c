@@ -133,6 +133,18 @@ static inline void put_member(struct cursor *c, struct slice key, struct slice t
     put_string(c, text);
 }
 
+/* Returns where it stands, unless escapes changed it. */
+static struct slice put_type(struct cursor *c, struct slice type)
+{
+    struct slice text;
+
+    put_member(c, SLICE(",\"type\":"), type);
+    if (type.ptr == NULL)
+        return type;
+    text = slice_make(c->at - 1 - type.len, type.len);
+    return slice_eq(text, type) ? text : slice_make(NULL, 0);
+}
+
 static void put_time(struct cursor *c, const struct ndjson_event *event)
 {
     char text[32];
@@ -177,7 +189,7 @@ static void put_data(struct cursor *c, const struct ndjson_event *event)
     }
 }
 
-size_t ndjson_event_encode(const struct ndjson_event *event, char *out)
+size_t ndjson_event_encode(const struct ndjson_event *event, char *out, struct slice *type)
 {
     struct cursor c = {out, out + ndjson_event_bound(event)};
 
@@ -189,7 +201,7 @@ size_t ndjson_event_encode(const struct ndjson_event *event, char *out)
     put_member(&c, SLICE(",\"stream\":"), slice_str(event->stream));
     put_member(&c, SLICE(",\"id\":"), event->id);
     put_member(&c, SLICE(",\"position\":"), event->position);
-    put_member(&c, SLICE(",\"type\":"), event->type);
+    *type = put_type(&c, event->type);
     put_time(&c, event);
     if (event->via != NULL)
         put_member(&c, SLICE(",\"via\":"), slice_str(event->via));

@@ -16,12 +16,33 @@ def test_F13_bad_token_parks_and_a_new_one_heals(hawser, service, ca, upgrades):
     assert ("4001" if upgrades else "401") in status["reason"]
     # Once as configured, once after the refresh; no third that cannot succeed.
     assert len(service.stats()["dials"]) == 2
-    hawser.secret(value=NEW)
-    hawser.hawserctl("reconnect", "chat")
+    hawser.secret(value=NEW)  # all that the operator has to do
     hawser.wait_state("live")
     with hawser.consumer() as consumer:
         consumer.subscribe(**{"from": "oldest"})
         consumer.wait_events(10)
+
+
+def test_F13_a_parked_stream_is_not_woken_by_nothing(hawser, service, ca):
+    service.set(tokens=[NEW])
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.start()
+    since = hawser.wait_state("parked")["since_ms"]
+    dials = len(service.stats()["dials"])
+    # It has been looked at twice and more.
+    hawser.wait_status(lambda status: status["since_ms"] > since + 5000, "5 s of rest")
+    assert len(service.stats()["dials"]) == dials
+
+
+def test_stream_has_a_log_level_of_its_own(hawser, service, ca):
+    hawser.scaiwave(service, name="chat", ca=ca, start="oldest", log="error")
+    hawser.scaiwave(service, name="loud", ca=ca, start="oldest", log="debug")
+    hawser.sections["daemon"]["log"] = "info"
+    hawser.start()
+    hawser.wait_state("live", stream="chat")
+    hawser.wait_state("live", stream="loud")
+    assert "debug   loud" in hawser.log()
+    assert "chat" not in "".join(line for line in hawser.log().splitlines() if "> live" in line)
 
 
 def test_F13_token_rolled_while_connected(chat, service):
@@ -150,3 +171,35 @@ def test_token_is_encoded_in_the_query(hawser, service, ca):
     hawser.scaiwave(service, ca=ca, start="oldest")
     hawser.secret(value=odd)
     hawser.start().wait_state("live")
+
+
+ECHOED = "s3cret/with+odd=chars"
+
+
+@pytest.mark.parametrize("where", ["status", "redirect", "close", "sync"])
+def test_F59_echoed_token_goes_nowhere(hawser, service, ca, where):
+    """What the service says is told, but for our token in it, in whatever spelling."""
+    hawser.secrets.add("s3cret")
+    service.set(tokens=[ECHOED])
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.secret(value=ECHOED)
+    text = f"refused:\n {ECHOED} s3cret%2Fwith%2Bodd%3Dchars s3cret%2fwith%2bodd%3dchars s3cret%2Fwith%2Bod"
+    if where == "status":
+        service.set(handshake={"status": 503, "body": text})
+    elif where == "redirect":
+        service.set(handshake={"status": 302, "headers": {
+            "Location": "https://elsewhere/?token=s3cret%2Fwith%2Bodd%3Dchars"}})
+    elif where == "close":
+        service.set(handshake={"close": 1013, "reason": text.replace("\n", "")[:123]})
+    else:
+        service.set(sync_answer={"status": 503, "body": text})
+    hawser.start()
+    status = hawser.wait_status(lambda status: "***" in status.get("reason", ""), "a reason")
+    if where != "redirect":
+        assert "refused: ***" in status["reason"]
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        hawser.hawserctl("reconnect", "chat")
+        consumer.wait(lambda: any("***" in n.get("reason", "") for n in consumer.notices), "it")
+        assert "s3cret" not in str(consumer.notices)
+    assert "s3cret" not in hawser.hawserctl("status", status=None)

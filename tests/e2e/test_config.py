@@ -1,6 +1,7 @@
 """What is wrong in a configuration is said at once, all of it, with file and line."""
 
 import re
+import stat
 
 import pytest
 
@@ -120,3 +121,49 @@ def test_check_touches_nothing(hawser, service, ca):
     assert list(hawser.state.iterdir()) == []
     assert list(hawser.runtime.iterdir()) == []
     assert service.stats()["dials"] == []
+
+
+def limited(shell):
+    """hawserd under the shell's limits."""
+    return ["sh", "-c", shell + '; exec "$@"', "sh"]
+
+
+def test_F54_descriptors_are_raised_to_what_is_allowed(hawser):
+    hawser.stream("feed", profile="generic", url="ws://127.0.0.1:1/")
+    hawser.wrapper = limited("ulimit -Hn 4096; ulimit -Sn 40")
+    hawser.start()
+    consumers = [hawser.consumer() for _ in range(100)]
+    assert all("hawser" in consumer.greeting for consumer in consumers)
+    for consumer in consumers:
+        consumer.close()
+    assert "LimitNOFILE" not in hawser.log()
+
+
+def test_F54_too_few_descriptors_are_said(hawser):
+    hawser.stream("feed", profile="generic", url="ws://127.0.0.1:1/")
+    hawser.wrapper = limited("ulimit -n 200")
+    hawser.start()
+    assert "LimitNOFILE" in hawser.log()
+
+
+@pytest.mark.parametrize("umask", ["000", "077"])
+def test_what_is_made_has_its_mode_under_any_umask(hawser, umask):
+    made = hawser.directory / "made"
+    hawser.environment["RUNTIME_DIRECTORY"] = str(made)
+    hawser.control = made / "control.sock"
+    hawser.stream("feed", profile="generic", url="ws://127.0.0.1:1/")
+    hawser.wrapper = limited(f"umask {umask}")
+    hawser.start()
+    assert stat.S_IMODE(made.stat().st_mode) == 0o755
+    assert stat.S_IMODE(hawser.control.stat().st_mode) == 0o600
+    assert all(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0 for path in hawser.state.rglob("*"))
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_log_is_for_the_journal_only_where_it_goes_there(hawser, ours):
+    """$JOURNAL_STREAM names the socket; a program started from a service inherits it."""
+    log = hawser.log_path.stat()
+    hawser.environment["JOURNAL_STREAM"] = f"{log.st_dev}:{log.st_ino + (not ours)}"
+    hawser.stream("feed", profile="generic", url="ws://127.0.0.1:1/")
+    hawser.start()
+    assert (re.match(r"<\d>", hawser.log()) is not None) == ours

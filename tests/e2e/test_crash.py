@@ -34,6 +34,7 @@ class Resumer(threading.Thread):
             with Consumer(self.path, timeout=10) as consumer:
                 if consumer.greeting is None:
                     return
+                consumer.killed = True  # sooner or later
                 last = self.events[-1]["seq"] if self.events else "oldest"
                 consumer.send(op="subscribe", notices=False, **{"from": last})
                 while not self.ending:

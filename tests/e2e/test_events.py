@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import time
 
 import pytest
 from hawser_test.consumer import assert_rising, assert_same
@@ -209,7 +211,8 @@ def test_hawserctl_tail(chat, service):
         consumer.subscribe(**{"from": "oldest"})
         consumer.wait_events(20)
     out = chat.hawserctl("--json", "tail", "chat", "--from", "oldest", "--count", "20")
-    assert_same([json.loads(line)["id"] for line in out.splitlines()], published.ids)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert_same([line["id"] for line in lines if "id" in line], published.ids)
 
 
 def test_hawserctl_without_a_daemon(hawser):
@@ -228,3 +231,40 @@ def test_positions_with_holes(chat, service):
         service.up()
         consumer.wait_events(40)
         assert_same(consumer.ids(), published.ids)
+
+
+def test_commit_interval_is_no_limit_on_the_rate(hawser, service, ca):
+    """Commits are put off only as long as there is room for what comes."""
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.sections["store"]["commit_interval"] = "60s"
+    hawser.start().wait_state("live")
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        published = service.publish(9000)
+        consumer.wait_events(8192, timeout=30)
+        assert consumer.ids()[:8192] == published.ids[:8192]
+
+
+def test_hawserctl_shows_no_control_characters(chat, service):
+    """A service's words reach a terminal as words: CSI is in C1 too, which JSON does not escape."""
+    service.publish(1, content={"body": "a\x9b31m\x7f\x1b[2Jb\u00e9"})
+    service.raw(text="{broken \x9b2J")
+    chat.wait_status(lambda status: status["malformed"] == 1, "both")
+    out = chat.hawserctl("tail", "--from", "oldest", "--count", "2")
+    assert "b\u00e9" in out
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", out), repr(out)
+
+
+def test_hawserctl_tail_misses_nothing_while_hawserd_is_away(chat, service):
+    """Not even what came before it had seen any event."""
+    tail = subprocess.Popen([chat.ctl, "--socket", chat.control, "--json", "tail", "--count", "5"],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    chat.wait_log(f"listen control: pid {tail.pid} ")
+    time.sleep(0.3)  # its subscription follows at once
+    chat.stop()
+    published = service.publish(5)
+    chat.start()
+    out, _ = tail.communicate(timeout=30)
+    assert tail.returncode == 0
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert_same([line["id"] for line in lines if "id" in line], published.ids)

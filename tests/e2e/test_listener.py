@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import stat
+import threading
 import time
 
 import pytest
@@ -59,6 +60,18 @@ def test_control_needs_the_right(chat):
         refused(control, b'{"op":"pause","stream":"nope"}\n', "unknown_stream")
 
 
+def test_control_is_for_the_streams_of_the_socket(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca)
+    hawser.scaiwave(service, name="other", ca=ca)
+    hawser.sections["listen events"].update(streams="chat", control=True)
+    hawser.start().wait_state("live", stream="other")
+    with hawser.consumer() as consumer:
+        refused(consumer, b'{"op":"pause","stream":"other"}\n', "unknown_stream")
+        assert consumer.ask(op="pause", stream="chat") == {"ok": "pause"}
+    hawser.wait_state("paused")
+    assert hawser.status("other")["state"] == "live"
+
+
 def padded(length):
     """A ping request of exactly that many bytes, without its newline."""
     request = b'{"op":"ping"'
@@ -103,6 +116,39 @@ def test_requests_byte_by_byte_and_all_at_once(chat):
         assert consumer.reply()["id"] == 1
         consumer.send_raw(b"".join(b'{"op":"ping","id":%d}\n' % i for i in range(500)))
         assert [consumer.reply()["id"] for _ in range(500)] == list(range(500))
+
+
+def test_F50_more_requests_than_fit_at_once(chat):
+    """Asked ahead without reading: the requests wait, and none goes without its answer."""
+    with chat.consumer() as consumer:
+        for op, count in (("status", 3000), ("ping", 40_000)):
+            consumer.socket.settimeout(30)
+            lines = b"".join(b'{"op":"%s","id":%d}\n' % (op.encode(), i) for i in range(count))
+            sent = threading.Thread(target=consumer.socket.sendall, args=(lines,))
+            sent.start()
+            time.sleep(0.3)
+            assert [consumer.reply()["id"] for _ in range(count)] == list(range(count))
+            sent.join()
+
+
+def test_replies_to_who_has_shut_down_its_side(chat):
+    """As `echo ... | nc -U` does, and reads the answers slowly."""
+    with chat.consumer() as consumer:
+        consumer.send_raw(b'{"op":"status"}\n' * 2000)
+        consumer.socket.shutdown(socket.SHUT_WR)
+        time.sleep(0.3)
+        assert all(consumer.reply()["ok"] == "status" for _ in range(2000))
+        with pytest.raises(Closed):
+            consumer.line()
+
+
+def test_status_of_all_streams_there_may_be(hawser):
+    for number in range(256):
+        hawser.stream(f"s{number}", profile="generic", url="ws://127.0.0.1:1/" + "x" * 60)
+    hawser.start()
+    status = hawser.wait_status(lambda _: True, "it", stream="s255")
+    assert status["stream"] == "s255"
+    assert len(hawser.request(op="status")["streams"]) == 256
 
 
 def test_closing_the_sending_side_is_not_the_end(chat, service):
@@ -176,6 +222,24 @@ def test_F50_max_clients(hawser, service, ca):
     wait_until(fits, "a place")
     for consumer in consumers:
         consumer.close()
+
+
+def test_F50_F59_refusals_do_not_fill_the_log_and_the_gone_make_room(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca)
+    hawser.sections["listen events"]["max_clients"] = 1
+    hawser.start().wait_state("live")
+    hawser.request(op="pause", stream="chat")
+    hawser.wait_state("paused")
+    only_listens = hawser.consumer()
+    only_listens.subscribe()
+    only_listens.socket.shutdown(socket.SHUT_WR)
+    for _ in range(200):
+        with hawser.consumer() as other:
+            assert other.greeting["error"] == "too_many"
+    assert hawser.log().count("max_clients") == 1
+    only_listens.close()
+    with hawser.consumer() as other:
+        assert "hawser" in other.greeting
 
 
 def test_F48_slow_consumer_gets_all_of_20000(chat, service):
@@ -307,3 +371,32 @@ def test_bye_on_sigterm(chat):
         for consumer in (subscribed, idle):
             consumer.wait_close()
             assert consumer.notices[-1]["notice"] == "bye"
+
+
+def test_stop_gives_readers_all_there_is_and_whole_lines(chat, service):
+    """They lag behind by what the sockets hold and more when the stop comes."""
+    readers = [chat.consumer() for _ in range(4)]
+    published = service.publish(1)
+    for reader in readers:
+        reader.subscribe(**{"from": "oldest"})
+        reader.wait_events(1)
+    published.ids += service.publish(3000, size=900).ids
+    chat.wait_status(lambda status: status["stored"]["live"] == 3001, "all events")
+    stopping = threading.Thread(target=chat.stop)
+    threads = [threading.Thread(target=reader.wait_close) for reader in readers]
+    stopping.start()
+    for thread in threads:
+        thread.start()
+    for thread in [*threads, stopping]:
+        thread.join()
+    for reader in readers:
+        assert_same(reader.ids(), published.ids)
+        assert reader.notices[-1]["notice"] == "bye"
+
+
+def test_stop_waits_for_no_reader_that_does_not_read(chat, service):
+    with chat.consumer() as sleeper:
+        sleeper.subscribe()
+        service.publish(3000, size=900)
+        chat.wait_status(lambda status: status["stored"]["live"] == 3000, "all events")
+        assert chat.stop() < 5

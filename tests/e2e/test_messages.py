@@ -242,3 +242,13 @@ def test_F34_text_as_long_as_a_message_may_be(chat, service):
         assert consumer.events[0]["text"] == text
         assert consumer.wait_gap("malformed")
         assert [gap["reason"] for gap in consumer.gaps] == ["malformed"]
+
+
+def test_F34_F59_a_flood_of_malformed_messages_does_not_fill_the_log(chat, service):
+    with chat.consumer() as consumer:
+        consumer.subscribe()
+        for _ in range(300):
+            service.raw(text="{broken")
+        consumer.wait_events(300)
+        consumer.wait(lambda: len(consumer.gaps) == 300, "300 gaps")
+    assert chat.log().count("gap malformed") < 30

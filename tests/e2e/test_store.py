@@ -3,6 +3,7 @@
 import os
 import struct
 import subprocess
+import time
 
 import pytest
 from hawser_test.consumer import assert_rising, assert_same
@@ -31,6 +32,28 @@ def crc32c(data):
         for _ in range(8):
             crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
     return crc ^ 0xFFFFFFFF
+
+
+def damage_dedup_row(path, seq):
+    """Flips a bit in the dedup keys that were stored with the event of that seq, alone."""
+    table = [0] * 256
+    for i in range(256):
+        crc = i
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+        table[i] = crc
+    data = path.read_bytes()
+    start = 0xFFFFFFFF
+    for byte in struct.pack("<QI", seq, 0):
+        start = start >> 8 ^ table[(start ^ byte) & 0xFF]
+    for at in range(0, len(data) - 20, 2):
+        crc = start
+        for byte in data[at + 4 : at + 20]:
+            crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+        if struct.pack("<I", crc ^ 0xFFFFFFFF) == data[at : at + 4]:
+            path.write_bytes(data[: at + 10] + bytes([data[at + 10] ^ 1]) + data[at + 11 :])
+            return
+    raise AssertionError("no such row")
 
 
 def version_row(number):
@@ -76,6 +99,35 @@ def test_F47_damaged_record_is_noticed(chat, service):
     chat.wait_log("(?i)corrupt|damaged|checksum")
 
 
+def test_F47_damaged_dedup_keys_stop_nothing(chat, service):
+    for count in (1, 2, 3):  # each in a commit of its own
+        service.publish(1)
+        wait_until(lambda: chat.status()["store"]["newest"] == count, "an event")
+    chat.stop()
+    damage_dedup_row(store_file(chat), 2)
+    chat.start()
+    chat.wait_log("dedup keys at seq 2 are damaged")
+    chat.wait_state("live")
+    new = service.publish(1)
+    with chat.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait(lambda: new.ids[0] in consumer.ids(), "the new event")
+        assert len(consumer.ids()) == 4
+
+
+def settled(value, seconds=2.5):
+    """A condition: value() has not changed for so long (retention looks every second)."""
+    last = {"value": None, "since": 0}
+
+    def condition():
+        now = value()
+        if now != last["value"]:
+            last.update(value=now, since=time.monotonic())
+        return time.monotonic() - last["since"] >= seconds
+
+    return condition
+
+
 def test_F42_F49_retention_is_a_gap(hawser, service, ca):
     hawser.scaiwave(service, ca=ca, start="oldest", retain_size="512K")
     hawser.start().wait_state("live")
@@ -84,10 +136,14 @@ def test_F42_F49_retention_is_a_gap(hawser, service, ca):
         first = service.publish(10)
         consumer.wait_events(10)
         seen = consumer.seqs[-1]
-    flood = service.publish(6000, size=400)
-    hawser.wait_status(lambda status: status["stored"]["live"] == 6010, "the flood")
+    flood = service.publish(9000, size=700)
+    hawser.wait_status(lambda status: status["stored"]["live"] == 9010, "the flood")
     status = hawser.request(op="status")
     wait_until(lambda: hawser.request(op="status")["store"]["oldest"] > seen + 1, "retention")
+    # What is still in memory would be served from there, and nothing be missing.
+    hawser.stop()
+    hawser.start().wait_state("live")
+    wait_until(settled(lambda: hawser.request(op="status")["store"]["oldest"]), "retention's end")
     with hawser.consumer() as consumer:
         consumer.subscribe(**{"from": seen})
         gap = consumer.wait_gap("retention")
@@ -158,14 +214,15 @@ def test_F47_disk_full_and_the_oldest_give_way(hawser, service, ca, small_disk):
         consumer.wait_events(100)
         ballast = fill(small_disk, 128 * 1024)
         wanted = list(first.ids)
-        for _ in range(20):  # each fits into what the store has; all of them do not
-            wanted += service.publish(150, size=600).ids
+        for count in (150, 150, 3000):  # the last is more than the store can hold at once
+            wanted += service.publish(count, size=600).ids
             consumer.wait_events(len(wanted))
         consumer.drain(0.3)
         assert_same(consumer.ids(), wanted)
         assert_rising(consumer.seqs)
         assert consumer.gaps == []
         seqs = consumer.seqs
+    hawser.wait_log("the disk is full; the oldest events go before their time")
     hawser.restart()  # so that nothing comes from memory
     with hawser.consumer() as late:
         late.subscribe(**{"from": seqs[0]})
@@ -247,3 +304,27 @@ def test_fingerprint_change_starts_anew_after_a_gap(hawser, service, ca):
         assert [gap["reason"] for gap in consumer.gaps] == ["epoch"]
         assert_same(consumer.ids()[:20], old.ids)
         assert_rising([line["seq"] for line in consumer.events])
+
+
+def test_small_store_takes_large_bursts(hawser, service, ca):
+    """A commit is never larger than the store: the oldest go, and nothing fails."""
+    hawser.sections["store"]["retain_size"] = "1M"
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.start().wait_state("live")
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        published = service.publish(3000, size=3000)
+        consumer.wait_events(3000, timeout=60)
+        assert_same(consumer.ids(), published.ids)
+    assert hawser.status()["store"]["state"] == "ok"
+    assert "trying to open it again" not in hawser.log()
+
+
+def test_store_too_small_for_its_streams(hawser):
+    hawser.sections["store"]["retain_size"] = "1M"
+    for number in range(40):
+        hawser.stream(f"s{number}", profile="generic", url="ws://127.0.0.1:1/")
+    hawser.write_config()
+    status, _, errors = hawser.run("--config", hawser.config)
+    assert status == 1
+    assert "retain_size" in errors and "40 streams" in errors

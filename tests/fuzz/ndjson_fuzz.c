@@ -62,11 +62,13 @@ static void check_event(const struct ndjson_event *event)
 {
     size_t bound = ndjson_event_bound(event);
     char *out = malloc(bound);
+    struct slice type;
     size_t len;
 
     CHECK(out != NULL);
-    len = ndjson_event_encode(event, out);
+    len = ndjson_event_encode(event, out, &type);
     CHECK(len <= bound);
+    CHECK(type.len == 0 || slice_eq(type, event->type));
     check_line(slice_make(out, len));
     free(out);
 }

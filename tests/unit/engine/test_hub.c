@@ -122,6 +122,25 @@ static void test_an_event_becomes_a_record(void **state)
     close_hub(&probe);
 }
 
+/* Filters and the store see the type itself, however the line spells it. */
+static void test_a_type_is_as_it_came(void **state)
+{
+    const char *const types[] = {"a.b", "a\"b", "\n", "", NULL};
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 65536, false, 0, 0);
+    for (unsigned i = 0; types[i] != NULL; i++) {
+        struct flow_event event = {.type = slice_str(types[i]), .data = SLICE("{}")};
+        assert_int_equal(hub_event(probe.hub, probe.stream, &event), 0);
+    }
+    hub_flush(probe.hub);
+    for (unsigned i = 0; types[i] != NULL; i++) {
+        assert_true(slice_eq_str(probe.flying->records[i].type, types[i]));
+        assert_true(slice_eq_str(fanout_get(hub_fanout(probe.hub), i)->type, types[i]));
+    }
+    close_hub(&probe);
+}
+
 static void test_one_commit_flies_while_the_next_is_filled(void **state)
 {
     struct probe probe;
@@ -144,6 +163,54 @@ static void test_one_commit_flies_while_the_next_is_filled(void **state)
     hub_committed(probe.hub, 0);
     hub_flush(probe.hub);
     assert_int_equal(probe.commits, 2);
+    close_hub(&probe);
+}
+
+/* Commits that are put off are not put off while somebody waits for room. */
+static void test_a_full_batch_is_urgent(void **state)
+{
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 4 << 20, false, 0, 0);
+    for (unsigned i = 0; i < HUB_BATCH_RECORDS; i++)
+        assert_int_equal(put(&probe, "a", NULL), 0);
+    assert_false(hub_starved(probe.hub));
+    assert_int_equal(probe.wanted, 1);
+    assert_int_equal(put(&probe, "a", NULL), ERR_AGAIN);
+    assert_true(hub_starved(probe.hub));
+    assert_int_equal(probe.wanted, 2);
+    hub_flush(probe.hub);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
+    assert_int_equal(probe.room, 1);
+    assert_false(hub_starved(probe.hub));
+    close_hub(&probe);
+}
+
+/* What a commit takes of the store is bounded, and what is larger by itself is refused. */
+static void test_a_commit_is_no_larger_than_the_store_takes(void **state)
+{
+    static char text[30000];
+    struct probe probe;
+    struct hub_options options = {.ring_bytes = 1 << 20, .ring_entries = 4096, .ops = &ops,
+                                  .ops_arg = &probe, .commit_bytes = 50000, .page_bytes = 4096};
+    struct flow_event large = {.data = slice_make(text, sizeof(text)),
+                               .data_kind = FLOW_DATA_BINARY};
+    unsigned n = 0;
+    (void)state;
+    probe = (struct probe){0};
+    assert_int_equal(hub_new(&options, &probe.hub), 0);
+    assert_int_equal(hub_stream_new(probe.hub, "chat", 3, SLICE(""), &probe.stream), 0);
+    assert_int_equal(hub_event(probe.hub, probe.stream, &large), ERR_LIMIT);
+    while (put(&probe, "a", NULL) == 0)
+        n++;
+    assert_in_range(n, 50, 150);
+    assert_true(hub_starved(probe.hub));
+    hub_flush(probe.hub);
+    assert_int_equal(probe.flying->count, n);
+    assert_int_equal(put(&probe, "a", NULL), 0);
+    probe.flying = NULL;
+    hub_committed(probe.hub, 0);
     close_hub(&probe);
 }
 
@@ -343,7 +410,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_event_becomes_a_record),
+        cmocka_unit_test(test_a_type_is_as_it_came),
         cmocka_unit_test(test_one_commit_flies_while_the_next_is_filled),
+        cmocka_unit_test(test_a_full_batch_is_urgent),
+        cmocka_unit_test(test_a_commit_is_no_larger_than_the_store_takes),
         cmocka_unit_test(test_only_the_newest_position_of_a_batch),
         cmocka_unit_test(test_a_gap_that_forgets_takes_the_position_with_it),
         cmocka_unit_test(test_a_full_batch_says_again),

@@ -19,9 +19,10 @@ struct tail {
 /* Exactly the memory that was asked for, so that the sanitizer sees a byte too many. */
 static inline struct tail tail_open(size_t ring_bytes, size_t max_entries, uint64_t newest_seq)
 {
-    struct tail tail = {.memory = malloc(fanout_size(ring_bytes, max_entries))};
+    struct tail tail;
 
-    assert_non_null(tail.memory);
+    assert_int_equal(
+        posix_memalign(&tail.memory, FANOUT_ALIGN, fanout_size(ring_bytes, max_entries)), 0);
     tail.fanout = fanout_init(tail.memory, ring_bytes, max_entries, newest_seq);
     return tail;
 }
@@ -31,18 +32,18 @@ static inline void tail_close(struct tail *tail)
     free(tail->memory);
 }
 
-/* NULL when there was no room. */
+/* The type behind the line. NULL when there was no room. */
 static inline const struct fanout_entry *tail_push(struct fanout *fanout, enum fanout_kind kind,
                                                    uint64_t seq, const char *type, const char *line)
 {
-    size_t type_len = strlen(type);
-    char *at = fanout_reserve(fanout, type_len + strlen(line));
+    size_t type_len = strlen(type), line_len = strlen(line);
+    char *at = fanout_reserve(fanout, type_len + line_len);
 
     if (at == NULL)
         return NULL;
-    memcpy(at, type, type_len);
-    memcpy(at + type_len, line, strlen(line));
-    return fanout_push(fanout, kind, seq, 0, type_len, strlen(line));
+    memcpy(at, line, line_len);
+    memcpy(at + line_len, type, type_len);
+    return fanout_push(fanout, kind, seq, 0, slice_make(at + line_len, type_len), line_len);
 }
 
 static inline void tail_commit(struct fanout *fanout)

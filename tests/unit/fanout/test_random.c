@@ -110,11 +110,12 @@ static void push(struct world *world)
         world->refusals++;
         return;
     }
-    memcpy(at, entry->type, type_len);
-    memcpy(at + type_len, line, entry->len);
+    memcpy(at, line, entry->len);
+    memcpy(at + entry->len, entry->type, type_len);
     entry->seq = world->newest_seq + 1 + below(world, 3);
-    const struct fanout_entry *got = fanout_push(world->tail.fanout, entry->kind, entry->seq,
-                                                 entry->stream, type_len, entry->len);
+    const struct fanout_entry *got =
+        fanout_push(world->tail.fanout, entry->kind, entry->seq, entry->stream,
+                    slice_make(at + entry->len, type_len), entry->len);
     if (is_stored(entry))
         world->newest_seq = entry->seq;
     check(got->index == end && fanout_end_index(world->tail.fanout) == end + 1);

@@ -48,6 +48,22 @@ static void test_a_type_of_any_length_is_kept(void **state)
     tail_close(&tail);
 }
 
+static void test_a_type_within_the_line_takes_no_room(void **state)
+{
+    struct tail tail = tail_open(20, 8, 0);
+
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        char *at = fanout_reserve(tail.fanout, 10);
+
+        assert_non_null(at);
+        memcpy(at, "{type: a}\n", 10);
+        assert_slice(
+            fanout_push(tail.fanout, FANOUT_EVENT, seq, 0, slice_make(at + 7, 1), 10)->type, "a");
+    }
+    assert_false(fanout_has_room(tail.fanout, 1));
+    tail_close(&tail);
+}
+
 static void test_others_have_the_seq_before_them(void **state)
 {
     struct tail tail = tail_open(1000, 8, 7);
@@ -191,9 +207,12 @@ static void test_abandon_forgets_what_nobody_has_seen(void **state)
     struct tail tail = tail_open(100, 8, 0);
 
     tail_push(tail.fanout, FANOUT_EVENT, 1, "", "one\n");
-    tail_push(tail.fanout, FANOUT_EVENT, 2, "", "two\n");
+    tail_push(tail.fanout, FANOUT_EVENT, 2, "type", "two\n");
     tail_push(tail.fanout, FANOUT_EVENT, 3, "", line_of(80));
     fanout_publish(tail.fanout, 2);
+    fanout_abandon(tail.fanout);
+    assert_non_null(tail_push(tail.fanout, FANOUT_EVENT, 4, "", line_of(88)));
+    assert_slice(fanout_get(tail.fanout, 1)->type, "type"); /* not written over */
     fanout_abandon(tail.fanout);
     assert_int_equal(fanout_end_index(tail.fanout), 2);
     assert_null(fanout_get(tail.fanout, 2));
@@ -202,7 +221,7 @@ static void test_abandon_forgets_what_nobody_has_seen(void **state)
     /* Its bytes are free again, what was seen may be evicted, and seqs go on from anywhere. */
     assert_true(fanout_has_room(tail.fanout, 100));
     assert_int_equal(tail_push(tail.fanout, FANOUT_NOTICE, 0, "", "n\n")->seq, 2);
-    assert_non_null(tail_push(tail.fanout, FANOUT_EVENT, 3, "", line_of(90)));
+    assert_non_null(tail_push(tail.fanout, FANOUT_EVENT, 3, "", line_of(86)));
     assert_int_equal(fanout_evicted_seq(tail.fanout), 0);
     tail_close(&tail);
 }
@@ -225,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_entry_is_as_it_was_pushed),
         cmocka_unit_test(test_a_type_of_any_length_is_kept),
+        cmocka_unit_test(test_a_type_within_the_line_takes_no_room),
         cmocka_unit_test(test_others_have_the_seq_before_them),
         cmocka_unit_test(test_a_line_as_long_as_the_ring_fits_and_no_longer),
         cmocka_unit_test(test_full_to_the_last_byte),

@@ -98,25 +98,26 @@ static void test_neighbouring_lines_are_one_slice(void **state)
     struct fanout_filter filter = filter_all();
     struct fanout_batch batch;
     struct fanout_sub sub;
-    char long_type[66];
+    char *at;
 
-    memset(long_type, 't', 65);
-    long_type[65] = '\0';
     filter.types[0] = SLICE("t*");
     filter.n_types = 1;
     fanout_subscribe(tail.fanout, &sub, &filter, 0);
-    tail_push(tail.fanout, FANOUT_EVENT, 1, "t1", "one\n");
-    tail_push(tail.fanout, FANOUT_EVENT, 2, "t2", "two\n");
-    tail_push(tail.fanout, FANOUT_EVENT, 3, "other", "three\n");
-    tail_push(tail.fanout, FANOUT_EVENT, 4, "t4", "four\n");
-    tail_push(tail.fanout, FANOUT_EVENT, 5, long_type, "five\n"); /* its type lies between */
+    for (uint64_t seq = 1; seq <= 4; seq++) { /* the type within the line */
+        at = fanout_reserve(tail.fanout, 10);
+        memcpy(at, seq == 3 ? "an other\n" : "a t\n", seq == 3 ? 9 : 4);
+        fanout_push(tail.fanout, FANOUT_EVENT, seq, 0, slice_make(at + (seq == 3 ? 3 : 2), 1),
+                    seq == 3 ? 9 : 4);
+    }
+    tail_push(tail.fanout, FANOUT_EVENT, 5, "t5", "five\n"); /* its type lies between */
+    tail_push(tail.fanout, FANOUT_EVENT, 6, "t6", "six\n");
     tail_commit(tail.fanout);
     assert_int_equal(fanout_next(tail.fanout, &sub, 1000, &batch), FANOUT_NEXT_LINES);
     assert_int_equal(batch.count, 3);
-    assert_slice(batch.line[0], "one\ntwo\n");
-    assert_slice(batch.line[1], "four\n");
-    assert_slice(batch.line[2], "five\n");
-    assert_int_equal(batch.bytes, 18);
+    assert_slice(batch.line[0], "a t\na t\n");
+    assert_slice(batch.line[1], "a t\nfive\n");
+    assert_slice(batch.line[2], "six\n");
+    assert_int_equal(batch.bytes, 21);
     tail_close(&tail);
 }
 

@@ -63,24 +63,30 @@ static void test_bad_parameters(void **state)
     static const struct {
         const char *key, *fault;
     } table[] = {
-        {"host=a b", "test.ini:4: url: `host` is `a b`, which is no NAME, NAME:PORT, ADDRESS or "
-                     "[IPV6]:PORT"},
-        {"host=a/b", "test.ini:4: url: `host` is `a/b`, which is no NAME, NAME:PORT, ADDRESS or "
-                     "[IPV6]:PORT"},
-        {"host=u@h", "test.ini:4: url: `host` is `u@h`, which is no NAME, NAME:PORT, ADDRESS or "
-                     "[IPV6]:PORT"},
-        {"host=h:0", "test.ini:4: url: `host` is `h:0`, which is no NAME, NAME:PORT, ADDRESS or "
-                     "[IPV6]:PORT"},
-        {"host=h:65536", "test.ini:4: url: `host` is `h:65536`, which is no NAME, NAME:PORT, "
+        {"host=a b",
+         "hawser.ini:12: host: `host` is `a b`, which is no NAME, NAME:PORT, ADDRESS or "
+         "[IPV6]:PORT"},
+        {"host=a/b",
+         "hawser.ini:12: host: `host` is `a/b`, which is no NAME, NAME:PORT, ADDRESS or "
+         "[IPV6]:PORT"},
+        {"host=u@h",
+         "hawser.ini:12: host: `host` is `u@h`, which is no NAME, NAME:PORT, ADDRESS or "
+         "[IPV6]:PORT"},
+        {"host=h:0",
+         "hawser.ini:12: host: `host` is `h:0`, which is no NAME, NAME:PORT, ADDRESS or "
+         "[IPV6]:PORT"},
+        {"host=h:65536", "hawser.ini:12: host: `host` is `h:65536`, which is no NAME, NAME:PORT, "
                          "ADDRESS or [IPV6]:PORT"},
-        {"host=h:", "test.ini:4: url: `host` is `h:`, which is no NAME, NAME:PORT, ADDRESS or "
+        {"host=h:", "hawser.ini:12: host: `host` is `h:`, which is no NAME, NAME:PORT, ADDRESS or "
                     "[IPV6]:PORT"},
-        {"host=[::1", "test.ini:4: url: `host` is `[::1`, which is no NAME, NAME:PORT, ADDRESS or "
-                      "[IPV6]:PORT"},
-        {"host=[]", "test.ini:4: url: `host` is `[]`, which is no NAME, NAME:PORT, ADDRESS or "
+        {"host=[::1",
+         "hawser.ini:12: host: `host` is `[::1`, which is no NAME, NAME:PORT, ADDRESS or "
+         "[IPV6]:PORT"},
+        {"host=[]", "hawser.ini:12: host: `host` is `[]`, which is no NAME, NAME:PORT, ADDRESS or "
                     "[IPV6]:PORT"},
-        {"host=https://h", "test.ini:4: url: `host` is `https://h`, which is no NAME, NAME:PORT, "
-                           "ADDRESS or [IPV6]:PORT"},
+        {"host=https://h",
+         "hawser.ini:12: host: `host` is `https://h`, which is no NAME, NAME:PORT, "
+         "ADDRESS or [IPV6]:PORT"},
     };
 
     for (size_t i = 0; i < COUNT(table); i++) {

@@ -15,12 +15,17 @@ static char *encode(const struct ndjson_event *event)
 {
     size_t bound = ndjson_event_bound(event);
     char *out = malloc(bound);
+    struct slice type;
     char *line;
     size_t len;
 
     assert_non_null(out);
-    len = ndjson_event_encode(event, out);
+    len = ndjson_event_encode(event, out, &type);
     assert_true(len <= bound);
+    if (type.len > 0) {
+        assert_true(type.ptr > out && type.ptr + type.len < out + len);
+        assert_true(slice_eq(type, event->type));
+    }
     line = slice_dup(slice_make(out, len));
     assert_non_null(line);
     assert_int_equal(strlen(line), len); /* no NUL in it */

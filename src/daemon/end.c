@@ -1,4 +1,4 @@
-#include "daemon/ends.h"
+#include "daemon/end.h"
 
 #include <stdio.h>
 
@@ -38,11 +38,19 @@ static enum profile_failure failure_of(enum net_phase phase)
     return PROFILE_FAILURE_HTTP;
 }
 
-void end_from_net(const struct net_end *from, struct profile_end *to)
+void end_set_text(const struct redact *redact, struct profile_end *end, struct slice text)
+{
+    char line[sizeof(((struct net_end *)0)->text)];
+    net_printable(line, sizeof(line), text);
+    redact_text(redact, line);
+    snprintf(end->text, sizeof(end->text), "%.250s", line);
+}
+
+void end_from_net(const struct redact *redact, const struct net_end *from, struct profile_end *to)
 {
     *to = (struct profile_end){
         .kind = PROFILE_END_FAILURE, .local = from->local, .retry_after_ms = from->retry_after_ms};
-    snprintf(to->text, sizeof(to->text), "%.250s", from->text);
+    end_set_text(redact, to, slice_str(from->text));
     switch (from->kind) {
     case NET_END_CLOSE:
         to->kind = PROFILE_END_CLOSE;
@@ -70,21 +78,4 @@ void end_from_net(const struct net_end *from, struct profile_end *to)
         to->phase = phase_of(from->phase);
         return;
     }
-}
-
-void end_from_error(enum profile_failure failure, const struct error *err, struct profile_end *to)
-{
-    *to =
-        (struct profile_end){.kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
-    snprintf(to->text, sizeof(to->text), "%.250s", err->text);
-}
-
-void end_from_answer(const struct net_http_result *result, struct profile_end *to)
-{
-    struct slice body = buf_slice(&result->response->body);
-    *to = (struct profile_end){.kind = PROFILE_END_STATUS,
-                               .code = result->status,
-                               .retry_after_ms = result->retry_after_ms};
-    snprintf(to->text, sizeof(to->text), "%.*s", (int)(body.len < 250 ? body.len : 250),
-             slice_chars(body));
 }
