@@ -333,8 +333,10 @@ void consumers_pump(struct world *world, unsigned number, uint64_t connection)
     unsigned turns = 1 + world_below(world, 4);
     if (!world->alive || !consumer->connected || consumer->connection != connection)
         return;
-    world_plan(world, (int64_t)rng_below(&world->rng, (uint64_t)consumer->pace_ms) + 1,
-               WORLD_CONSUME, number, connection, 0);
+    /* In the calm, hours may pass until a parked stream tries again. */
+    uint64_t pace_ms = (uint64_t)consumer->pace_ms * (world->faults ? 1 : 20);
+    world_plan(world, (int64_t)rng_below(&world->rng, pace_ms) + 1, WORLD_CONSUME, number,
+               connection, 0);
     while (turns-- > 0 && !consumer->reading) {
         switch (fanout_next(hub_fanout(world->hub), &consumer->sub,
                             1 + rng_below(&world->rng, 4000), &batch)) {

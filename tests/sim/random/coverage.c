@@ -14,10 +14,22 @@ static const char *const names[] = {
 
 #define BIT(state) (1u << SESSION_##state)
 
-/* What the model can bring about, of what the session's own table allows. */
-static const unsigned possible[SESSION_STATE_COUNT] = {
+/* What a run of the default size meets several times. The rest of what the session's own table
+ * allows happens too, but too rarely to be asked for, or needs another profile. */
+static const unsigned expected[SESSION_STATE_COUNT] = {
     [SESSION_STARTING] = BIT(DIALING),
-    [SESSION_DIALING] = BIT(OPENING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_DIALING] = BIT(OPENING) | BIT(WAITING) | BIT(HELD) | BIT(PAUSED),
+    [SESSION_OPENING] = BIT(GREETING) | BIT(LIVE) | BIT(WAITING) | BIT(HELD) | BIT(PAUSED),
+    [SESSION_GREETING] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(WAITING) | BIT(HELD) | BIT(PARKED),
+    [SESSION_CATCHING_UP] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | BIT(WAITING) | BIT(HELD) |
+                            BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_LIVE] = BIT(WAITING) | BIT(HELD) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_POLLING] = BIT(CATCHING_UP) | BIT(POLLING) | BIT(WAITING),
+    [SESSION_WAITING] = BIT(DIALING) | BIT(STOPPED),
+    [SESSION_HELD] = BIT(DIALING) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_PARKED] = BIT(DIALING),
+    [SESSION_STALLED] = BIT(DIALING) | BIT(WAITING),
+    [SESSION_PAUSED] = BIT(DIALING) | BIT(STOPPED),
 };
 
 void cover(enum coverage what)
@@ -48,7 +60,7 @@ static void print_table(void)
         printf("%12" PRIu64 "  %s\n", counts[i], names[i]);
     for (unsigned from = 0; from < SESSION_STATE_COUNT; from++)
         for (unsigned to = 0; to < SESSION_STATE_COUNT; to++)
-            if (transitions[from][to] > 0 || possible[from] >> to & 1)
+            if (transitions[from][to] > 0 || expected[from] >> to & 1)
                 printf("%12" PRIu64 "  %s > %s\n", transitions[from][to],
                        session_state_name((enum session_state)from),
                        session_state_name((enum session_state)to));
@@ -56,18 +68,19 @@ static void print_table(void)
 
 void coverage_print(bool in_detail)
 {
-    unsigned met = 0, moved = 0, movable = 0;
+    unsigned met = 0, moved = 0, asked = 0, besides = 0;
     for (unsigned i = 0; i < COVER_COUNT; i++)
         met += counts[i] > 0;
     for (unsigned from = 0; from < SESSION_STATE_COUNT; from++)
         for (unsigned to = 0; to < SESSION_STATE_COUNT; to++) {
-            moved += (possible[from] >> to & 1) && transitions[from][to] > 0;
-            movable += possible[from] >> to & 1;
+            moved += (expected[from] >> to & 1) && transitions[from][to] > 0;
+            asked += expected[from] >> to & 1;
+            besides += !(expected[from] >> to & 1) && transitions[from][to] > 0;
         }
     if (in_detail)
         print_table();
-    printf("coverage: %u of %d states, %u of %u transitions, %u of %d happenings\n", states_met(),
-           SESSION_STATE_COUNT, moved, movable, met, COVER_COUNT);
+    printf("coverage: %u of %d states, %u of %u transitions, and %u besides, %u of %d happenings\n",
+           states_met(), SESSION_STATE_COUNT, moved, asked, besides, met, COVER_COUNT);
 }
 
 bool coverage_complete(void)
@@ -80,13 +93,8 @@ bool coverage_complete(void)
         }
     for (unsigned from = 0; from < SESSION_STATE_COUNT; from++)
         for (unsigned to = 0; to < SESSION_STATE_COUNT; to++)
-            if (transitions[from][to] == 0 && (possible[from] >> to & 1)) {
+            if (transitions[from][to] == 0 && (expected[from] >> to & 1)) {
                 printf("never happened: %s > %s\n", session_state_name((enum session_state)from),
-                       session_state_name((enum session_state)to));
-                complete = false;
-            } else if (transitions[from][to] > 0 && !(possible[from] >> to & 1)) {
-                printf("not in the table of coverage.c: %s > %s\n",
-                       session_state_name((enum session_state)from),
                        session_state_name((enum session_state)to));
                 complete = false;
             }

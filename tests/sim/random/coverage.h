@@ -2,8 +2,8 @@
  * coverage: how often each thing that the model can do has happened, over all runs of a process.
  *
  * A simulation that no longer meets what it was made for proves nothing, and nobody would notice;
- * so a run of the default size must have met each line of this table, and each transition of a
- * session that is marked as possible in coverage.c.
+ * so a run of the default size must have met each line of this table, each state of a session, and
+ * each transition that coverage.c expects.
  */
 #ifndef HAWSER_TESTS_SIM_COVERAGE_H
 #define HAWSER_TESTS_SIM_COVERAGE_H

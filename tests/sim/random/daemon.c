@@ -1,4 +1,5 @@
-/* daemon: the daemon's wiring in miniature: the store and what ails it, starts, stops and deaths. */
+/* daemon: the daemon's wiring in miniature: the store and what ails it, starts, stops and deaths.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@ static void op_commit(void *arg, const struct hub_batch *batch)
     world->commit++;
     if (batch->reserve_seq > 0)
         cover(COVER_RESERVED);
-    if (world->faults && rng_chance(&world->rng, 1, 3000))
+    if (world->faults && rng_chance(&world->rng, 1, 500))
         delay += 2 * STALL_MS;
     world_plan(world, delay, WORLD_COMMIT, 0, world->commit, 0);
     world_plan(world, STALL_MS, WORLD_STALL, 0, world->commit, 0);
@@ -248,7 +249,7 @@ void daemon_stop(struct world *world)
     for (unsigned i = 0; i < world->n_feeds; i++)
         stream_stop(world->feeds[i].stream);
     world_plan(world, STOP_STREAMS_MS, WORLD_STOP_LATE, 0, 0, 0);
-    if (world_per_mille(world, 100))
+    if (world_per_mille(world, 300))
         world_plan(world, (int64_t)world_below(world, 50), WORLD_CRASH, 0, 0, 0);
 }
 
@@ -339,8 +340,7 @@ static int append(struct world *world)
 {
     struct error err = {0};
     const struct hub_batch *batch = world->batch;
-    int status =
-        store_append(world->store, batch->records, batch->count, batch->reserve_seq, &err);
+    int status = store_append(world->store, batch->records, batch->count, batch->reserve_seq, &err);
     world->fault = 0;
     if (status != 0)
         world_trace(world, "commit fails: %s", err.text);
@@ -354,8 +354,8 @@ static int make_room(struct world *world, int status)
         return status;
     cover(COVER_DISK_FULL);
     world->was_full = true;
-    while (more && store_retain(world->store, link_stream_ops.wall_us(world->feeds), &more,
-                                NULL) == 0)
+    while (more &&
+           store_retain(world->store, link_stream_ops.wall_us(world->feeds), &more, NULL) == 0)
         ;
     if (store_failed(world->store))
         return status;
@@ -432,7 +432,7 @@ static void retain(struct world *world)
 {
     struct error err = {0};
     bool more = false;
-    int64_t again_ms = 1 + (int64_t)world_below(world, 2 * RETAIN_MS);
+    int64_t again_ms = 1 + (int64_t)world_below(world, (world->faults ? 2 : 60) * RETAIN_MS);
     if (!world->reopening &&
         store_retain(world->store, link_stream_ops.wall_us(world->feeds), &more, &err) != 0)
         world_violation(world, 8, "retention: %s", err.text);

@@ -1,4 +1,5 @@
-/* link: the network between a stream and its service: links, requests, and what goes wrong there. */
+/* link: the network between a stream and its service: links, requests, and what goes wrong there.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -41,8 +42,7 @@ static void watch_restraint(struct feed *feed, const struct session_action *acti
         return;
     if (action->from == SESSION_WAITING && !r->excused && now - r->waiting_since_ms < r->least_ms)
         world_violation(feed->world, 10, "%s is dialled after %lld ms; the backoff asks for %lld",
-                        feed->name, (long long)(now - r->waiting_since_ms),
-                        (long long)r->least_ms);
+                        feed->name, (long long)(now - r->waiting_since_ms), (long long)r->least_ms);
     r->excused = false;
 }
 
@@ -171,7 +171,11 @@ static void op_refresh(void *arg)
 static void op_state(void *arg, const struct session_action *action, uint64_t link)
 {
     struct feed *feed = arg;
+    struct world *world = feed->world;
     cover_transition(action->from, action->to);
+    /* States that last but a moment: else nobody would ever meddle with them. */
+    if (world->faults && world_per_mille(world, 10))
+        world_plan(world, (int64_t)world_below(world, 10), WORLD_OPERATOR, feed->number, 1, 0);
     world_trace(feed->world, "%s: %s > %s (%s) link %llu", feed->name,
                 session_state_name(action->from), session_state_name(action->to), action->text,
                 (unsigned long long)link);
@@ -221,7 +225,7 @@ static void draw_failure(struct feed *feed, int *status)
     static const enum coverage covers[] = {COVER_SYNC_500, COVER_SYNC_500,     COVER_SYNC_429,
                                            COVER_SYNC_401, COVER_SYNC_GARBAGE, COVER_SYNC_TIMEOUT};
     unsigned which = world_below(feed->world, 6);
-    if (which == 3 && !world_per_mille(feed->world, 200))
+    if (which == 3 && !world_per_mille(feed->world, 400))
         which = 0;
     *status = failures[which];
     cover(covers[which]);
@@ -326,6 +330,9 @@ static void open_link(struct feed *feed, uint64_t number)
         cover(COVER_NO_HELLO);
     else
         world_plan(world, world_delay(world, 100), WORLD_HELLO, feed->number, number, 0);
+    if (world->faults && world_per_mille(world, 100)) /* whether anything is sent or not */
+        world_plan(world, (int64_t)world_below(world, 5000), WORLD_LINK_END, feed->number, number,
+                   1006);
 }
 
 static void fail_dial(struct feed *feed, uint64_t number, int status)

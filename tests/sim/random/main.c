@@ -1,8 +1,8 @@
 /*
  * sim_random: seeded random runs of a whole hawser on virtual time; see world.h.
  *
- * Each run takes the next seed. A run has a stormy part, in which everything may go wrong, and a calm
- * one, in which everything must arrive. Exit status 1 and the seed at the first violation.
+ * Each run takes the next seed. A run has a stormy part, in which everything may go wrong, and a
+ * calm one, in which everything must arrive. Exit status 1 and the seed at the first violation.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -17,7 +17,7 @@
 #include "world.h"
 
 #define CALM_MS (4 * 3600 * 1000) /* virtual: holds and the first probes of parked streams end */
-#define QUIET_MS 5000
+#define QUIET_MS 5000             /* a while of it, for a gap may wait for room unseen */
 #define STEPS_MAX 8000000         /* of one run: more is a loop */
 
 static const char usage[] =
@@ -114,7 +114,6 @@ static void run(struct world *world, struct totals *totals)
             world_calm(world);
             calm_at = world->now_ms;
         }
-        /* For a while, for a gap may wait for room unseen. */
         if (world->faults || !is_quiet(world))
             quiet_at = world->now_ms;
         else if (world->now_ms > quiet_at + QUIET_MS)
@@ -160,10 +159,14 @@ struct arguments {
 static int parse(int argc, char **argv, struct arguments *out)
 {
     static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'}, {"runs", required_argument, NULL, 'r'},
-        {"steps", required_argument, NULL, 'n'}, {"profiles", required_argument, NULL, 'p'},
-        {"trace", no_argument, NULL, 't'},       {"coverage", no_argument, NULL, 'c'},
-        {"complete", no_argument, NULL, 'C'},    {"help", no_argument, NULL, 'h'},
+        {"seed", required_argument, NULL, 's'},
+        {"runs", required_argument, NULL, 'r'},
+        {"steps", required_argument, NULL, 'n'},
+        {"profiles", required_argument, NULL, 'p'},
+        {"trace", no_argument, NULL, 't'},
+        {"coverage", no_argument, NULL, 'c'},
+        {"complete", no_argument, NULL, 'C'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -207,8 +210,8 @@ static void run_all(const struct arguments *args, const struct world_profiles *p
     free(world);
     coverage_print(args->coverage);
     printf("%" PRIu64 " runs, %" PRIu64 " steps: %" PRIu64 " events, %" PRIu64 " records, %" PRIu64
-           " links, %" PRIu64 " crashes, %" PRIu64
-           " failed commits; no violation; seeds %" PRIu64 " to %" PRIu64 "\n",
+           " links, %" PRIu64 " crashes, %" PRIu64 " failed commits; no violation; seeds %" PRIu64
+           " to %" PRIu64 "\n",
            totals.runs, totals.steps, totals.events, totals.stored, totals.links, totals.crashes,
            totals.failed_commits, args->seed, seed - 1);
 }

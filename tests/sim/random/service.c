@@ -1,4 +1,5 @@
-/* service: a model of a chat service: positions 1, 2, ..., a link that pushes, a sync that pages. */
+/* service: a model of a chat service: positions 1, 2, ..., a link that pushes, a sync that pages.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@ void service_init(struct feed *feed)
     struct service *service = &feed->service;
     service->target = 100 + world_below(world, WORLD_EVENTS_MAX / world->n_feeds - 100);
     service->reading = (enum reading)world_below(world, 3);
-    service->page_limit = 8 + world_below(world, 100);
+    service->page_limit = 8 + world_below(world, world_per_mille(world, 500) ? 8 : 100);
     service->zero_is_oldest = world_per_mille(world, 500);
     /* Together they stay below settle. */
     service->lag_ms = (int64_t)world_below(world, world_per_mille(world, 300) ? 4900 : 2000);
@@ -22,10 +23,11 @@ void service_init(struct feed *feed)
 
 static enum event_kind draw_kind(struct feed *feed)
 {
-    static const enum event_kind odd[] = {UNNAMED, BROKEN, OVERSIZE, HUGE, HIDDEN, LATE};
+    static const enum event_kind odd[] = {UNNAMED, BROKEN, OVERSIZE, HUGE,
+                                          HIDDEN,  LATE,   HIDDEN,   HIDDEN};
     struct world *world = feed->world;
     enum event_kind kind = PLAIN;
-    if (feed->resumable && feed->service.typing == 0 && world_per_mille(world, 5))
+    if (feed->resumable && feed->service.typing == 0 && world_per_mille(world, 10))
         feed->service.typing = 20;
     if (feed->service.typing > 0) {
         feed->service.typing--;
@@ -34,7 +36,7 @@ static enum event_kind draw_kind(struct feed *feed)
     if (feed->resumable && world_per_mille(world, 60))
         return EPHEMERAL;
     if (world_per_mille(world, world->per_mille_odd))
-        kind = odd[world_below(world, 6)];
+        kind = odd[world_below(world, 8)];
     if (kind == HUGE && world->ring_bytes > (64u << 10))
         kind = OVERSIZE; /* to write so much is not worth the time */
     if (!feed->resumable && kind != OVERSIZE && kind != HUGE)
@@ -121,7 +123,7 @@ void service_publish(struct feed *feed)
         service->withheld++;
     show(feed, position);
     if (event->kind == HIDDEN && feed->link.number != 0 && world->faults &&
-        world_per_mille(world, 500)) {
+        world_per_mille(world, 700)) {
         /* It is the last word of its link: what is lost now is lost for good. */
         world_plan(world, 2 * world->link_ms, WORLD_LINK_END, feed->number, feed->link.number,
                    1006);
@@ -135,7 +137,7 @@ void service_cut(struct feed *feed)
 {
     struct service *service = &feed->service;
     struct world *world = feed->world;
-    world_plan(world, (int64_t)world_below(world, 60000), WORLD_CUT, feed->number, 0, 0);
+    world_plan(world, (int64_t)world_below(world, 30000), WORLD_CUT, feed->number, 0, 0);
     if (!world->faults || !world_per_mille(world, world->per_mille_cut))
         return;
     unsigned keep = world_below(world, 60);
@@ -150,7 +152,7 @@ static bool says_hello(struct feed *feed)
 {
     static const char format[] = "{\"type\":\"hello\",\"session_id\":\"s\",\"tenant_id\":\"%s\"}";
     struct world *world = feed->world;
-    bool wrong = world->faults && world_per_mille(world, 4);
+    bool wrong = world->faults && world_per_mille(world, 8);
     char hello[128];
     int n = snprintf(hello, sizeof(hello), format, wrong ? "another" : "t");
     if (wrong)
@@ -187,7 +189,8 @@ static void write_event(struct feed *feed, unsigned position, bool sync, struct 
     (void)buf_appendf(out, "{\"%s\":\"%s\",\"content\":{\"body\":\"#%u#",
                       sync ? "event_type" : "type", type, position);
     for (size_t n = 0; event->kind == HUGE && n <= feed->world->ring_bytes; n += 64)
-        (void)buf_append_str(out, "................................................................");
+        (void)buf_append_str(out,
+                             "................................................................");
     (void)buf_append_str(out, "\"}");
     if (event->kind == BROKEN && !sync)
         return;
@@ -224,8 +227,8 @@ static bool deliver_one(struct feed *feed, unsigned position)
     stream_stats(feed->stream, &stats);
     if (held > 0 && stats.flow.held_events == 0)
         cover(COVER_HOLD_FULL);
-    world_trace(feed->world, "%s: the link shows %u%s, held are %zu, then %zu", feed->name, position,
-                status == ERR_AGAIN ? " in vain" : "", held, stats.flow.held_events);
+    world_trace(feed->world, "%s: the link shows %u%s, held are %zu, then %zu", feed->name,
+                position, status == ERR_AGAIN ? " in vain" : "", held, stats.flow.held_events);
     buf_fini(&text);
     if (status == ERR_AGAIN) {
         cover(COVER_LINK_AGAIN);
@@ -302,8 +305,9 @@ static void repeat(struct page *page, unsigned since)
             add(page, p);
 }
 
-/* From `first` on, as many as a page takes. Where since is exclusive and next_cursor can be trusted,
- * it is events looked at that are counted, so that a page can be empty and not the last. */
+/* From `first` on, as many as a page takes. Where since is exclusive and next_cursor can be
+ * trusted, it is events looked at that are counted, so that a page can be empty and not the last.
+ */
 static void fill(struct page *page, unsigned first)
 {
     const struct service *service = &page->feed->service;

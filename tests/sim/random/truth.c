@@ -54,8 +54,7 @@ static enum session_gap read_reason(struct world *world, struct slice line)
 
 void truth_read_line(struct world *world, struct slice line, struct record *out)
 {
-    *out = (struct record){.seq = truth_number(line, "{\"seq\":"),
-                           .feed = truth_feed(world, line)};
+    *out = (struct record){.seq = truth_number(line, "{\"seq\":"), .feed = truth_feed(world, line)};
     if (out->seq == 0)
         world_violation(world, 5, "a line without a seq: %.*s", slice_width(line),
                         slice_chars(line));
@@ -245,8 +244,7 @@ void truth_pending(struct world *world, const struct hub_batch *batch)
             world_violation(world, 7, "position \"%.*s\"", slice_width(from->position),
                             slice_chars(from->position));
         if ((to->record.form == FORM_GAP) != (from->kind == STORE_GAP) ||
-            to->record.seq != from->seq ||
-            world->feeds[to->record.feed].id != from->stream)
+            to->record.seq != from->seq || world->feeds[to->record.feed].id != from->stream)
             world_violation(world, 6, "seq %llu is not what its line says",
                             (unsigned long long)from->seq);
     }
@@ -292,8 +290,7 @@ void truth_committed(struct world *world)
 
 void truth_opened(struct world *world, uint64_t newest_seq)
 {
-    if (world->n_pending > 0 &&
-        newest_seq >= world->pending[world->n_pending - 1].record.seq) {
+    if (world->n_pending > 0 && newest_seq >= world->pending[world->n_pending - 1].record.seq) {
         if (world->alive)
             cover(COVER_FAILED_ON_DISK);
         truth_committed(world);

@@ -112,9 +112,11 @@ void world_plan(struct world *world, int64_t delay_ms, enum world_kind kind, uns
 
 /* ---- the operator, and other powers from outside ---- */
 
-static void operate(struct world *world, struct feed *feed)
+static void operate(struct world *world, struct feed *feed, bool once)
 {
-    world_plan(world, 1 + (int64_t)world_below(world, 60000), WORLD_OPERATOR, feed->number, 0, 0);
+    if (!once)
+        world_plan(world, 1 + (int64_t)world_below(world, 60000), WORLD_OPERATOR, feed->number, 0,
+                   0);
     if (!world->alive || !world->faults)
         return;
     unsigned choice = world_below(world, 8);
@@ -186,7 +188,7 @@ static void happen(struct world *world, struct happening *happening)
         service_cut(feed);
         return;
     case WORLD_OPERATOR:
-        operate(world, feed);
+        operate(world, feed, happening->number != 0);
         return;
     case WORLD_CONNECTED:
     case WORLD_OPEN:
@@ -309,7 +311,8 @@ static void draw_sizes(struct world *world)
     world->hold_bytes = holds[world_below(world, 4)];
     world->ring_bytes = rings[world_below(world, 3)];
     world->ring_entries = entries[world_below(world, 3)];
-    world->dedup_window = 256 + world_below(world, 1000); /* more than a page and what it overlaps */
+    world->dedup_window =
+        256 + world_below(world, 1000); /* more than a page and what it overlaps */
     world->retain_bytes = world_per_mille(world, 300) ? 1u << 20 : 1u << 30;
     world->retain_stream = world_per_mille(world, 500) ? 16384u + world_below(world, 100000) : 0;
     world->retain_age_ms = world_per_mille(world, 200) ? 1000 + world_below(world, 60000) : 0;
@@ -329,7 +332,7 @@ static void init_feed(struct world *world, unsigned number, const struct world_p
     feed->due_from = 1;
     feed->deadline_ms = INT64_MAX;
     service_init(feed);
-    world_plan(world, 0, WORLD_PUBLISH, number, 0, 0);
+    world_plan(world, world_per_mille(world, 300) ? 10000 : 0, WORLD_PUBLISH, number, 0, 0);
     world_plan(world, 1 + (int64_t)world_below(world, 60000), WORLD_OPERATOR, number, 0, 0);
     if (world->per_mille_cut > 0)
         world_plan(world, (int64_t)world_below(world, 20000), WORLD_CUT, number, 0, 0);

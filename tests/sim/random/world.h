@@ -6,7 +6,8 @@
  * the operator, the daemon's wiring in miniature, and consumers that read at their own pace.
  * Everything follows from one seed.
  *
- * Words: a *feed* is a stream together with its service; an *event* of a feed has the position 1, 2,
+ * Words: a *feed* is a stream together with its service; an *event* of a feed has the position 1,
+ * 2,
  * ... at which the service published it, and carries it as a mark in its content, so that truth can
  * tell it whatever hawser makes of it.
  *
@@ -87,9 +88,9 @@ struct service {
     unsigned late;            /* waits for its successor; 0: none */
     unsigned burst;           /* events of the burst under way */
     unsigned typing;          /* ephemeral events of the flurry under way */
-    unsigned withheld;        /* HIDDEN ones, and LATE ones, which sync does not give behind others */
-    unsigned too_old;         /* answers of status 410 */
-    unsigned oversize;        /* times that one was too large, on the link or for the ring */
+    unsigned withheld; /* HIDDEN ones, and LATE ones, which sync does not give behind others */
+    unsigned too_old;  /* answers of status 410 */
+    unsigned oversize; /* times that one was too large, on the link or for the ring */
 };
 
 struct link {
@@ -124,12 +125,12 @@ struct feed {
     bool lived; /* live in this life of the daemon */
 
     /* Ground truth. */
-    unsigned top;         /* highest position stored, in order */
-    uint64_t position;    /* on disk, 0: none */
-    uint64_t should_be;   /* what it should be */
-    unsigned due_from;    /* with start = now: the first that must be stored */
-    bool anything;        /* has been stored */
-    uint64_t after;       /* the last gap's; the next event must lie above it */
+    unsigned top;       /* highest position stored, in order */
+    uint64_t position;  /* on disk, 0: none */
+    uint64_t should_be; /* what it should be */
+    unsigned due_from;  /* with start = now: the first that must be stored */
+    bool anything;      /* has been stored */
+    uint64_t after;     /* the last gap's; the next event must lie above it */
     unsigned gaps[SESSION_GAP_MALFORMED + 1];
     unsigned texts;
     uint64_t whole_seq[WORLD_EVENTS_MAX + 2]; /* by position, 0: not stored */
@@ -173,11 +174,11 @@ struct happening {
     int64_t at_ms;
     uint64_t order; /* of two at the same time, the earlier planned comes first */
     enum world_kind kind;
-    uint64_t life;     /* of the daemon: what a dead one planned is void */
-    unsigned feed;     /* or consumer */
-    uint64_t number;   /* link, request, commit, connection */
-    struct buf body;   /* HTTP_ARRIVES: since; HTTP_ANSWER: the page */
-    int status;        /* HTTP_ANSWER: status, 0 = broken answer, -1 = timeout; LINK_*: close code */
+    uint64_t life;   /* of the daemon: what a dead one planned is void */
+    unsigned feed;   /* or consumer */
+    uint64_t number; /* link, request, commit, connection */
+    struct buf body; /* HTTP_ARRIVES: since; HTTP_ANSWER: the page */
+    int status;      /* HTTP_ANSWER: status, 0 = broken answer, -1 = timeout; LINK_*: close code */
 };
 
 /* ---- records ---- */
@@ -249,8 +250,7 @@ struct world {
     bool received; /* deliver = received */
     unsigned n_feeds;
     unsigned per_mille_drop, per_mille_commit_fails, per_mille_crash, per_mille_duplicate,
-        per_mille_http_fails, per_mille_dial_fails, per_mille_odd, per_mille_stale,
-        per_mille_cut;
+        per_mille_http_fails, per_mille_dial_fails, per_mille_odd, per_mille_stale, per_mille_cut;
     size_t hold_bytes, ring_bytes, ring_entries;
     unsigned dedup_window;
     int64_t commit_ms, link_ms, http_ms;  /* typical latencies */
@@ -265,8 +265,8 @@ struct world {
     enum { RUNNING, STOPPING, FLUSHING } phase;
 
     /* persist, in miniature */
-    const struct hub_batch *batch; /* in flight */
-    uint64_t commit;               /* its number */
+    const struct hub_batch *batch;          /* in flight */
+    uint64_t commit;                        /* its number */
     bool stalled, reopening, commit_failed; /* commit_failed: in this life */
     bool was_full;                          /* so retention had to make room */
     int fault;                              /* errno of the one to come; 0: none */
@@ -279,7 +279,7 @@ struct world {
     size_t n_pending, cap_pending;
     struct {
         uint64_t seq, what;
-    } *names; /* what a seq has ever stood for: an open hash table */
+    } * names; /* what a seq has ever stood for: an open hash table */
     size_t n_names, cap_names;
     uint64_t highest_seen_seq, seen_in_life_seq, links_made, crashes, failed_commits;
     struct consumer consumers[WORLD_CONSUMERS];
