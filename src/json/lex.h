@@ -15,6 +15,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define LEX_ONES UINT64_C(0x0101010101010101)
 #define LEX_HIGHS UINT64_C(0x8080808080808080)
 
@@ -43,15 +47,35 @@ static inline uint64_t lex_not_plain(uint64_t word)
 {
     uint64_t quote = word ^ (LEX_ONES * '"');
     uint64_t escape = word ^ (LEX_ONES * '\\');
-    uint64_t control = (word - LEX_ONES * 0x20) & ~word;
 
-    return (word | ((quote - LEX_ONES) & ~quote) | ((escape - LEX_ONES) & ~escape) | control) &
-           LEX_HIGHS;
+    return (word | (quote - LEX_ONES) | (escape - LEX_ONES) | (word - LEX_ONES * 0x20)) & LEX_HIGHS;
 }
 
-/* The first byte from `p` on that is not plain, or `end`. Eight bytes a step. */
+#if defined(__SSE2__)
+/* A bit for each of 16 bytes: whether it is not plain. As a signed number, a byte that is not ASCII
+ * is below the blank as well. */
+static inline unsigned lex_not_plain_16(const char *p)
+{
+    __m128i bytes = _mm_loadu_si128((const __m128i *)p);
+    __m128i low = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20));
+    __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    __m128i escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+
+    return (unsigned)_mm_movemask_epi8(_mm_or_si128(low, _mm_or_si128(quote, escape)));
+}
+#endif
+
+/* The first byte from `p` on that is not plain, or `end`. As many bytes a step as can be. */
 static inline const char *lex_plain_end(const char *p, const char *end)
 {
+#if defined(__SSE2__)
+    for (; end - p >= 16; p += 16) {
+        unsigned special = lex_not_plain_16(p);
+
+        if (special != 0)
+            return p + __builtin_ctz(special);
+    }
+#endif
     while (end - p >= 8) {
         uint64_t word;
 
