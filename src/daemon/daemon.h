@@ -20,7 +20,7 @@
 #define DAEMON_STOP_MS 5000      /* a clean stop takes at most this */
 #define DAEMON_STREAMS_MS 3500   /* of it, for upstreams to say goodbye */
 #define DAEMON_HOLD_BYTES (4u << 20) /* live events held during a catch-up, a stream */
-#define DAEMON_RING_BYTES (4u << 20) /* hot tail; more where max_message asks for it */
+#define DAEMON_RING_BYTES (8u << 20) /* hot tail; more where max_message asks for it */
 #define DAEMON_RING_ENTRIES 16384
 
 enum daemon_phase { DAEMON_RUNNING, DAEMON_STOPPING_STREAMS, DAEMON_FLUSHING, DAEMON_STOPPED };

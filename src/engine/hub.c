@@ -114,7 +114,8 @@ static int no_room(struct hub *hub)
 static int check_batch(struct hub *hub)
 {
     const struct hub_batch *batch = hub->batch[hub->filling];
-    if (hub->failed || batch->count == HUB_BATCH_RECORDS)
+    if (hub->failed || batch->count == HUB_BATCH_RECORDS ||
+        batch->bytes >= hub->ring_bytes / HUB_BATCH_RING_PART)
         return no_room(hub);
     if (hub->received && hub->next_seq > hub->reserved_seq) {
         hub->ops->wanted(hub->arg); /* the flush reserves a block */
@@ -153,6 +154,7 @@ static struct store_record *add_record(struct hub *hub, struct hub_stream *strea
         .type = entry->type,
         .line = entry->line,
     };
+    batch->bytes += entry->line.len;
     hub->next_seq = entry->seq + 1;
     stream->stats.newest_seq = entry->seq;
     return record;
@@ -303,6 +305,7 @@ static void forget_turn(struct hub *hub, unsigned turn)
     for (struct hub_stream *s = hub->streams; s != NULL; s = s->next)
         s->turn[turn].record = NULL;
     hub->batch[turn]->count = 0;
+    hub->batch[turn]->bytes = 0;
     hub->batch[turn]->reserve_seq = 0;
 }
 
