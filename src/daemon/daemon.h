@@ -23,7 +23,7 @@
 #define DAEMON_BYE_MS 400      /* for clients to read them; the rest is for cleaning up */
 /* Live events held during a catch-up, a stream; more where max_message asks for it. */
 #define DAEMON_HOLD_BYTES (4u << 20)
-#define DAEMON_RING_BYTES (4u << 20) /* hot tail; more where max_message asks for it */
+#define DAEMON_RING_BYTES (8u << 20) /* hot tail; more where max_message asks for it */
 #define DAEMON_RING_ENTRIES 16384
 
 enum daemon_phase {

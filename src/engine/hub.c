@@ -120,7 +120,8 @@ static int no_room(struct hub *hub)
 static int check_batch(struct hub *hub, unsigned records)
 {
     const struct hub_batch *batch = hub->batch[hub->filling];
-    if (hub->failed || batch->count + records > HUB_BATCH_RECORDS)
+    if (hub->failed || batch->count + records > HUB_BATCH_RECORDS ||
+        batch->bytes >= hub->ring_bytes / HUB_BATCH_RING_PART)
         return no_room(hub);
     if (hub->received && hub->next_seq + records - 1 > hub->reserved_seq)
         return no_room(hub); /* the flush reserves a block */
@@ -177,6 +178,7 @@ static struct store_record *add_record(struct hub *hub, struct hub_stream *strea
         .line = entry->line,
     };
     hub->cost += record_cost(hub, entry->type.len + entry->line.len);
+    batch->bytes += entry->line.len;
     hub->next_seq = entry->seq + 1;
     stream->stats.newest_seq = entry->seq;
     return record;
@@ -338,6 +340,7 @@ static void forget_turn(struct hub *hub, unsigned turn)
     for (struct hub_stream *s = hub->streams; s != NULL; s = s->next)
         s->turn[turn].record = NULL;
     hub->batch[turn]->count = 0;
+    hub->batch[turn]->bytes = 0;
     hub->batch[turn]->reserve_seq = 0;
 }
 

@@ -23,12 +23,17 @@
 #include "session/session.h"
 #include "store/store.h"
 
-#define HUB_BATCH_RECORDS 4096  /* of one commit */
+/* One commit takes no more once it has so many records, or lines of so large a part of the ring.
+ * Two commits' worth waits for the disk at most; what was published has the rest of the ring, so a
+ * consumer that reads on stays hot in a burst. */
+#define HUB_BATCH_RECORDS 2048
+#define HUB_BATCH_RING_PART 4   /* a quarter */
 #define HUB_RESERVE_BLOCK 65536 /* seqs reserved ahead with deliver = received */
 
 struct hub_batch {
     struct store_record records[HUB_BATCH_RECORDS];
     size_t count;
+    size_t bytes;         /* of lines */
     uint64_t reserve_seq; /* 0: none */
     uint64_t first_index; /* of its first record in the ring */
 };
