@@ -120,8 +120,7 @@ static int no_room(struct hub *hub)
 static int check_batch(struct hub *hub, unsigned records)
 {
     const struct hub_batch *batch = hub->batch[hub->filling];
-    if (hub->failed || batch->count + records > HUB_BATCH_RECORDS ||
-        batch->bytes >= hub->ring_bytes / HUB_BATCH_RING_PART)
+    if (hub->failed || batch->count + records > HUB_BATCH_RECORDS)
         return no_room(hub);
     if (hub->received && hub->next_seq + records - 1 > hub->reserved_seq)
         return no_room(hub); /* the flush reserves a block */
@@ -282,6 +281,9 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     unsigned records = event->malformed != NULL ? 2 : 1;
     size_t extra = event->malformed != NULL ? GAP_LINE_MAX : 0;
     int status = check_batch(hub, records);
+    /* The bytes bound events only, for the same reason: a gap is small. */
+    if (status == 0 && hub->batch[hub->filling]->bytes >= hub->ring_bytes / HUB_BATCH_RING_PART)
+        status = no_room(hub);
     if (status != 0)
         return status;
     struct ndjson_event form;
