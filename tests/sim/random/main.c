@@ -134,14 +134,22 @@ static void run(struct world *world, struct totals *totals)
     totals->failed_commits += world->failed_commits;
 }
 
-static void remove_store(const char *directory)
+static char directory[] = "/dev/shm/hawser-sim-XXXXXX";
+
+static void remove_store(void)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb", "lock"};
-    char path[512];
+    static const char *const files[] = {"data.mdb", "lock.mdb", "lock", ""};
+    char path[sizeof(directory) + 32];
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-        snprintf(path, sizeof(path), "%s/%s", directory, files[i]);
-        unlink(path);
+        snprintf(path, sizeof(path), "%s/store/%s", directory, files[i]);
+        (void)remove(path);
     }
+}
+
+/* After a violation, too: memory is what holds these files. */
+static void remove_all(void)
+{
+    remove_store();
     rmdir(directory);
 }
 
@@ -193,19 +201,18 @@ static int parse(int argc, char **argv, struct arguments *out)
     return -1;
 }
 
-static void run_all(const struct arguments *args, const struct world_profiles *profiles,
-                    const char *directory)
+static void run_all(const struct arguments *args, const struct world_profiles *profiles)
 {
     struct world *world = malloc(sizeof(*world));
     struct totals totals = {0};
     uint64_t seed = args->seed;
-    char store[128];
+    char store[sizeof(directory) + 16];
     snprintf(store, sizeof(store), "%s/store", directory);
     while (totals.runs < args->runs && totals.steps < args->steps) {
         world_init(world, seed++, profiles, store, args->trace);
         run(world, &totals);
         world_fini(world);
-        remove_store(store);
+        remove_store();
     }
     free(world);
     coverage_print(args->coverage);
@@ -219,7 +226,6 @@ static void run_all(const struct arguments *args, const struct world_profiles *p
 int main(int argc, char **argv)
 {
     struct arguments args;
-    char directory[64] = "/dev/shm/hawser-sim-XXXXXX";
     int status = parse(argc, argv, &args);
     if (status >= 0) {
         fputs(usage, status == 0 ? stdout : stderr);
@@ -232,9 +238,9 @@ int main(int argc, char **argv)
                 args.profiles);
         return 2;
     }
+    atexit(remove_all);
     log_set_sink(quiet, NULL);
-    run_all(&args, &(struct world_profiles){.resumable = resumable, .plain = plain}, directory);
-    rmdir(directory);
+    run_all(&args, &(struct world_profiles){.resumable = resumable, .plain = plain});
     profile_free(resumable);
     profile_free(plain);
     return args.complete && !coverage_complete() ? 1 : 0;
