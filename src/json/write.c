@@ -69,12 +69,18 @@ static void blank_out(char *at, const char *end, char byte)
         *at++ = ' ';
 }
 
+static bool has_byte(struct slice text, char byte)
+{
+    return slice_find_byte(text, byte) != NULL;
+}
+
 int json_write_flat(struct buf *out, struct slice checked_json)
 {
     size_t len_before = out->len;
     int rc = buf_append_slice(out, checked_json);
 
-    if (rc != 0 || checked_json.len == 0)
+    /* Looked for in the source: what was just written need not be in the cache yet. */
+    if (rc != 0 || !(has_byte(checked_json, '\n') || has_byte(checked_json, '\r')))
         return rc;
     blank_out(out->data + len_before, out->data + out->len, '\n');
     blank_out(out->data + len_before, out->data + out->len, '\r');
