@@ -142,7 +142,9 @@ static void flush_last(struct daemon *daemon)
 
 static void say_bye(struct daemon *daemon)
 {
-    enter_phase(daemon, DAEMON_BYE, DAEMON_BYE_MS);
+    /* What the phases before have not used is the readers'. */
+    int64_t left = daemon->stop_ms + DAEMON_STOP_MS - DAEMON_CLEAN_MS - io_now_ms(daemon->loop);
+    enter_phase(daemon, DAEMON_BYE, left > DAEMON_BYE_MS ? left : DAEMON_BYE_MS);
     for (size_t i = 0; i < daemon->n_listeners; i++)
         listener_bye(daemon->listeners[i], "hawserd stops");
 }

@@ -20,7 +20,8 @@
 #define DAEMON_STOP_MS 5000    /* a clean stop takes at most this */
 #define DAEMON_STREAMS_MS 3500 /* of it, for upstreams to say goodbye, */
 #define DAEMON_FLUSH_MS 900    /* for the store to take the last events, */
-#define DAEMON_BYE_MS 400      /* for clients to read them; the rest is for cleaning up */
+#define DAEMON_BYE_MS 400      /* at least, for clients to read them; */
+#define DAEMON_CLEAN_MS 1000   /* the rest is for cleaning up, unless it was needed before */
 /* Live events held during a catch-up, a stream; more where max_message asks for it. */
 #define DAEMON_HOLD_BYTES (4u << 20)
 #define DAEMON_RING_BYTES (8u << 20) /* hot tail; more where max_message asks for it */

@@ -26,7 +26,7 @@
 /* One commit takes no more once it has so many records, or lines of so large a part of the ring.
  * Two commits' worth waits for the disk at most; what was published has the rest of the ring, so a
  * consumer that reads on stays hot in a burst. */
-#define HUB_BATCH_RECORDS 2048
+#define HUB_BATCH_RECORDS 4096
 #define HUB_BATCH_RING_PART 4   /* a quarter */
 #define HUB_RESERVE_BLOCK 65536 /* seqs reserved ahead with deliver = received */
 

@@ -380,8 +380,8 @@ def test_stop_gives_readers_all_there_is_and_whole_lines(chat, service):
     for reader in readers:
         reader.subscribe(**{"from": "oldest"})
         reader.wait_events(1)
-    published.ids += service.publish(3000, size=900).ids
-    chat.wait_status(lambda status: status["stored"]["live"] == 3001, "all events")
+    published.ids += service.publish(1000, size=900).ids
+    chat.wait_status(lambda status: status["stored"]["live"] == 1001, "all events")
     stopping = threading.Thread(target=chat.stop)
     threads = [threading.Thread(target=reader.wait_close) for reader in readers]
     stopping.start()

@@ -14,7 +14,7 @@ def test_F49_slow_reader_is_told_of_all_that_is_missing(hawser, service, ca):
     with hawser.consumer() as witness:
         witness.subscribe()
         for batch in range(1, 31):
-            service.publish(200, size=400)
+            service.publish(200, size=1000)  # more than memory keeps, too
             witness.wait_events(400 * batch)
         all_seqs = {name: {e["seq"] for e in witness.events if e["stream"] == name}
                     for name in ("kept", "lost")}
