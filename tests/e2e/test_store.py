@@ -314,8 +314,9 @@ def test_small_store_takes_large_bursts(hawser, service, ca):
     with hawser.consumer() as consumer:
         consumer.subscribe()
         published = service.publish(3000, size=3000)
-        consumer.wait_events(3000, timeout=60)
-        assert_same(consumer.ids(), published.ids)
+        consumer.wait_id("evt-4000", timeout=60)  # retention may overtake a slow reader, and says so
+        missing = sum(gap["to_seq"] - gap["from_seq"] + 1 for gap in consumer.gaps)
+        assert len(consumer.ids()) + missing == 3000
     assert hawser.status()["store"]["state"] == "ok"
     assert "trying to open it again" not in hawser.log()
 
