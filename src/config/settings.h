@@ -26,6 +26,9 @@ struct settings_daemon {
     const char *runtime_dir; /* $RUNTIME_DIRECTORY wins */
     const char *profile_dir;
     enum log_level log;
+    unsigned dial_rate_count; /* over all streams: so many */
+    int64_t dial_rate_ms;     /* in so long */
+    unsigned dial_per_host;   /* handshakes under way at once to one host */
 };
 
 struct settings_store {
@@ -61,6 +64,7 @@ struct settings_stream {
     bool plaintext;
     int64_t dns_timeout_ms, tcp_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
     int64_t park_probe_ms; /* -1: never */
+    bool rtt_reconnects;   /* on_rtt = reconnect */
     bool has_log;
     enum log_level log;
     struct settings_tag {

@@ -87,8 +87,10 @@ static void on_oversize(void *arg, uint64_t bytes)
     stream_oversize(upstream->stream, upstream->link_number, bytes);
 }
 
-static void on_closed(void *arg, const struct net_end *net_end)
+static void on_closed(void *arg, const struct net_end *net_end,
+                      const struct http_response *response)
 {
+    (void)response;
     struct upstream *upstream = arg;
     struct profile_end end;
     uint64_t number = upstream->link_number;
@@ -267,13 +269,14 @@ static void on_http(void *arg, const struct net_http_result *result)
     stream_http_failed(upstream->stream, number, &end);
 }
 
-static void op_http(void *arg, uint64_t request, const struct profile_request *form,
+static void op_http(void *arg, uint64_t request, unsigned http, const struct profile_request *form,
                     int64_t timeout_ms)
 {
     struct upstream *upstream = arg;
     struct net_options options;
     struct error err = {0};
     int status = 0;
+    (void)http;
     upstream->request_number = request;
     if (needs_tls(buf_slice(&form->url)))
         status = need_tls(upstream, false, &err);

@@ -123,8 +123,8 @@ static void request(struct stream *stream, const struct session_action *action)
     int status = profile_render_http(stream->profile, stream->profile->catchup.http, look_up,
                                      &lookup, &stream->form, &err);
     if (status == 0 && lookup.err.code == 0) {
-        stream->ops->http(stream->arg, action->request, &stream->form,
-                          stream->profile->catchup.timeout_ms);
+        stream->ops->http(stream->arg, action->request, stream->profile->catchup.http,
+                          &stream->form, stream->profile->catchup.timeout_ms);
     } else {
         struct profile_end end;
         render_failure(&lookup, &err, &end);
@@ -179,7 +179,8 @@ void stream_page_pump(struct stream *stream)
             page_done(stream);
             return;
         }
-        if (flow_item(stream->flow, &message, stream->ops->wall_us(stream->arg)) == FLOW_AGAIN) {
+        if (flow_item(stream->flow, FLOW_VIA_SYNC, &message, stream->ops->wall_us(stream->arg)) ==
+            FLOW_AGAIN) {
             stream->page.page = before; /* the same item again, when there is room */
             return;
         }
@@ -263,6 +264,18 @@ void stream_execute(struct stream *stream, const struct session_action *action)
         stream_http_failed(stream, action->request, &end);
         return;
     }
+    case SESSION_DO_ASK_SLOT:
+    case SESSION_DO_DROP_SLOT:
+    case SESSION_DO_HEARTBEAT:
+    case SESSION_DO_SUCCEED:
+    case SESSION_DO_SWITCH:
+    case SESSION_DO_FALLBACK_START:
+    case SESSION_DO_UNKEYED_KEEP:
+    case SESSION_DO_AUDITED:
+    case SESSION_DO_FRESH:
+    case SESSION_DO_SAVE:
+    case SESSION_DO_SAY:
+        return;
     case SESSION_DO_HOLD:
         flow_hold(stream->flow);
         return;

@@ -306,8 +306,8 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     record->has_key = event->has_key;
     if (event->has_key)
         memcpy(record->key, event->key, sizeof(record->key));
-    if (event->advances)
-        set_position(hub, stream, record, event->position);
+    if (event->resume.ptr != NULL)
+        set_position(hub, stream, record, event->resume);
     stream->stats.stored[event->via]++;
     if (hub->received)
         publish_unstored(hub);

@@ -28,6 +28,7 @@
  * consumer that reads on stays hot in a burst. */
 #define HUB_BATCH_RECORDS 4096
 #define HUB_BATCH_RING_PART 4   /* a quarter */
+#define HUB_BATCH_STATES 256    /* saved states in one commit; of one key only the newest */
 #define HUB_RESERVE_BLOCK 65536 /* seqs reserved ahead with deliver = received */
 
 struct hub_batch {
@@ -35,6 +36,8 @@ struct hub_batch {
     size_t count;
     size_t bytes;         /* of lines */
     uint64_t reserve_seq; /* 0: none */
+    struct store_state states[HUB_BATCH_STATES];
+    size_t n_states;
     uint64_t first_index; /* of its first record in the ring */
 };
 
@@ -45,6 +48,9 @@ struct hub_ops {
     void (*published)(void *arg); /* consumers have something new to see */
     void (*room)(void *arg);      /* after ERR_AGAIN: try again */
     void (*wanted)(void *arg);    /* the batch is no longer empty: call hub_flush soon */
+    /* All that hub_save() took up to this ticket is on disk; lost: or never will be (the store
+     * failed), and is to be saved anew after hub_reopen(). */
+    void (*saved)(void *arg, uint64_t ticket, bool lost);
 };
 
 struct hub_options {
@@ -83,6 +89,11 @@ int hub_gap(struct hub *hub, struct hub_stream *stream, const struct hub_gap *ga
 /* A line that is not stored; dropped when there is no room. */
 void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line);
 
+/* State that must outlive the process, in the next commit: value (copied) under key. value.ptr
+ * NULL: forget it. Returns a ticket, greater than any before, or 0: no room now, or the store has
+ * failed. A commit of states alone waits for no commit_interval. */
+uint64_t hub_save(struct hub *hub, struct slice key, struct slice value);
+
 /* Starts a commit if one is due and none is in flight. */
 void hub_flush(struct hub *hub);
 void hub_committed(struct hub *hub, int status);
@@ -98,8 +109,8 @@ uint64_t hub_next_seq(const struct hub *hub);
 uint64_t hub_reserved_seq(const struct hub *hub); /* no seq above this was ever given out */
 
 struct hub_stream_stats {
-    uint64_t stored[2]; /* by enum flow_via */
-    uint64_t gaps[6];   /* by enum session_gap */
+    uint64_t stored[FLOW_VIA_COUNT];
+    uint64_t gaps[6]; /* by enum session_gap */
     uint64_t ephemeral, ephemeral_dropped;
     uint64_t newest_seq;
 };

@@ -21,10 +21,11 @@ static int on_flow_event(void *arg, const struct flow_event *event)
     return 0;
 }
 
-static void on_flow_missing(void *arg)
+static void on_flow_gap(void *arg, const struct flow_gap *gap)
 {
     struct stream *stream = arg;
     char text[160];
+    (void)gap;
     snprintf(text, sizeof(text),
              "a message was larger than max_message = %llu; raise connect.max_message",
              (unsigned long long)stream->profile->connect.max_message);
@@ -54,7 +55,7 @@ int stream_new(const struct stream_options *options, struct stream **out)
         .dedup_window = options->dedup_window,
         .hold_bytes = options->hold_bytes,
         .sink = on_flow_event,
-        .missing = on_flow_missing,
+        .gap = on_flow_gap,
         .sink_arg = stream,
     };
     stream->name = strdup(options->name);
@@ -299,9 +300,7 @@ void stream_check_position(struct stream *stream)
 static void apply_rules(struct stream *stream, uint64_t link, const struct profile_message *message)
 {
     for (size_t i = 0; i < message->n_actions; i++) {
-        const struct profile_rule_action *rule = message->actions[i];
-        if (rule->kind == PROFILE_RULE_EVENT || rule->kind == PROFILE_RULE_IGNORE)
-            continue;
+        const struct profile_trigger *rule = &message->actions[i];
         struct session_event event = {.kind = SESSION_EV_RULE, .link = link, .rule = rule};
         stream_post(stream, &event);
         if (stream->link != link)
@@ -316,8 +315,9 @@ int stream_message(struct stream *stream, uint64_t link, enum stream_message_typ
         return 0;
     struct profile_message message;
     profile_scan_message(stream->scanner, payload, &message);
-    enum flow_result result = flow_message(stream->flow, &message, payload, type == STREAM_BINARY,
-                                           stream->ops->wall_us(stream->arg));
+    enum flow_result result =
+        flow_message(stream->flow, FLOW_LINK, &message, payload, type == STREAM_BINARY,
+                     stream->ops->wall_us(stream->arg));
     if (result == FLOW_AGAIN) {
         stream->link_blocked = true;
         return ERR_AGAIN;

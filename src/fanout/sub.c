@@ -59,8 +59,8 @@ static void warm_up(const struct fanout *fanout, struct fanout_sub *sub)
 void fanout_subscribe(struct fanout *fanout, struct fanout_sub *sub,
                       const struct fanout_filter *filter, uint64_t from_seq)
 {
-    *sub = (struct fanout_sub){
-        .filter = filter, .cursor = from_seq, .edge_index = fanout->published};
+    *sub =
+        (struct fanout_sub){.filter = filter, .cursor = from_seq, .edge_index = fanout->published};
     if (from_seq == UINT64_MAX) {
         sub->cursor = fanout->published_seq;
         sub->next_index = fanout->published;
@@ -83,8 +83,8 @@ void fanout_cold_done(struct fanout *fanout, struct fanout_sub *sub, uint64_t se
  * stored belongs to those who were there when it came. */
 static bool wants(const struct fanout_sub *sub, const struct fanout_entry *entry)
 {
-    bool due = fanout_is_stored(entry->kind) ? entry->seq > sub->cursor
-                                             : entry->index >= sub->edge_index;
+    bool due =
+        fanout_is_stored(entry->kind) ? entry->seq > sub->cursor : entry->index >= sub->edge_index;
     return due && fanout_match(sub->filter, entry->kind, entry->stream, entry->type);
 }
 

@@ -21,7 +21,7 @@ enum flow_mode {
 struct flow {
     struct event_maker maker;
     flow_sink sink;
-    void (*missing)(void *arg);
+    void (*gap)(void *arg, const struct flow_gap *gap);
     void *sink_arg;
     enum flow_mode mode;
     struct window window;
@@ -49,6 +49,8 @@ const char *flow_via_name(enum flow_via via)
         return text;
         FLOW_VIAS(X)
 #undef X
+    case FLOW_VIA_COUNT:
+        break;
     }
     return "unknown";
 }
@@ -62,7 +64,7 @@ int flow_new(const struct flow_options *options, struct flow **out)
         return ERR_NOMEM;
     event_maker_init(&flow->maker, options->profile, options->hash_key);
     flow->sink = options->sink;
-    flow->missing = options->missing;
+    flow->gap = options->gap;
     flow->sink_arg = options->sink_arg;
     flow->position.compare = options->profile->compare;
     owed_init(&flow->owed, options->profile->compare);
@@ -124,6 +126,13 @@ void flow_dedup_load(struct flow *flow, const uint8_t key[16])
 
 /* ---- one event ---- */
 
+static void say_missing(struct flow *flow)
+{
+    const struct flow_gap gap = {.reason = FLOW_GAP_OVERSIZE};
+
+    flow->gap(flow->sink_arg, &gap);
+}
+
 static bool is_duplicate(const struct flow *flow, const struct flow_event *event)
 {
     return event->has_key && window_has(&flow->window, event->key);
@@ -157,7 +166,7 @@ static void note_emitted(struct flow *flow, const struct flow_event *event)
         window_add(&flow->window, event->key);
         owed_pay(&flow->owed, event->key);
     }
-    if (event->advances)
+    if (event->resume.ptr != NULL)
         position_set(&flow->position, event->position);
     else if (event->position.ptr != NULL && position_is_late(&flow->position, event->position))
         flow->stats.late++;
@@ -173,8 +182,10 @@ static int offer(struct flow *flow, struct flow_event *event, enum flow_result *
         *result = FLOW_DUPLICATE;
         return 0;
     }
-    event->advances = !event->ephemeral && event->position.ptr != NULL &&
-                      position_advances(&flow->position, event->position);
+    event->resume = (struct slice){NULL, 0};
+    if (!event->ephemeral && event->position.ptr != NULL &&
+        position_advances(&flow->position, event->position))
+        event->resume = event->position;
     rc = flow->sink(flow->sink_arg, event);
     if (rc != 0) {
         *result = FLOW_AGAIN;
@@ -243,7 +254,7 @@ int flow_release(struct flow *flow)
     flow->reference = NULL;
     flow->mode = FLOW_MODE_RELEASE;
     if (flow->missing_first)
-        flow->missing(flow->sink_arg);
+        say_missing(flow);
     flow->missing_first = false;
     while ((event = hold_front(&flow->hold)) != NULL) {
         int rc = offer(flow, event, &result);
@@ -251,7 +262,7 @@ int flow_release(struct flow *flow)
         if (rc != 0)
             return rc;
         if (hold_is_marked(&flow->hold))
-            flow->missing(flow->sink_arg);
+            say_missing(flow);
         hold_pop(&flow->hold);
     }
     flow->mode = FLOW_MODE_PASS;
@@ -266,11 +277,14 @@ bool flow_releasing(const struct flow *flow)
 
 /* ---- messages ---- */
 
-enum flow_result flow_message(struct flow *flow, const struct profile_message *message,
-                              struct slice raw, bool binary, int64_t received_us)
+enum flow_result flow_message(struct flow *flow, enum flow_side side,
+                              const struct profile_message *message, struct slice raw, bool binary,
+                              int64_t received_us)
 {
     struct flow_event event;
     enum flow_result result = FLOW_AGAIN;
+
+    (void)side;
 
     if (!message->event)
         return FLOW_IGNORED;
@@ -302,7 +316,7 @@ void flow_missing(struct flow *flow)
         !flow->overflowed && (flow->mode == FLOW_MODE_HOLD || flow->mode == FLOW_MODE_RELEASE);
 
     if (!kept)
-        flow->missing(flow->sink_arg);
+        say_missing(flow);
     else if (flow->hold.count > 0)
         hold_mark(&flow->hold);
     else
@@ -336,8 +350,8 @@ static bool reaches(const struct flow *flow, const struct flow_event *item)
     return false;
 }
 
-enum flow_result flow_item(struct flow *flow, const struct profile_message *message,
-                           int64_t received_us)
+enum flow_result flow_item(struct flow *flow, enum flow_via via,
+                           const struct profile_message *message, int64_t received_us)
 {
     struct flow_event event;
     enum flow_result result;
@@ -351,7 +365,7 @@ enum flow_result flow_item(struct flow *flow, const struct profile_message *mess
         return discard(flow);
     }
     event_make(&flow->maker, message, slice_make("", 0), false, &event);
-    event.via = FLOW_VIA_SYNC;
+    event.via = via;
     event.received_us = received_us;
     if (offer(flow, &event, &result) != 0)
         return FLOW_AGAIN;

@@ -27,11 +27,17 @@
 
 #include "profile/profile.h"
 
-#define FLOW_VIAS(X) X(LIVE, "live") X(SYNC, "sync")
+#define FLOW_VIAS(X)                                                                               \
+    X(LIVE, "live")                                                                                \
+    X(SYNC, "sync")                                                                                \
+    X(POLL, "poll") /* the fallback, by long-poll */                                               \
+    X(SSE, "sse")   /* the fallback, by SSE or NDJSON */                                           \
+    X(AUDIT, "audit")
 enum flow_via {
 #define X(id, text) FLOW_VIA_##id,
     FLOW_VIAS(X)
 #undef X
+        FLOW_VIA_COUNT
 };
 const char *flow_via_name(enum flow_via via);
 
@@ -43,10 +49,14 @@ struct flow_event {
     struct slice data;
     enum flow_data_kind data_kind;
     enum flow_via via;
-    bool ephemeral;        /* never stored */
-    bool has_key;          /* never for an ephemeral event */
-    uint8_t key[16];       /* dedup key */
-    bool advances;         /* position is the stream's new position: store it with the event */
+    bool ephemeral;  /* never stored */
+    bool has_key;    /* never for an ephemeral event */
+    uint8_t key[16]; /* dedup key */
+    bool snapshot;   /* a row of a snapshot */
+    /* Store this with the event as where to resume from; .ptr NULL: that stays as it is. Without an
+     * audit it is the event's position, with one the newest up to which all is known to be whole.
+     */
+    struct slice resume;
     int64_t received_us;   /* wall clock */
     const char *malformed; /* NULL, or why this is said as a gap `malformed` besides */
 };
@@ -54,6 +64,21 @@ struct flow_event {
 /* 0: taken. ERR_AGAIN: no room now. Any other: the event is lost to us, the caller stops; flow
  * keeps nothing of it and answers as for ERR_AGAIN. */
 typedef int (*flow_sink)(void *arg, const struct flow_event *event);
+
+enum flow_gap_reason {
+    FLOW_GAP_OVERSIZE, /* what flow_missing() told stands here */
+    FLOW_GAP_HOLE, /* contiguous positions go on at .before, and nothing brought what is between */
+    FLOW_GAP_EPOCH /* FLOW_EPOCH_IDS unknown ids below all of the window: positions begin anew */
+};
+struct flow_gap {
+    enum flow_gap_reason reason;
+    struct slice after, before; /* positions, .ptr NULL where unknown; borrowed for the call */
+};
+#define FLOW_EPOCH_IDS 8
+#define FLOW_SUSPECTS_MAX                                                                          \
+    1024                      /* unknown to us in an audit, not old enough yet; more: next time    \
+                               */
+#define FLOW_SUSPECT_MS 10000 /* so long is a link given to bring what sync has */
 
 struct flow_options {
     const struct profile *profile; /* borrowed */
@@ -63,8 +88,8 @@ struct flow_options {
      * the largest message or more; without it such a message always fills the hold. */
     size_t hold_bytes;
     flow_sink sink;
-    /* What flow_missing() told stands here, among the events. Takes it always. */
-    void (*missing)(void *arg);
+    /* Something is missing here, among the events. Takes it always. */
+    void (*gap)(void *arg, const struct flow_gap *gap);
     void *sink_arg; /* of both */
 };
 
@@ -92,7 +117,14 @@ enum flow_result {
     FLOW_DISCARDED,  /* flow_discard() is in force; or ephemeral, and not at the live edge */
     FLOW_IGNORED,    /* no event */
     FLOW_AGAIN,      /* no room, in the sink or behind a release: offer the same message again */
+    FLOW_MET,        /* the link delivers (or repeats) the first event held of its successor */
+    FLOW_HOLE,       /* contiguous positions miss some: this is held, and all behind it */
+    FLOW_UNKEYED,    /* neither id nor position, and unkeyed = sync: held, and all behind it */
+    FLOW_SUSPECT,    /* flow_audit_item: unknown, but too young to be called missing */
 };
+
+/* Which link a message comes from. */
+enum flow_side { FLOW_LINK, FLOW_SUCCESSOR };
 
 /*
  * One message of the link. `message` is the scan of it (rules applied already by the caller);
@@ -100,8 +132,9 @@ enum flow_result {
  * they belong to the live edge. While holding, an event that is known already is a duplicate at
  * once. While releasing, everything queues behind what is held.
  */
-enum flow_result flow_message(struct flow *flow, const struct profile_message *message,
-                              struct slice raw, bool binary, int64_t received_us);
+enum flow_result flow_message(struct flow *flow, enum flow_side side,
+                              const struct profile_message *message, struct slice raw, bool binary,
+                              int64_t received_us);
 
 /* The link had a message here that could not even be taken, being too large. It is told through
  * `missing` in its place: at once, or behind what is held. What is held and then dropped is owed by
@@ -111,8 +144,8 @@ void flow_missing(struct flow *flow);
 /* One catch-up item: emitted at once if new. Call flow_page_begin() before the items of a page
  * and flow_page_end() after the last. */
 void flow_page_begin(struct flow *flow);
-enum flow_result flow_item(struct flow *flow, const struct profile_message *message,
-                           int64_t received_us);
+enum flow_result flow_item(struct flow *flow, enum flow_via via /* SYNC POLL SSE */,
+                           const struct profile_message *message, int64_t received_us);
 struct flow_page_result {
     unsigned items, fresh; /* in the page; of them, emitted */
     /* Since flow_hold() sync has come to where the held events begin: to the position (int) or to
@@ -123,6 +156,8 @@ struct flow_page_result {
      * a store that failed), and sync has not brought them yet: it lags behind the link, so an empty
      * page does not mean that nothing was missed. */
     bool owed;
+    bool unkeyed; /* unkeyed events are held, and sync has brought fewer events that are new and not
+                   * held themselves than there are such */
 };
 void flow_page_end(struct flow *flow, struct flow_page_result *out);
 
@@ -132,6 +167,31 @@ void flow_discard(struct flow *flow); /* drop what is held and what comes */
  * the sink has no room: call again later; messages meanwhile queue behind. */
 int flow_release(struct flow *flow);
 bool flow_releasing(const struct flow *flow);
+/* A release has come to an unkeyed event (unkeyed = sync) and holds from there on: ask sync. */
+bool flow_unkeyed(const struct flow *flow);
+/* Sync has not brought them: the next release stores the unkeyed events that are held now. */
+void flow_unkeyed_keep(struct flow *flow);
+
+/* ---- handover: two links at once ---- */
+/* Messages of FLOW_SUCCESSOR are held from here, those of FLOW_LINK pass as before. */
+void flow_succeed(struct flow *flow);
+/* The successor is the link now; what is held of it stays held, as after flow_hold(). */
+void flow_switch(struct flow *flow);
+
+/* ---- audit: sync once more over what should be whole ---- */
+/* An item of an audit's page. Known: FLOW_DUPLICATE. Unknown and first seen in an audit less than
+ * FLOW_SUSPECT_MS ago: FLOW_SUSPECT. Older: emitted at once, via audit. now_ms is monotonic. */
+enum flow_result flow_audit_item(struct flow *flow, const struct profile_message *message,
+                                 int64_t received_us, int64_t now_ms);
+/* Whole up to here: the end of a catch-up, or the last page of an audit without suspects. */
+void flow_audited(struct flow *flow);
+/* Events emitted since flow_audited(). */
+uint64_t flow_since_audit(const struct flow *flow);
+/* Where an audit or, with one, a catch-up begins; borrowed till the next call. Less `overlap`, as
+ * it is to be asked for. Without audit the same as flow_position(), less `overlap`. */
+struct slice flow_resume(const struct flow *flow);
+/* A position that was learnt, not of an event (tip): stored with the next event. */
+void flow_learn(struct flow *flow, struct slice position);
 
 /* To resume from; .ptr NULL = none; borrowed till the next call. */
 struct slice flow_position(const struct flow *flow);
@@ -144,6 +204,8 @@ struct flow_stats {
     uint64_t late;      /* emitted, and below the position */
     uint64_t ephemeral; /* emitted */
     uint64_t discarded; /* by flow_discard, out of a hold begun anew, and ephemeral not in time */
+    uint64_t audited;   /* emitted via audit: the link had not brought them */
+    uint64_t unkeyed;   /* kept as they came, for sync did not bring them */
     size_t held_events, held_bytes;
 };
 void flow_stats(const struct flow *flow, struct flow_stats *out);

@@ -124,6 +124,51 @@ int io_unix_listen(struct io_loop *loop, const char *path, unsigned mode, gid_t 
                    io_accept_cb cb, void *arg, struct io_listener **out, struct error *err);
 void io_listener_close(struct io_listener *listener);
 
+/* ---- child processes ---- */
+#define IO_CHILD_OUTPUT_MAX (64 * 1024)
+struct io_child;
+struct io_child_result {
+    int status;          /* 0: it ended by itself with exit status 0; else ERR_ with err */
+    struct error err;    /* "exit status 3", "killed by signal 9", "not finished within 10 s" */
+    struct slice output; /* its standard output, valid during the call; wiped after it */
+};
+/* Runs argv[0] (a path, no PATH search, no shell) with an empty environment, / as its directory,
+ * nothing on standard input, standard error to ours, no other descriptor, default signals and its
+ * own process group, which is killed whole when timeout_ms has passed or more than
+ * IO_CHILD_OUTPUT_MAX has come. Ends in exactly one cb. ERR_NOTFOUND, ERR_PERM, ERR_IO. */
+int io_child_start(struct io_loop *loop, const char *const *argv, int64_t timeout_ms,
+                   void (*cb)(void *arg, const struct io_child_result *result), void *arg,
+                   struct io_child **out, struct error *err);
+void io_child_cancel(struct io_child *child); /* kills it; cb will not fire */
+/* Marks every descriptor that this process was given close-on-exec, but 0, 1 and 2. Call at start.
+ */
+void io_cloexec_all(void);
+
+/* ---- files that change ---- */
+struct io_watch;
+/* cb fires soon after the file of that path was written, replaced (rename counts), made, removed
+ * or got other rights, also when its directory itself comes or goes; several changes close together
+ * may be told once. The directory is watched, or the nearest one above that exists. Never fails for
+ * want of the file. ERR_LIMIT: the system has no more watches; then poll. */
+int io_watch_start(struct io_loop *loop, const char *path, void (*cb)(void *arg), void *arg,
+                   struct io_watch **out, struct error *err);
+void io_watch_close(struct io_watch *watch);
+
+/* ---- the network ---- */
+struct io_network;
+/* cb fires IO_NETWORK_DEBOUNCE_MS after the last of a run of changes of addresses, routes or links
+ * (rtnetlink), at least each IO_NETWORK_RUN_MS while they go on; and when boottime has run
+ * IO_NETWORK_SLEPT_MS ahead of monotonic, that is, after a suspend (slept). */
+#define IO_NETWORK_DEBOUNCE_MS 1000
+#define IO_NETWORK_RUN_MS 5000
+#define IO_NETWORK_SLEPT_MS 2000
+int io_network_start(struct io_loop *loop, void (*cb)(void *arg, bool slept), void *arg,
+                     struct io_network **out, struct error *err);
+void io_network_close(struct io_network *network);
+/* The address that this host would use towards that one, and the interface, as text
+ * ("192.0.2.5 eth0"); "" if there is no route. Sends nothing. */
+void io_network_route(const struct io_address *to, char *out, size_t size);
+
 /* ---- worker: one thread of its own, jobs in order ---- */
 struct io_worker;
 struct io_job {

@@ -19,7 +19,7 @@ void link_set_end(struct net_link *link, enum net_end_kind kind, int code, bool 
 void link_finish(struct net_link *link)
 {
     conn_close(&link->conn);
-    link->events->on_closed(link->arg, &link->end);
+    link->events->on_closed(link->arg, &link->end, NULL);
 }
 
 static void end_now(struct net_link *link, enum net_end_kind kind, int code, const char *text)

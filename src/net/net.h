@@ -68,7 +68,9 @@ struct net_link_events {
     int (*on_message)(void *arg, enum ws_type type, struct slice payload);
     void (*on_pong)(void *arg, int64_t rtt_ms);
     void (*on_oversize)(void *arg, uint64_t bytes);
-    void (*on_closed)(void *arg, const struct net_end *end); /* the last call */
+    /* The last call. response is the answer to the upgrade where it was no 101 (status, headers,
+     * start of the body), else NULL; valid during the call. */
+    void (*on_closed)(void *arg, const struct net_end *end, const struct http_response *response);
 };
 /* url: wss://... ; headers: "Name: value\r\n" lines. Copies what it keeps; wipes secrets. */
 int net_link_open(struct io_loop *loop, const struct net_options *options, struct slice url,
@@ -104,6 +106,24 @@ int net_http_start(struct io_loop *loop, const struct net_options *options, stru
                    struct slice url, struct slice headers, struct slice body, size_t body_max,
                    net_http_cb cb, void *arg, struct net_http **out, struct error *err);
 void net_http_cancel(struct net_http *http);
+
+/*
+ * One request whose answer is a stream (SSE, NDJSON): the body is handed on as it comes.
+ * http_timeout_ms is until the answer's header is there; after that idle_ms without a byte ends it
+ * (0: never). Ends in exactly one on_done, never inline: status and body (its start, body_max at
+ * most) where it was not 2xx, failed where it broke, or a 2xx that came to its end.
+ */
+struct net_stream_events {
+    void (*on_open)(void *arg, const struct http_response *response); /* 2xx: a body follows */
+    /* Bytes of the body. ERR_AGAIN: taken, but no more now, until net_http_resume(). */
+    int (*on_body)(void *arg, struct slice bytes);
+    net_http_cb on_done;
+};
+int net_http_stream(struct io_loop *loop, const struct net_options *options, struct slice method,
+                    struct slice url, struct slice headers, struct slice body, size_t body_max,
+                    int64_t idle_ms, const struct net_stream_events *events, void *arg,
+                    struct net_http **out, struct error *err);
+void net_http_resume(struct net_http *http);
 
 /* Text from a peer made fit to show: one line of UTF-8, no control characters, runs of white space
  * as one space, cut at a character. */

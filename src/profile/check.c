@@ -164,6 +164,7 @@ static void check_catchup(struct loader *l)
 
     switch (l->profile->catchup.via) {
     case PROFILE_CATCHUP_NONE:
+    case PROFILE_CATCHUP_SESSION:
         return;
     case PROFILE_CATCHUP_HTTP:
         http = find_catchup_http(l);

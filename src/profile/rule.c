@@ -14,12 +14,21 @@ static enum argument argument_of(enum profile_rule_kind kind)
     case PROFILE_RULE_LIVE:
     case PROFILE_RULE_REFRESH:
     case PROFILE_RULE_FORGET:
+    case PROFILE_RULE_SNAPSHOT:
+    case PROFILE_RULE_ALIVE:
+    case PROFILE_RULE_FRESH:
+    case PROFILE_RULE_CAPTURE:
+    case PROFILE_RULE_SEND:
+    case PROFILE_RULE_CALL:
+    case PROFILE_RULE_SET:
+    case PROFILE_RULE_HANDOVER:
         return ARGUMENT_NONE;
     case PROFILE_RULE_RECONNECT:
         return ARGUMENT_DELAY_OPTIONAL;
     case PROFILE_RULE_HOLD:
         return ARGUMENT_DELAY;
     case PROFILE_RULE_GAP:
+    case PROFILE_RULE_SAY:
     case PROFILE_RULE_PARK:
         return ARGUMENT_TEXT;
     }

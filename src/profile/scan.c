@@ -288,6 +288,17 @@ static void apply_action(struct profile_scanner *s, const struct profile_rule_ac
     case PROFILE_RULE_IGNORE:
         out->event = false;
         return;
+    case PROFILE_RULE_SNAPSHOT:
+        out->snapshot = true;
+        return;
+    case PROFILE_RULE_ALIVE:
+    case PROFILE_RULE_FRESH:
+    case PROFILE_RULE_CAPTURE:
+    case PROFILE_RULE_SEND:
+    case PROFILE_RULE_CALL:
+    case PROFILE_RULE_SET:
+    case PROFILE_RULE_HANDOVER:
+    case PROFILE_RULE_SAY:
     case PROFILE_RULE_LIVE:
     case PROFILE_RULE_RECONNECT:
     case PROFILE_RULE_REFRESH:
@@ -298,7 +309,7 @@ static void apply_action(struct profile_scanner *s, const struct profile_rule_ac
         break;
     }
     if (out->n_actions < PROFILE_ACTIONS_MAX)
-        out->actions[out->n_actions++] = action;
+        out->actions[out->n_actions++] = (struct profile_trigger){.action = action};
     else
         say(s, out, "more than %d actions for one message", PROFILE_ACTIONS_MAX);
 }

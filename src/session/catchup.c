@@ -237,6 +237,8 @@ void session_catchup_failed(struct session *s, struct session_actions *out,
     case PROFILE_POLICY_FORGET:
         go_on_without(s, out, why);
         return;
+    case PROFILE_POLICY_FRESH:
+    case PROFILE_POLICY_FALLBACK:
     case PROFILE_POLICY_REFRESH:
     case PROFILE_POLICY_HOLD:
     case PROFILE_POLICY_PARK:

@@ -175,6 +175,12 @@ void session_follow(struct session *s, struct session_actions *out,
         session_forget(s, out, why);
         wait_backoff(s, out, action, end, why);
         return;
+    case PROFILE_POLICY_FRESH:
+        wait_backoff(s, out, action, end, why);
+        return;
+    case PROFILE_POLICY_FALLBACK:
+        rest(s, out, action, end, why);
+        return;
     case PROFILE_POLICY_REFRESH:
         refresh(s, out, action, end, why);
         return;

@@ -206,13 +206,22 @@ static void rule_forgets(struct session *s, struct session_actions *out, const c
 static void on_rule(struct session *s, const struct session_event *event,
                     struct session_actions *out)
 {
-    const struct profile_rule_action *rule = event->rule;
+    const struct profile_rule_action *rule = event->rule->action;
     if (event->link != s->link || s->link_phase != SESSION_LINK_UP)
         return;
     const char *text = rule->text != NULL ? rule->text : rule->rule != NULL ? rule->rule : "";
     switch (rule->kind) {
     case PROFILE_RULE_EVENT:
     case PROFILE_RULE_IGNORE:
+    case PROFILE_RULE_SNAPSHOT:
+    case PROFILE_RULE_ALIVE:
+    case PROFILE_RULE_FRESH:
+    case PROFILE_RULE_CAPTURE:
+    case PROFILE_RULE_SEND:
+    case PROFILE_RULE_CALL:
+    case PROFILE_RULE_SET:
+    case PROFILE_RULE_HANDOVER:
+    case PROFILE_RULE_SAY:
         return;
     case PROFILE_RULE_LIVE:
         if (s->state == SESSION_GREETING)
@@ -449,6 +458,22 @@ static void dispatch(struct session *s, const struct session_event *event,
                      struct session_actions *out)
 {
     switch (event->kind) {
+    case SESSION_EV_MET:
+    case SESSION_EV_HOLE:
+    case SESSION_EV_UNKEYED:
+    case SESSION_EV_FALLBACK_OPEN:
+    case SESSION_EV_FALLBACK_ENDED:
+    case SESSION_EV_SLOT:
+    case SESSION_EV_SLOT_LATER:
+    case SESSION_EV_REFRESH_FAILED:
+    case SESSION_EV_EXPIRING:
+    case SESSION_EV_SENT:
+    case SESSION_EV_ANSWERED:
+    case SESSION_EV_ACKED:
+    case SESSION_EV_PONG:
+    case SESSION_EV_WINDOW_HALF:
+    case SESSION_EV_NETWORK:
+        return;
     case SESSION_EV_START:
         if (s->state == SESSION_STARTING)
             session_dial(s, out, "start");

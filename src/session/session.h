@@ -12,9 +12,17 @@
  * Fails: never. An event that makes no sense in a state is ignored: what peers and executors send
  * must not be able to break the machine.
  *
+ * A *slot* is the broker's leave to dial: ASK_SLOT ends in exactly one SLOT, or in DROP_SLOT. The
+ * *successor* is the second link of a handover; LINK_SWITCH makes it the link. The *fallback* is
+ * the exchange that delivers while the WebSocket does not; it counts as a request.
+ *
  * Rules that hold in every state:
- *  - At most one link. A link that is closing still counts: a DIAL waits for its end, at most
+ *  - At most one link, and with parallel = 2 one successor during a handover, or one link besides
+ *    the fallback. A link that is closing still counts: a DIAL waits for its end, at most
  *    SESSION_CLOSE_MS. LINK_ABORT takes effect at once.
+ *  - At most one request (calls of rules are the engine's, and do not count).
+ *  - A DIAL, and each FALLBACK_START that does not follow another, has a slot, which comes only
+ * when the attempt is on disk.
  *  - HOLD comes with LINK_OPEN when a catch-up will follow, so no event passes before it.
  *  - Every state has a deadline, or waits for something that is owed from outside.
  *
@@ -66,12 +74,27 @@ enum session_state {
     X(RULE)           /* a rule's action other than EVENT and IGNORE; .rule */                     \
     X(HELD_FIRST)     /* flow holds its first event since HOLD */                                  \
     X(HELD_FULL)      /* flow's hold is full: the event was not kept */                            \
-    X(HTTP_PAGE)      /* a catch-up page came and its items are with flow; .page */                \
+    X(MET)            /* the link has delivered the first event that is held of the successor */   \
+    X(HOLE)           /* contiguous positions miss some: flow holds from there on */               \
+    X(UNKEYED)        /* an event with neither id nor position: flow holds from there on */        \
+    X(HTTP_PAGE)      /* a page came and its items are with flow; .page */                         \
     X(HTTP_FAILED)    /* .end */                                                                   \
+    X(FALLBACK_OPEN)  /* sse, ndjson: the answer has begun. longpoll: the first page came */       \
+    X(FALLBACK_ENDED) /* .end; a stream that the service ended is CLOSE 1000 */                    \
+    X(SLOT)           /* the broker gives leave to dial, and the attempt is on disk */             \
+    X(SLOT_LATER)     /* it will not before .at_ms; .text says why */                              \
     X(POSITION)       /* flow has learnt the stream's first position */                            \
     X(STORE_STALLED)  /* the store takes no more */                                                \
     X(STORE_READY)    /* again; position and dedup are as on disk */                               \
     X(CREDENTIAL)     /* a secret's source has changed, or a REFRESH is done */                    \
+    X(REFRESH_FAILED) /* .end: of the request that should have got a new one */                    \
+    X(EXPIRING)       /* a new token was fetched because the link's is about to expire */          \
+    X(SENT)           /* [send NAME] number .send went out on the link and awaits its answer */    \
+    X(ANSWERED)       /* .sends: these have come */                                                \
+    X(ACKED)          /* the service has answered our heartbeat */                                 \
+    X(PONG)           /* .rtt_ms */                                                                \
+    X(WINDOW_HALF)    /* flow has taken half a dedup window of events since the last audit */      \
+    X(NETWORK)        /* route or address towards the peer changed, or the machine has slept */    \
     X(PAUSE)                                                                                       \
     X(RESUME)                                                                                      \
     X(RECONNECT) /* by the operator: now, whatever the policy waits for */
@@ -88,35 +111,66 @@ struct session_page {
     bool reached_hold; /* the first held event's position (or id) has been returned by sync */
     bool has_next;     /* an empty page that has more came with a cursor */
     bool owed;         /* sync has yet to bring events that the link has shown and flow dropped */
+    bool gone;         /* the service no longer knows the position */
+    bool unkeyed;      /* unkeyed events that are held have still not been brought */
+    unsigned suspects; /* AUDIT: unknown here, but too young to be called missing */
+    unsigned found;    /* AUDIT: stored, for they never came on the link */
 };
 
 struct session_event {
     enum session_event_kind kind;
     int64_t now_ms;     /* monotonic; never goes back */
     int64_t last_rx_ms; /* when the last byte of the link came in, as far as hawser was reading */
-    uint64_t link;      /* LINK_*, RULE, HELD_* */
-    uint64_t request;   /* HTTP_* */
+    uint64_t link;      /* LINK_*, RULE, HELD_*, MET, HOLE, UNKEYED, SENT, ANSWERED, ACKED, PONG */
+    uint64_t request;   /* HTTP_*, FALLBACK_* */
+    int64_t at_ms;      /* SLOT_LATER, monotonic */
+    int64_t rtt_ms;     /* PONG */
+    unsigned send;      /* SENT */
+    uint32_t sends;     /* ANSWERED: bit i is send i */
+    const char *text;   /* SLOT_LATER; borrowed */
     bool has_position;  /* STORE_READY: what is on disk has a position to resume from */
     const struct profile_end *end;
-    const struct profile_rule_action *rule;
+    const struct profile_trigger *rule;
     const struct session_page *page;
 };
 
+/* What a request is for. */
+#define SESSION_PURPOSES(X)                                                                        \
+    X(CATCHUP, "catch-up") /* from flow's resume position; for UNKEYED and HOLE too */             \
+    X(TIP, "tip")          /* the newest position; nothing is stored */                            \
+    X(AUDIT, "audit")      /* from flow's audited position */
+enum session_purpose {
+#define X(id, text) SESSION_FOR_##id,
+    SESSION_PURPOSES(X)
+#undef X
+};
+
 #define SESSION_ACTIONS(X)                                                                         \
-    X(DIAL)        /* .link */                                                                     \
-    X(LINK_CLOSE)  /* .link .code: start the close handshake */                                    \
-    X(LINK_ABORT)  /* .link: drop it without a word */                                             \
-    X(LINK_PING)   /* .link */                                                                     \
-    X(HTTP_START)  /* .request: catch-up from flow's position (.use_next: from the page's cursor)  \
-                    */                                                                             \
-    X(HTTP_CANCEL) /* .request */                                                                  \
-    X(HOLD)        /* flow: keep the link's events from here */                                    \
-    X(RELEASE)     /* flow: let them go, in order; from now on events pass */                      \
-    X(DISCARD)     /* flow: drop what is held and what comes, until HOLD or RELEASE */             \
-    X(GAP)         /* store a gap; .gap, .text */                                                  \
-    X(FORGET)      /* drop the position */                                                         \
-    X(REFRESH)     /* read the credentials anew; answered by CREDENTIAL */                         \
-    X(STATE)       /* .from .to .text (why) .retry_ms (-1: none): log, metric, notice */
+    X(ASK_SLOT)       /* may we dial? .fallback: for the fallback's connection */                  \
+    X(DROP_SLOT)      /* no longer wanted, or given back unused */                                 \
+    X(DIAL)           /* .link; .moved: to the address that the service named */                   \
+    X(LINK_CLOSE)     /* .link .code: start the close handshake */                                 \
+    X(LINK_ABORT)     /* .link: drop it without a word */                                          \
+    X(LINK_PING)      /* .link */                                                                  \
+    X(HEARTBEAT)      /* .link: the service's own, [heartbeat] send */                             \
+    X(SUCCEED)        /* .link is the successor: flow keeps its events aside */                    \
+    X(SWITCH)         /* .link, the successor, is the link now; its events are held, as by HOLD */ \
+    X(HTTP_START)     /* .request .purpose (.use_next: from the page's cursor) */                  \
+    X(HTTP_CANCEL)    /* .request; also of a fallback */                                           \
+    X(FALLBACK_START) /* .request: one long-poll, or a stream */                                   \
+    X(HOLD)           /* flow: keep the link's events from here */                                 \
+    X(RELEASE)        /* flow: let them go, in order; from now on events pass */                   \
+    X(DISCARD)        /* flow: drop what is held and what comes, until HOLD or RELEASE */          \
+    X(UNKEYED_KEEP)   /* flow: store the unkeyed events that are held, sync has not brought them   \
+                       */                                                                          \
+    X(AUDITED)        /* flow: what was stored up to here is whole; resume is from there */        \
+    X(GAP)            /* store a gap; .gap, .text */                                               \
+    X(FORGET)         /* drop the position */                                                      \
+    X(FRESH)          /* drop the captured variables */                                            \
+    X(REFRESH)        /* get fresh credentials; answered by CREDENTIAL or REFRESH_FAILED */        \
+    X(SAVE)           /* session_save() has news: store it when there is time */                   \
+    X(SAY)            /* .text: a warning in log and status */                                     \
+    X(STATE)          /* .from .to .text (why) .retry_ms (-1: none): log, metric, notice */
 enum session_action_kind {
 #define X(id) SESSION_DO_##id,
     SESSION_ACTIONS(X)
@@ -138,7 +192,8 @@ struct session_action {
     enum session_action_kind kind;
     uint64_t link, request;
     int code;
-    bool use_next;
+    bool use_next, moved, fallback;
+    enum session_purpose purpose;
     enum session_gap gap;
     enum session_state from, to;
     int64_t retry_ms;
@@ -152,12 +207,37 @@ struct session_actions {
     unsigned count;
 };
 
+/*
+ * What outlives the process. The engine stores it before each dial and after each SAVE. After a
+ * clean stop only what is no state of waiting counts; after an unclean one all of it does, and the
+ * kill itself is no drop. Times are lengths, for the clock of the next life is another one.
+ */
+struct session_saved {
+    enum session_state state; /* WAITING, HELD, PARKED and PAUSED are taken up again */
+    int64_t wait_ms;          /* from saving to the next attempt; -1: none planned */
+    int64_t since_ms;         /* in the state, when saved */
+    unsigned step, attempts, refreshes, probes, fallback_attempts;
+    bool dialled; /* an attempt was under way, or its link not SESSION_CALM_MS old: it failed */
+    bool wakes_on_credential;
+    struct profile_end park; /* PARKED, HELD: only kind, code and failure */
+    struct {
+        uint32_t ago_ms[16]; /* of the ends that count, newest first; UINT32_MAX: none */
+    } flaps[PROFILE_FLAPS_MAX];
+    int64_t live_ago_ms; /* how long ago the stream was last known to be whole, -1: never */
+    char reason[SESSION_TEXT];
+};
+
 /* Where the stream stands when the session starts. */
 struct session_init_args {
     const struct profile *profile; /* borrowed, outlives the session */
     uint64_t seed;
-    bool has_position; /* a position is stored, or start = oldest / POSITION */
-    bool lived;        /* not its first run: events of it are stored */
+    bool has_position;   /* a position is stored, or start = oldest / POSITION */
+    bool lived;          /* not its first run: events of it are stored */
+    bool learn_tip;      /* start = now: the newest position is to be learnt, if the profile can */
+    bool rtt_reconnects; /* on_rtt = reconnect */
+    bool source_changed; /* credential or configuration differ from when it was saved */
+    const struct session_saved *saved; /* NULL: none, or a clean stop; borrowed for the call */
+    int64_t saved_ago_ms;              /* by the wall clock; the session clamps it */
 };
 
 /* ---- the machine's own bounds ---- */
@@ -236,6 +316,8 @@ struct session {
 };
 
 void session_init(struct session *session, const struct session_init_args *args);
+/* The state to be stored; also within a clean stop. */
+void session_save(const struct session *session, int64_t now_ms, struct session_saved *out);
 /* One step. Returns 0; out holds what to do, in order. Never blocks, allocates or re-enters. */
 int session_step(struct session *session, const struct session_event *event,
                  struct session_actions *out);
@@ -250,9 +332,10 @@ const char *session_action_name(enum session_action_kind kind);
 struct session_status {
     enum session_state state;
     int64_t since_ms, retry_at_ms;
-    uint64_t link;     /* 0: none */
-    unsigned attempts; /* links in a row without reset_after of life */
-    int64_t rtt_ms;    /* unused by the session: left 0 */
+    uint64_t link;      /* 0: none */
+    unsigned attempts;  /* links in a row without reset_after of life */
+    uint64_t successor; /* 0: none */
+    bool fallback;      /* the fallback delivers */
     char reason[SESSION_TEXT];
 };
 void session_status(const struct session *session, struct session_status *out);

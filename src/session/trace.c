@@ -46,6 +46,17 @@ size_t session_trace_action(const struct session_action *action, char *out, size
         return put(out, size, "%s request=%llu", name, request);
     case SESSION_DO_GAP:
         return put(out, size, "%s %s (%s)", name, session_gap_name(action->gap), action->text);
+    case SESSION_DO_ASK_SLOT:
+    case SESSION_DO_DROP_SLOT:
+    case SESSION_DO_HEARTBEAT:
+    case SESSION_DO_SUCCEED:
+    case SESSION_DO_SWITCH:
+    case SESSION_DO_FALLBACK_START:
+    case SESSION_DO_UNKEYED_KEEP:
+    case SESSION_DO_AUDITED:
+    case SESSION_DO_FRESH:
+    case SESSION_DO_SAVE:
+    case SESSION_DO_SAY:
     case SESSION_DO_HOLD:
     case SESSION_DO_RELEASE:
     case SESSION_DO_DISCARD:

@@ -14,7 +14,7 @@
 enum {
     TRIM_ROWS = 256,
     TRIM_ROWS_MAX = 4096,
-    NODE_BYTES = 24,   /* LMDB's own for a row: header, key, index */
+    NODE_BYTES = 24, /* LMDB's own for a row: header, key, index */
 };
 
 struct batch {

@@ -31,7 +31,8 @@
 enum {
     STORE_LINE_MAX = 8 * LIMIT_MESSAGE_MAX, /* bytes of a record's line */
     STORE_BATCH_MAX = 256 * LIMIT_MIB,      /* bytes of file that one append may take */
-    STORE_STREAM_PAGES = 12, /* of it, copied for a stream: two paths from root to leaf, and splits */
+    STORE_STREAM_PAGES =
+        12, /* of it, copied for a stream: two paths from root to leaf, and splits */
     STORE_COMMON_PAGES = 64, /* copied for the rest: names, meta, the free list */
 };
 
@@ -107,14 +108,31 @@ struct store_record {
     bool has_key;
     uint8_t key[16];
 };
-/* All of them, the positions, the dedup keys and the reservation in ONE transaction that is on disk
- * when 0 is returned; nothing of it otherwise (a commit that failed may turn out to be on disk once
- * the store is opened again, as after a crash). reserve_seq: raise reserved_seq to this (0: leave).
- * ERR_FULL, and not store_failed(): no room, the store is as before; call store_retain, then again.
- * ERR_INVAL: seqs do not increase, or a stream is not open. ERR_LIMIT: a bound above is exceeded,
- * or the batch is larger than retain_size. ERR_NOMEM. After these too the store is as before. */
+/* State of the daemon's that is no event: small values under names of the caller's choice. */
+#define STORE_STATE_KEY 128            /* bytes of a key */
+#define STORE_STATE_VALUE (160 * 1024) /* bytes of a value */
+struct store_state {
+    struct slice key, value; /* value.ptr NULL: delete */
+};
+/* Visits each saved state in key order; damaged ones are left out and told by ERR_CORRUPT at the
+ * end. The slices are valid during the visit. */
+int store_states(struct store *store,
+                 void (*visit)(void *arg, const struct store_state *state, int64_t saved_us),
+                 void *arg, struct error *err);
+
+/* All of them, the positions, the dedup keys, the states and the reservation in ONE transaction
+ * that is on disk when 0 is returned; nothing of it otherwise (a commit that failed may turn out to
+ * be on disk once the store is opened again, as after a crash). reserve_seq: raise reserved_seq to
+ * this (0: leave). ERR_FULL, and not store_failed(): no room, the store is as before; call
+ * store_retain, then again. ERR_INVAL: seqs do not increase, or a stream is not open. ERR_LIMIT: a
+ * bound above is exceeded, or the batch is larger than retain_size. ERR_NOMEM. After these too the
+ * store is as before. */
 int store_append(struct store *store, const struct store_record *records, size_t count,
                  uint64_t reserve_seq, struct error *err);
+/* The same with states, each marked with the wall clock now_us. */
+int store_append_with(struct store *store, const struct store_record *records, size_t count,
+                      const struct store_state *states, size_t n_states, int64_t now_us,
+                      uint64_t reserve_seq, struct error *err);
 
 struct store_event {
     uint64_t seq;

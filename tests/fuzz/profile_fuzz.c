@@ -70,8 +70,8 @@ static void check_message(const struct profile_message *m, struct slice text)
     CHECK(m->time.ptr == NULL || (m->time.len > 0 && within(m->time, m->data)));
     CHECK(m->n_actions <= PROFILE_ACTIONS_MAX);
     for (size_t i = 0; i < m->n_actions; i++)
-        CHECK(m->actions[i]->kind != PROFILE_RULE_EVENT &&
-              m->actions[i]->kind != PROFILE_RULE_IGNORE);
+        CHECK(m->actions[i].action->kind != PROFILE_RULE_EVENT &&
+              m->actions[i].action->kind != PROFILE_RULE_IGNORE);
     CHECK(m->json == (json_scan(NULL, m->data, NULL, NULL) == 0));
     CHECK(!m->ephemeral || m->type.ptr != NULL);
     CHECK(m->fault == NULL || m->fault[0] != '\0');

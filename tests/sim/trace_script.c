@@ -336,7 +336,8 @@ static void do_rule(struct world *w, struct words *words, struct session_event *
     rule.kind = (enum profile_rule_kind)kind;
     rule.delay_ms = take_number(w, words, "delay", 0);
     rule.text = take_next(words);
-    event->rule = &rule;
+    struct profile_trigger trigger = {.action = &rule};
+    event->rule = &trigger;
     step(w, event);
 }
 

@@ -66,8 +66,9 @@ static void on_oversize(void *arg, uint64_t bytes)
     printf("oversize %" PRIu64 "\n", bytes);
 }
 
-static void on_closed(void *arg, const struct net_end *end)
+static void on_closed(void *arg, const struct net_end *end, const struct http_response *response)
 {
+    (void)response;
     static const char *const kinds[] = {"close",     "status", "stripped",
                                         "handshake", "failed", "timeout"};
     struct echo *echo = arg;

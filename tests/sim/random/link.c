@@ -133,9 +133,10 @@ static int64_t op_last_rx_ms(void *arg, uint64_t number)
     return feed->link.blocked ? feed->world->now_ms : feed->link.last_rx_ms;
 }
 
-static void op_http(void *arg, uint64_t request, const struct profile_request *form,
+static void op_http(void *arg, uint64_t request, unsigned http, const struct profile_request *form,
                     int64_t timeout_ms)
 {
+    (void)http;
     struct feed *feed = arg;
     struct world *world = feed->world;
     const char *since = memmem(form->url.data, form->url.len, "since=", 6);

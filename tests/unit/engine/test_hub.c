@@ -77,7 +77,7 @@ static int put(struct probe *probe, const char *id, const char *position)
     };
     if (position != NULL) {
         event.position = slice_str(position);
-        event.advances = true;
+        event.resume = event.position;
     }
     memset(event.key, id[0], sizeof(event.key));
     return hub_event(probe->hub, probe->stream, &event);
@@ -192,8 +192,12 @@ static void test_a_commit_is_no_larger_than_the_store_takes(void **state)
 {
     static char text[30000];
     struct probe probe;
-    struct hub_options options = {.ring_bytes = 1 << 20, .ring_entries = 4096, .ops = &ops,
-                                  .ops_arg = &probe, .commit_bytes = 50000, .page_bytes = 4096};
+    struct hub_options options = {.ring_bytes = 1 << 20,
+                                  .ring_entries = 4096,
+                                  .ops = &ops,
+                                  .ops_arg = &probe,
+                                  .commit_bytes = 50000,
+                                  .page_bytes = 4096};
     struct flow_event large = {.data = slice_make(text, sizeof(text)),
                                .data_kind = FLOW_DATA_BINARY};
     unsigned n = 0;
@@ -238,8 +242,8 @@ static void test_only_the_newest_position_of_a_batch(void **state)
 static void test_a_gap_that_forgets_takes_the_position_with_it(void **state)
 {
     struct probe probe;
-    struct hub_gap gap = {.reason = SESSION_GAP_EPOCH, .after = SLICE("1"), .detail = "why",
-                          .forget = true};
+    struct hub_gap gap = {
+        .reason = SESSION_GAP_EPOCH, .after = SLICE("1"), .detail = "why", .forget = true};
     (void)state;
     open_hub(&probe, 65536, false, 0, 0);
     put(&probe, "a", "1");
@@ -307,7 +311,8 @@ static void test_a_full_ring_says_again_and_loses_nothing(void **state)
     open_hub(&probe, 2000, false, 0, 0);
     assert_int_equal(hub_event(probe.hub, probe.stream, &event), 0);
     hub_flush(probe.hub);
-    assert_int_equal(hub_event(probe.hub, probe.stream, &event), ERR_AGAIN); /* the disk is not done */
+    assert_int_equal(hub_event(probe.hub, probe.stream, &event),
+                     ERR_AGAIN); /* the disk is not done */
     assert_int_equal(probe.flying->count, 1);
     probe.flying = NULL;
     hub_committed(probe.hub, 0);

@@ -35,17 +35,18 @@ static inline int rig_sink(void *arg, const struct flow_event *event)
     snprintf(rig->log + n, sizeof rig->log - n, "%s%s" SLICE_FMT "%s" SLICE_FMT "%s ",
              event->ephemeral ? "~" : "", event->via == FLOW_VIA_LIVE ? "!" : "",
              SLICE_ARG(event->id), event->position.ptr != NULL ? "@" : "",
-             SLICE_ARG(event->position), event->advances ? "+" : "");
+             SLICE_ARG(event->position), event->resume.ptr != NULL ? "+" : "");
     rig->last = *event;
     snprintf(rig->last_malformed, sizeof rig->last_malformed, "%s",
              event->malformed != NULL ? event->malformed : "");
     return 0;
 }
 
-static inline void rig_missing(void *arg)
+static inline void rig_gap(void *arg, const struct flow_gap *gap)
 {
     struct rig *rig = arg;
 
+    (void)gap;
     strcat(rig->log, "? ");
 }
 
@@ -60,7 +61,7 @@ static inline void rig_open_with(struct rig *rig, enum profile_dedup dedup,
         .dedup_window = window,
         .hold_bytes = hold_bytes,
         .sink = rig_sink,
-        .missing = rig_missing,
+        .gap = rig_gap,
         .sink_arg = rig,
     };
     assert_int_equal(flow_new(&options, &rig->flow), 0);
@@ -98,14 +99,14 @@ static inline enum flow_result live(struct rig *rig, const char *id, const char 
 {
     struct profile_message message = message_of(id, position);
 
-    return flow_message(rig->flow, &message, message.data, false, 1000);
+    return flow_message(rig->flow, FLOW_LINK, &message, message.data, false, 1000);
 }
 
 static inline enum flow_result item(struct rig *rig, const char *id, const char *position)
 {
     struct profile_message message = message_of(id, position);
 
-    return flow_item(rig->flow, &message, 1000);
+    return flow_item(rig->flow, FLOW_VIA_SYNC, &message, 1000);
 }
 
 static inline void assert_log(struct rig *rig, const char *expected)

@@ -56,7 +56,7 @@ static void test_page_counts(void **state)
     assert_int_equal(item(&rig, "c", "3"), FLOW_AGAIN); /* counts once only */
     item(&rig, "c", "3");
     message.event = false;
-    assert_int_equal(flow_item(rig.flow, &message, 0), FLOW_IGNORED);
+    assert_int_equal(flow_item(rig.flow, FLOW_VIA_SYNC, &message, 0), FLOW_IGNORED);
     page = page_end(&rig);
     assert_int_equal(page.items, 4);
     assert_int_equal(page.fresh, 2);
@@ -331,11 +331,13 @@ static void test_full_at_exactly_the_bound(void **state)
     assert_int_equal(live(&rig, "one", NULL), FLOW_HELD_FIRST);
     assert_int_equal(live(&rig, "two", NULL), FLOW_HELD);
     message.data = SLICE("a payload that takes more room than any of the others");
-    assert_int_equal(flow_message(rig.flow, &message, message.data, false, 0), FLOW_HELD_FULL);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, message.data, false, 0),
+                     FLOW_HELD_FULL);
     /* There is a hole now: what is smaller must not slip in behind it. */
     message = message_of(NULL, NULL);
     message.type = message.data = SLICE("");
-    assert_int_equal(flow_message(rig.flow, &message, message.data, false, 0), FLOW_HELD_FULL);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, message.data, false, 0),
+                     FLOW_HELD_FULL);
     flow_hold(rig.flow);
     assert_int_equal(live(&rig, "ten", NULL), FLOW_HELD_FIRST);
     rig_close(&rig);
@@ -363,7 +365,8 @@ static void test_what_comes_while_releasing_queues_behind(void **state)
     assert_true(flow_releasing(rig.flow));
     assert_log(&rig, "!a@1+ ");
     assert_int_equal(live(&rig, "c", "3"), FLOW_HELD);
-    assert_int_equal(flow_message(rig.flow, &ephemeral, SLICE("{}"), false, 0), FLOW_DISCARDED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &ephemeral, SLICE("{}"), false, 0),
+                     FLOW_DISCARDED);
     assert_int_equal(live(&rig, "d", "4"), FLOW_HELD);
     assert_int_equal(live(&rig, "e", "5"), FLOW_AGAIN); /* the link must wait */
     rig.refuse_at = 2;
@@ -386,7 +389,7 @@ static void test_malformed_and_binary_survive_the_hold(void **state)
     rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
     flow_hold(rig.flow);
     message.fault = fault;
-    flow_message(rig.flow, &message, SLICE("\0\1"), true, 7);
+    flow_message(rig.flow, FLOW_LINK, &message, SLICE("\0\1"), true, 7);
     memset(fault, 'x', sizeof fault - 1);
     assert_int_equal(flow_release(rig.flow), 0);
     assert_string_equal(rig.last_malformed, "id is too long");

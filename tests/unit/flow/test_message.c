@@ -8,7 +8,8 @@ static void test_an_event_goes_out_as_it_is(void **state)
 
     rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
     message.time = SLICE("123.5");
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{ }"), false, 99), FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{ }"), false, 99),
+                     FLOW_EMITTED);
     assert_log(&rig, "!e1@5+ ");
     assert_true(slice_eq_str(rig.last.type, "t") && slice_eq_str(rig.last.time, "123.5"));
     assert_ptr_equal(rig.last.data.ptr, message.data.ptr);
@@ -30,11 +31,14 @@ static void test_no_event_is_ignored(void **state)
 
     rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
     message.event = false;
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{}"), false, 0), FLOW_IGNORED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{}"), false, 0),
+                     FLOW_IGNORED);
     flow_discard(rig.flow);
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{}"), false, 0), FLOW_IGNORED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{}"), false, 0),
+                     FLOW_IGNORED);
     flow_hold(rig.flow);
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{}"), false, 0), FLOW_IGNORED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{}"), false, 0),
+                     FLOW_IGNORED);
     assert_log(&rig, "");
     rig_close(&rig);
 }
@@ -88,7 +92,8 @@ static void test_other_ways_to_tell_duplicates(void **state)
     assert_int_equal(live(&rig, "a", "x"), FLOW_EMITTED);
     assert_int_equal(live(&rig, "b", "y"), FLOW_DUPLICATE);
     message.data = SLICE("{ }");
-    assert_int_equal(flow_message(rig.flow, &message, message.data, false, 0), FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, message.data, false, 0),
+                     FLOW_EMITTED);
     rig_close(&rig);
 
     rig_open(&rig, PROFILE_DEDUP_OFF, PROFILE_COMPARE_OPAQUE);
@@ -171,7 +176,8 @@ static void test_malformed_is_said_and_emitted(void **state)
     struct rig rig;
 
     rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{}"), false, 0), FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{}"), false, 0),
+                     FLOW_EMITTED);
     assert_non_null(strstr(rig.last.malformed, "not a whole number"));
     assert_int_equal(rig.last.data_kind, FLOW_DATA_JSON);
     assert_log(&rig, "!a ");
@@ -179,15 +185,18 @@ static void test_malformed_is_said_and_emitted(void **state)
 
     message = message_of(NULL, NULL);
     message.fault = "id is 1400 bytes, limit is 1024";
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{}"), false, 0), FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{}"), false, 0),
+                     FLOW_EMITTED);
     assert_string_equal(rig.last.malformed, message.fault);
 
     message = (struct profile_message){.event = true, .data = SLICE("{oops"), .fault = "no JSON"};
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{oops"), false, 0), FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{oops"), false, 0),
+                     FLOW_EMITTED);
     assert_int_equal(rig.last.data_kind, FLOW_DATA_TEXT);
     assert_true(slice_eq_str(rig.last.data, "{oops"));
     assert_string_equal(rig.last.malformed, "no JSON");
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("\1"), true, 0), FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("\1"), true, 0),
+                     FLOW_EMITTED);
     assert_int_equal(rig.last.data_kind, FLOW_DATA_BINARY);
     assert_non_null(strstr(rig.last.malformed, "kept as base64"));
     assert_int_equal(stats_of(&rig).malformed, 4);
@@ -200,7 +209,8 @@ static void test_plain_text_is_fine_where_nothing_is_looked_for(void **state)
     struct rig rig;
 
     rig_open(&rig, PROFILE_DEDUP_OFF, PROFILE_COMPARE_OPAQUE);
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("hello"), false, 0), FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("hello"), false, 0),
+                     FLOW_EMITTED);
     assert_int_equal(rig.last.data_kind, FLOW_DATA_TEXT);
     assert_true(slice_eq_str(rig.last.data, "hello"));
     assert_null(rig.last.malformed);
@@ -213,7 +223,8 @@ static void test_binary_is_kept_whole(void **state)
     struct rig rig;
 
     rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("\0\1x"), true, 0), FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("\0\1x"), true, 0),
+                     FLOW_EMITTED);
     assert_int_equal(rig.last.data_kind, FLOW_DATA_BINARY);
     assert_int_equal(rig.last.data.len, 3);
     assert_null(rig.last.malformed);
@@ -227,16 +238,19 @@ static void test_ephemeral_has_neither_key_nor_position(void **state)
 
     rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
     message.ephemeral = true;
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{}"), false, 0), FLOW_EMITTED);
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{}"), false, 0), FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{}"), false, 0),
+                     FLOW_EMITTED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{}"), false, 0),
+                     FLOW_EMITTED);
     assert_false(rig.last.has_key);
     assert_position(&rig, NULL);
     assert_log(&rig, "~!a@10 ~!a@10 ");
     assert_int_equal(stats_of(&rig).ephemeral, 2);
     assert_int_equal(stats_of(&rig).emitted, 0);
     flow_hold(rig.flow);
-    assert_int_equal(flow_message(rig.flow, &message, SLICE("{}"), false, 0), FLOW_DISCARDED);
-    assert_int_equal(flow_item(rig.flow, &message, 0), FLOW_DISCARDED);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("{}"), false, 0),
+                     FLOW_DISCARDED);
+    assert_int_equal(flow_item(rig.flow, FLOW_VIA_SYNC, &message, 0), FLOW_DISCARDED);
     assert_int_equal(stats_of(&rig).discarded, 2);
     assert_log(&rig, "");
     rig_close(&rig);

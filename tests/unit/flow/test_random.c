@@ -117,9 +117,9 @@ static int take(void *arg, const struct flow_event *event)
     check(event->has_key && event->malformed == NULL);
     struct kept *kept = &world->kept[world->taken++];
 
-    *kept = (struct kept){.advances = event->advances};
+    *kept = (struct kept){.advances = event->resume.ptr != NULL};
     memcpy(kept->key, event->key, 16);
-    if (event->advances) {
+    if (event->resume.ptr != NULL) {
         char expected[32];
 
         check(slice_eq_str(event->position, position_of(world, (unsigned)n, expected)));
@@ -204,7 +204,7 @@ static void deliver_noise(struct world *world)
 
     if (rng_chance(&world->rng, 1, 2))
         message.event = false;
-    (void)flow_message(world->flow, &message, SLICE("{}"), false, 0);
+    (void)flow_message(world->flow, FLOW_LINK, &message, SLICE("{}"), false, 0);
 }
 
 /* Mostly the next message; now and then one that the link has brought before. */
@@ -221,7 +221,7 @@ static void deliver(struct world *world)
     struct profile_message message = make(world, n, world->live_positions, texts);
 
     world->blocked = false;
-    switch (flow_message(world->flow, &message, message.data, false, 0)) {
+    switch (flow_message(world->flow, FLOW_LINK, &message, message.data, false, 0)) {
     case FLOW_AGAIN:
         world->blocked = !again;
         return;
@@ -234,6 +234,12 @@ static void deliver(struct world *world)
         break;
     case FLOW_HELD_FIRST:
         check(world->catching && !world->polling);
+        break;
+    case FLOW_MET:
+    case FLOW_HOLE:
+    case FLOW_UNKEYED:
+    case FLOW_SUSPECT:
+        check(!"what this profile does not have");
         break;
     case FLOW_IGNORED:
         check(!"an event is never ignored");
@@ -288,7 +294,7 @@ static void catch_up(struct world *world)
     for (; world->page.at < world->page.end; world->page.at++) {
         struct profile_message message = make(world, world->page.at, true, texts);
 
-        if (flow_item(world->flow, &message, 0) == FLOW_AGAIN)
+        if (flow_item(world->flow, FLOW_VIA_SYNC, &message, 0) == FLOW_AGAIN)
             return; /* the rest of the page when there is room */
     }
     end_page(world);

@@ -118,8 +118,10 @@ static inline void probe_on_oversize(void *arg, uint64_t bytes)
     probe_event(probe);
 }
 
-static inline void probe_on_closed(void *arg, const struct net_end *end)
+static inline void probe_on_closed(void *arg, const struct net_end *end,
+                                   const struct http_response *response)
 {
+    (void)response;
     struct probe *probe = arg;
 
     probe_note(probe, "closed", SLICE(""));

@@ -204,13 +204,13 @@ static void test_actions(void **state)
     profile_scan_message(scanner, SLICE("{\"a\":1}"), &message);
     assert_int_equal(message.n_actions, COUNT(want));
     for (size_t i = 0; i < COUNT(want); i++) {
-        assert_int_equal(message.actions[i]->kind, want[i].kind);
-        assert_int_equal(message.actions[i]->delay_ms, want[i].delay_ms);
-        assert_string_equal(message.actions[i]->rule, "many");
+        assert_int_equal(message.actions[i].action->kind, want[i].kind);
+        assert_int_equal(message.actions[i].action->delay_ms, want[i].delay_ms);
+        assert_string_equal(message.actions[i].action->rule, "many");
         if (want[i].text == NULL)
-            assert_null(message.actions[i]->text);
+            assert_null(message.actions[i].action->text);
         else
-            assert_string_equal(message.actions[i]->text, want[i].text);
+            assert_string_equal(message.actions[i].action->text, want[i].text);
     }
     profile_scanner_free(scanner);
     unload(&l);

@@ -27,8 +27,8 @@ static void test_scaiwave_hello(void **state)
     assert_false(s.message.event);
     assert_null(s.message.fault);
     assert_int_equal(s.message.n_actions, 1);
-    assert_int_equal(s.message.actions[0]->kind, PROFILE_RULE_LIVE);
-    assert_string_equal(s.message.actions[0]->rule, "hello");
+    assert_int_equal(s.message.actions[0].action->kind, PROFILE_RULE_LIVE);
+    assert_string_equal(s.message.actions[0].action->rule, "hello");
     assert_slice(s.message.position, NULL);
     assert_slice(s.message.id, NULL);
     scan_stop(&s);
@@ -41,13 +41,14 @@ static void test_scaiwave_wrong_tenant(void **state)
     scan_start_shipped(&s, "scaiwave", tenant_keys);
     scan_text(&s, HELLO);
     assert_int_equal(s.message.n_actions, 1);
-    assert_int_equal(s.message.actions[0]->kind, PROFILE_RULE_LIVE);
+    assert_int_equal(s.message.actions[0].action->kind, PROFILE_RULE_LIVE);
     scan_text(&s, "{\"type\":\"hello\",\"tenant_id\":\"other\"}");
     assert_int_equal(s.message.n_actions, 2);
-    assert_int_equal(s.message.actions[0]->kind, PROFILE_RULE_PARK);
-    assert_string_equal(s.message.actions[0]->rule, "wrong-tenant");
-    assert_non_null(strstr(s.message.actions[0]->text, "another tenant than configured, so none"));
-    assert_int_equal(s.message.actions[1]->kind, PROFILE_RULE_LIVE);
+    assert_int_equal(s.message.actions[0].action->kind, PROFILE_RULE_PARK);
+    assert_string_equal(s.message.actions[0].action->rule, "wrong-tenant");
+    assert_non_null(
+        strstr(s.message.actions[0].action->text, "another tenant than configured, so none"));
+    assert_int_equal(s.message.actions[1].action->kind, PROFILE_RULE_LIVE);
     scan_text(&s, "{\"type\":\"hello\"}");
     assert_int_equal(s.message.n_actions, 1);
     scan_stop(&s);

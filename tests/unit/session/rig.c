@@ -60,7 +60,8 @@ void rig_close(struct rig *rig, int code)
 void rig_rule(struct rig *rig, enum profile_rule_kind kind, int64_t delay_ms)
 {
     struct profile_rule_action rule = {.kind = kind, .delay_ms = delay_ms, .rule = "hello"};
-    step(rig, (struct session_event){.kind = SESSION_EV_RULE, .link = rig->link, .rule = &rule});
+    struct profile_trigger trigger = {.action = &rule};
+    step(rig, (struct session_event){.kind = SESSION_EV_RULE, .link = rig->link, .rule = &trigger});
 }
 
 void rig_page(struct rig *rig, struct session_page page)

@@ -88,6 +88,18 @@ static void saw(struct walker *w, const struct session_action *action)
         assert_int_equal(action->request, w->request);
         w->request = 0;
         return;
+    case SESSION_DO_ASK_SLOT:
+    case SESSION_DO_DROP_SLOT:
+    case SESSION_DO_HEARTBEAT:
+    case SESSION_DO_SUCCEED:
+    case SESSION_DO_SWITCH:
+    case SESSION_DO_FALLBACK_START:
+    case SESSION_DO_UNKEYED_KEEP:
+    case SESSION_DO_AUDITED:
+    case SESSION_DO_FRESH:
+    case SESSION_DO_SAVE:
+    case SESSION_DO_SAY:
+        return;
     case SESSION_DO_HOLD:
         w->gate = HOLD;
         return;
@@ -219,6 +231,21 @@ static void book(struct walker *w, const struct session_event *event)
     case SESSION_EV_STORE_READY:
         w->stalled = false;
         return;
+    case SESSION_EV_MET:
+    case SESSION_EV_HOLE:
+    case SESSION_EV_UNKEYED:
+    case SESSION_EV_FALLBACK_OPEN:
+    case SESSION_EV_FALLBACK_ENDED:
+    case SESSION_EV_SLOT:
+    case SESSION_EV_SLOT_LATER:
+    case SESSION_EV_REFRESH_FAILED:
+    case SESSION_EV_EXPIRING:
+    case SESSION_EV_SENT:
+    case SESSION_EV_ANSWERED:
+    case SESSION_EV_ACKED:
+    case SESSION_EV_PONG:
+    case SESSION_EV_WINDOW_HALF:
+    case SESSION_EV_NETWORK:
     case SESSION_EV_START:
     case SESSION_EV_STOP:
     case SESSION_EV_TICK:
@@ -289,7 +316,8 @@ static void random_step(struct walker *w)
     event.request = near_number(w, w->request, w->request_newest);
     event.has_position = pick(w, 2) == 0;
     event.end = &end;
-    event.rule = &rule;
+    struct profile_trigger trigger = {.action = &rule};
+    event.rule = &trigger;
     event.page = &page;
     book(w, &event);
     step(w, &event);

@@ -1,0 +1,105 @@
+/*
+ * broker: what spans streams, as a second pure machine: leave to dial, and rates of sending.
+ *
+ * Words: a *client* is one stream. A *slot* is leave for one connection, the WebSocket's or the
+ * fallback's: it is asked for, granted, opened or not, and ended. A *scope* is who shares a limit
+ * of the service: the stream alone, all streams with one credential, or all streams to one host.
+ *
+ * Decides: when a connection may be made: the daemon's dial_rate, the handshakes under way at once
+ * to one host, the service's [limits] (connects, sessions, links at once), and at the start of the
+ * daemon how its streams are spread. Who waited longest comes first; one that must wait for a limit
+ * of its own holds up nobody else.
+ * Leaves: why and where to dial to session, time and disk to the caller.
+ * Owns: the counts of each scope. What of them must outlive the process (connects, sessions) is
+ * handed out as bytes before a slot is granted, and the grant waits until they are stored; so a
+ * daemon in a crash loop dials no more than a running one.
+ * Fails: never; wall-clock jumps backwards count as no time passed.
+ *
+ * broker_step-like calls never re-enter: `granted` and `later` are called from broker_run() alone.
+ */
+#ifndef HAWSER_BROKER_BROKER_H
+#define HAWSER_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "profile/profile.h"
+
+#define BROKER_TEXT 160 /* of a reason, with the NUL */
+#define BROKER_SPREAD_MS                                                                           \
+    2000 /* streams that start with the daemon are spread over this, at most                       \
+          */
+#define BROKER_SPREAD_EACH_MS 50 /* and over so much a stream */
+#define BROKER_COUNT_MAX 10000   /* largest N of N/period; the profile's bound as well */
+#define BROKER_SAVED_MAX 4096    /* bytes of a saved scope */
+
+struct broker;
+struct broker_client;
+
+struct broker_ops {
+    /* The client may make its connection now. Exactly one for each broker_ask() that is not
+     * dropped.
+     */
+    void (*granted)(void *client_arg);
+    /* Not before at_ms; may come again when that changes. Printable text for status. */
+    void (*later)(void *client_arg, int64_t at_ms, const char *why);
+    /* Store value under key (both borrowed for the call); broker_saved() follows when it is
+     * durable.
+     */
+    void (*save)(void *arg, struct slice key, struct slice value, uint64_t ticket);
+    /* Call broker_run() then; INT64_MAX: never. */
+    void (*deadline)(void *arg, int64_t deadline_ms);
+};
+
+struct broker_options {
+    struct profile_rate dial_rate; /* over all streams */
+    unsigned dial_per_host;
+    uint64_t seed;
+    const struct broker_ops *ops;
+    void *arg;
+};
+
+int broker_new(const struct broker_options *options, struct broker **out);
+void broker_free(struct broker *broker);
+
+struct broker_client_options {
+    const char *name;       /* of the stream */
+    const char *host;       /* of the URL, with port: "host:443" */
+    const char *credential; /* names who we are to the service: profile, host and where the secrets
+                             * come from; never a secret itself */
+    const struct profile *profile; /* borrowed: limits */
+    void *arg;
+};
+int broker_client_new(struct broker *broker, const struct broker_client_options *options,
+                      struct broker_client **out);
+void broker_client_free(struct broker_client *client); /* gives back what it has */
+
+/* What was stored under this key, once for each before the first ask; unknown keys and damaged
+ * values are ignored. ago_ms: how long ago by the wall clock, clamped to >= 0. */
+void broker_restore(struct broker *broker, struct slice key, struct slice value, int64_t ago_ms);
+
+/* ---- slots; times are monotonic ms ---- */
+enum broker_slot { BROKER_LINK, BROKER_SUCCESSOR, BROKER_FALLBACK };
+void broker_ask(struct broker_client *client, enum broker_slot slot, bool at_start, int64_t now_ms);
+void broker_drop(struct broker_client *client, enum broker_slot slot, int64_t now_ms);
+void broker_opened(struct broker_client *client, enum broker_slot slot, int64_t now_ms);
+/* The service has taken us as a new session (identify, not resume): counts against `sessions`. */
+void broker_session(struct broker_client *client, int64_t now_ms);
+/* The connection is gone, or was never made. */
+void broker_ended(struct broker_client *client, enum broker_slot slot, int64_t now_ms);
+/* The successor of a handover takes the link's place. */
+void broker_switched(struct broker_client *client);
+void broker_saved(struct broker *broker, uint64_t ticket, int64_t now_ms);
+/* The store lost what it was to save: ask again. */
+void broker_unsaved(struct broker *broker, int64_t now_ms);
+
+/* Takes one from the rate of sends: 0, or how long to wait (ms) before asking again. */
+int64_t broker_send(struct broker_client *client, int64_t now_ms);
+
+/* Grants what can be granted and tells of the rest. Call after any of the above, and at the
+ * deadline. */
+void broker_run(struct broker *broker, int64_t now_ms);
+int64_t broker_deadline_ms(const struct broker *broker);
+
+#endif
