@@ -80,7 +80,24 @@
     X(CONSUMER_SEQ, "consumer from a seq")                                                         \
     X(CONSUMER_TYPES, "consumer with a type filter")                                               \
     X(CONSUMER_STREAMS, "consumer of some streams")                                                \
-    X(NOTICE, "notice")
+    X(NOTICE, "notice")                                                                            \
+    X(GHOST, "event stored that no link showed")                                                   \
+    X(UNKEYED_SYNC, "event without id and position stored as sync has it")                         \
+    X(UNKEYED_KEPT, "event without id and position stored as the link had it")                     \
+    X(MOVE, "service asks to move")                                                                \
+    X(TWO_LINKS, "two links at once")                                                              \
+    X(EXPIRING, "token about to expire")                                                           \
+    X(FALLBACK_OPEN, "fallback by SSE opened")                                                     \
+    X(FALLBACK_EVENT, "event delivered by SSE")                                                    \
+    X(FALLBACK_AGAIN, "event of SSE that found no room")                                           \
+    X(FALLBACK_FAILS, "fallback refused")                                                          \
+    X(LONG_POLL, "long-poll that waited")                                                          \
+    X(NETWORK, "network changed, or the machine slept")                                            \
+    X(CLOCK_JUMP, "wall clock jumped")                                                             \
+    X(LIMITED, "dial that had to wait for a limit")                                                \
+    X(SAVED_LOST, "state that a failed commit lost")                                               \
+    X(TAKEN_UP, "wait taken up again after a crash")                                               \
+    X(SAID, "something said in the log")
 
 enum coverage {
 #define X(id, text) COVER_##id,

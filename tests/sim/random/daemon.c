@@ -13,6 +13,36 @@
 #define STOP_MS 5000
 #define RETAIN_MS 1000
 
+/* ---- what goes to disk besides events ---- */
+
+static int append_batch(struct world *world, const struct hub_batch *batch, struct error *err)
+{
+    return store_append_with(world->store, batch->records, batch->count, batch->states,
+                             batch->n_states, link_stream_ops.wall_us(world->feeds),
+                             batch->reserve_seq, err);
+}
+
+/* Whose wait the batch takes to disk: it was filled after the wait began. */
+static void note_flying(struct world *world, const struct hub_batch *batch)
+{
+    for (unsigned i = 0; i < world->n_feeds; i++) {
+        char key[STORE_STATE_KEY + 1];
+        stream_state_key(world->feeds[i].name, key);
+        for (size_t j = 0; j < batch->n_states; j++)
+            if (slice_eq_str(batch->states[j].key, key))
+                world->feeds[i].restraint.flying = true;
+    }
+}
+
+static void note_saved(struct world *world, bool on_disk)
+{
+    for (unsigned i = 0; i < world->n_feeds; i++) {
+        struct restraint *r = &world->feeds[i].restraint;
+        r->saved = r->saved || (on_disk && r->flying);
+        r->flying = false;
+    }
+}
+
 /* ---- the hub's operations ---- */
 
 static void op_commit(void *arg, const struct hub_batch *batch)
@@ -21,6 +51,7 @@ static void op_commit(void *arg, const struct hub_batch *batch)
     int64_t delay = world_delay(world, world->commit_ms);
     world->batch = batch;
     world->commit++;
+    note_flying(world, batch);
     if (batch->reserve_seq > 0)
         cover(COVER_RESERVED);
     if (world->faults && rng_chance(&world->rng, 1, 500))
@@ -50,8 +81,66 @@ static void op_wanted(void *arg)
     world->flush_planned = true;
 }
 
-static const struct hub_ops hub_ops = {
-    .commit = op_commit, .published = op_published, .room = op_room, .wanted = op_wanted};
+/* What was saved is on disk, or never will be. */
+static void op_saved(void *arg, uint64_t ticket, bool lost)
+{
+    struct world *world = arg;
+    if (lost)
+        cover(COVER_SAVED_LOST);
+    uint64_t done = 0;
+    for (unsigned i = 0; i < WORLD_TICKETS; i++)
+        if (world->tickets[i].hub <= ticket && world->tickets[i].broker > done)
+            done = world->tickets[i].broker;
+    if (lost)
+        broker_unsaved(world->broker, world->now_ms);
+    else if (done > 0)
+        broker_saved(world->broker, done, world->now_ms);
+    for (unsigned i = 0; i < world->n_feeds; i++)
+        stream_saved(world->feeds[i].stream, ticket, lost);
+}
+
+static const struct hub_ops hub_ops = {.commit = op_commit,
+                                       .published = op_published,
+                                       .room = op_room,
+                                       .wanted = op_wanted,
+                                       .saved = op_saved};
+
+/* ---- the broker's operations ---- */
+
+static void op_granted(void *arg)
+{
+    struct feed *feed = arg;
+    stream_slot(feed->stream);
+}
+
+static void op_later(void *arg, int64_t at_ms, const char *why)
+{
+    struct feed *feed = arg;
+    cover(COVER_LIMITED);
+    world_trace(feed->world, "%s: %s", feed->name, why);
+    stream_slot_later(feed->stream, at_ms, why);
+}
+
+static void op_save(void *arg, struct slice key, struct slice value, uint64_t ticket)
+{
+    struct world *world = arg;
+    uint64_t hub = hub_save(world->hub, key, value);
+    if (hub == 0) { /* no room: once more when there is */
+        world->unsaved = true;
+        return;
+    }
+    size_t i = (size_t)(world->n_tickets++ % WORLD_TICKETS);
+    world->tickets[i].hub = hub;
+    world->tickets[i].broker = ticket;
+}
+
+static void op_broker_deadline(void *arg, int64_t deadline_ms)
+{
+    ((struct world *)arg)->broker_deadline_ms = deadline_ms;
+}
+
+static const struct broker_ops broker_ops = {
+    .granted = op_granted, .later = op_later, .save = op_save, .deadline = op_broker_deadline};
 
 /* ---- the store ---- */
 
@@ -157,11 +246,19 @@ static void start_feed(struct feed *feed, const struct store_info *info)
     feed->id = state.id;
     if (hub_stream_new(world->hub, feed->name, state.id, slice_str(""), &feed->hub_stream) != 0)
         abort();
+    struct broker_client_options client = {.name = feed->name,
+                                           .host = "sim.example:443",
+                                           .credential = feed->name,
+                                           .profile = feed->profile,
+                                           .arg = feed};
+    if (broker_client_new(world->broker, &client, &feed->broker) != 0)
+        abort();
     struct stream_options options = {
         .name = feed->name,
         .profile = feed->profile,
         .hub = world->hub,
         .hub_stream = feed->hub_stream,
+        .broker = feed->broker,
         .hash_key = info->hash_key,
         .dedup_window = world->dedup_window,
         .hold_bytes = world->hold_bytes,
@@ -174,19 +271,55 @@ static void start_feed(struct feed *feed, const struct store_info *info)
         abort();
     feed->deadline_ms = INT64_MAX;
     feed->lived = false;
-    feed->restraint = (struct restraint){.excused = true};
+    feed->state = SESSION_STARTING;
+    if (!world->unclean || world->jumpy)
+        feed->restraint = (struct restraint){.excused = true};
+    else if (feed->restraint.least_ms > 0 && !feed->restraint.saved)
+        feed->restraint.excused = true; /* the wait was not on disk */
     restore(feed, &state);
+}
+
+/* What the daemon saved in its life before. */
+static void on_state(void *arg, const struct store_state *state, int64_t saved_us)
+{
+    struct world *world = arg;
+    int64_t ago_ms = (link_stream_ops.wall_us(world->feeds) - saved_us) / 1000;
+    broker_restore(world->broker, state->key, state->value, ago_ms);
+    for (unsigned i = 0; i < world->n_feeds; i++) {
+        char key[STORE_STATE_KEY + 1];
+        stream_state_key(world->feeds[i].name, key);
+        if (slice_eq_str(state->key, key))
+            stream_restore_state(world->feeds[i].stream, state->value, ago_ms, false);
+    }
+}
+
+static void start_broker(struct world *world)
+{
+    struct broker_options options = {.dial_rate = {world->dial_rate, 1000},
+                                     .dial_per_host = 2,
+                                     .seed = rng_u64(&world->rng),
+                                     .ops = &broker_ops,
+                                     .arg = world};
+    world->broker_deadline_ms = INT64_MAX;
+    world->n_tickets = 0;
+    memset(world->tickets, 0, sizeof(world->tickets));
+    if (broker_new(&options, &world->broker) != 0)
+        abort();
 }
 
 void daemon_start(struct world *world)
 {
     struct store_info info;
+    struct error err = {0};
     world->life++;
     open_store(world);
     store_info(world->store, &info);
     start_hub(world, &info);
+    start_broker(world);
     for (unsigned i = 0; i < world->n_feeds; i++)
         start_feed(&world->feeds[i], &info);
+    if (store_states(world->store, on_state, world, &err) != 0)
+        world_violation(world, 5, "saved states: %s", err.text);
     world->alive = true;
     world->phase = RUNNING;
     world->commit_failed = false;
@@ -208,8 +341,13 @@ void daemon_free(struct world *world)
         world->feeds[i].stream = NULL;
         world->feeds[i].request = 0;
         world->feeds[i].deadline_ms = INT64_MAX;
-        link_gone(&world->feeds[i]);
+        broker_client_free(world->feeds[i].broker);
+        world->feeds[i].broker = NULL;
+        link_all_gone(&world->feeds[i]);
     }
+    broker_free(world->broker);
+    world->broker = NULL;
+    world->broker_deadline_ms = INT64_MAX;
     hub_free(world->hub);
     store_close(world->store);
     world->hub = NULL;
@@ -234,10 +372,13 @@ void daemon_kill(struct world *world)
     /* It may reach the disk, and nobody hears of it. */
     if (batch != NULL && world->store != NULL && world_per_mille(world, 500)) {
         truth_pending(world, batch);
-        if (store_append(world->store, batch->records, batch->count, batch->reserve_seq, &err) == 0)
+        if (append_batch(world, batch, &err) == 0) {
             cover(COVER_CRASH_ON_DISK);
+            note_saved(world, true);
+        }
     }
     daemon_free(world);
+    world->unclean = true;
 }
 
 void daemon_stop(struct world *world)
@@ -266,6 +407,7 @@ static void stopped(struct world *world)
 {
     world_trace(world, "hawserd has stopped");
     daemon_free(world);
+    world->unclean = false;
     world_plan(world, world_delay(world, 300), WORLD_RESTART, 0, 0, 0);
 }
 
@@ -332,6 +474,7 @@ static void committed(struct world *world)
 {
     world->batch = NULL;
     truth_committed(world);
+    note_saved(world, true);
     hub_committed(world->hub, 0);
     heal(world, false);
 }
@@ -340,7 +483,7 @@ static int append(struct world *world)
 {
     struct error err = {0};
     const struct hub_batch *batch = world->batch;
-    int status = store_append(world->store, batch->records, batch->count, batch->reserve_seq, &err);
+    int status = append_batch(world, batch, &err);
     world->fault = 0;
     if (status != 0)
         world_trace(world, "commit fails: %s", err.text);
@@ -381,6 +524,7 @@ static void commit(struct world *world)
         return;
     }
     cover(COVER_COMMIT_FAILED);
+    note_saved(world, false);
     world->failed_commits++;
     world->commit_failed = true;
     world->batch = NULL;
@@ -457,6 +601,9 @@ void daemon_happen(struct world *world, const struct happening *happening)
         return;
     case WORLD_ROOM:
         world->room_planned = false;
+        if (world->unsaved)
+            broker_unsaved(world->broker, world->now_ms);
+        world->unsaved = false;
         for (unsigned i = 0; i < world->n_feeds; i++)
             stream_room(world->feeds[i].stream);
         return;

@@ -5,13 +5,108 @@
 
 #include "world.h"
 
-void link_gone(struct feed *feed)
+void link_gone(struct link *link)
 {
-    struct link *link = &feed->link;
-    link->number = 0;
+    link->number = link->since = 0;
+    link->body = link->has_since = false;
     link->open = link->hello = link->silent = false;
     link->blocked = link->closing = link->deliver_planned = false;
     link->head = link->count = 0;
+}
+
+void link_all_gone(struct feed *feed)
+{
+    for (unsigned i = 0; i < WORLD_LINKS; i++)
+        link_gone(&feed->links[i]);
+}
+
+static struct link *find(struct feed *feed, uint64_t number, bool body)
+{
+    for (unsigned i = 0; i < WORLD_LINKS && number != 0; i++)
+        if (feed->links[i].number == number && feed->links[i].body == body)
+            return &feed->links[i];
+    return NULL;
+}
+
+struct link *link_find(struct feed *feed, uint64_t number)
+{
+    return find(feed, number, false);
+}
+
+static unsigned count(const struct feed *feed)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < WORLD_LINKS; i++)
+        n += feed->links[i].number != 0;
+    return n;
+}
+
+/* Bodies share the kind of happening with links: their numbers have this bit. */
+#define BODY (1ull << 63)
+
+static uint64_t name_of(const struct link *link)
+{
+    return link->body ? link->number | BODY : link->number;
+}
+
+static struct link *find_named(struct feed *feed, uint64_t name)
+{
+    return find(feed, name & ~BODY, (name & BODY) != 0);
+}
+
+void link_wake(struct feed *feed, struct link *link)
+{
+    if (link->number == 0 || link->count == 0 || !link->hello || link->deliver_planned ||
+        link->blocked || link->silent)
+        return;
+    link->deliver_planned = true;
+    world_plan(feed->world, world_delay(feed->world, feed->world->link_ms), WORLD_DELIVER,
+               feed->number, name_of(link), 0);
+}
+
+bool link_idle(const struct feed *feed)
+{
+    unsigned up = 0;
+    for (unsigned i = 0; i < WORLD_LINKS; i++) {
+        const struct link *link = &feed->links[i];
+        if (link->number == 0)
+            continue;
+        if (link->count > 0 || !link->hello || link->closing || link->body)
+            return false;
+        up++;
+    }
+    return up == 1;
+}
+
+/* A place for one more connection, if the service allows it. */
+static struct link *place(struct feed *feed, uint64_t number, bool body)
+{
+    unsigned most = feed->profile->connect.parallel > 1 ? 2 : 1;
+    if (count(feed) >= most)
+        world_violation(feed->world, 9, "%s: %s %llu is begun beside %u others", feed->name,
+                        body ? "fallback" : "link", (unsigned long long)number, count(feed));
+    for (unsigned i = 0; i < WORLD_LINKS; i++) {
+        struct link *link = &feed->links[i];
+        if (link->number != 0)
+            continue;
+        link_gone(link);
+        link->number = number;
+        link->body = body;
+        link->last_rx_ms = 0;
+        return link;
+    }
+    return NULL;
+}
+
+/* Where to begin, out of the URL. */
+static void read_since(struct link *link, const struct profile_request *form)
+{
+    const char *since = memmem(form->url.data, form->url.len, "since=", 6);
+    const char *end = form->url.data + form->url.len;
+    link->has_since = since != NULL && since + 6 < end && since[6] >= '0' && since[6] <= '9';
+    for (since = since != NULL ? since + 6 : end; since < end && *since >= '0' && *since <= '9';
+         since++)
+        link->since = link->since * 10 + (uint64_t)(*since - '0');
 }
 
 /* ---- restraint ---- */
@@ -30,9 +125,10 @@ static void watch_restraint(struct feed *feed, const struct session_action *acti
     }
     if (action->to == SESSION_LIVE)
         r->live_since_ms = now;
-    if (action->to == SESSION_WAITING) {
+    if (action->to == SESSION_WAITING && action->from != SESSION_WAITING) {
         r->waiting_since_ms = now;
         r->least_ms = 0;
+        r->saved = r->flying = false;
         if (!r->excused) {
             r->least_ms = steps_ms[r->step < STEPS ? r->step : STEPS - 1] * 8 / 10;
             r->step++;
@@ -46,6 +142,21 @@ static void watch_restraint(struct feed *feed, const struct session_action *acti
     r->excused = false;
 }
 
+/* The limits of the profile, over all lives. */
+static void watch_budget(struct feed *feed)
+{
+    const struct profile_rate *rate = &feed->profile->limits.connects;
+    int64_t now = feed->world->now_ms;
+    uint64_t n = feed->n_dials++;
+    feed->dials_ms[n % WORLD_DIALS] = now;
+    if (rate->count == 0 || n < rate->count || feed->world->jumpy)
+        return;
+    int64_t before = feed->dials_ms[(n - rate->count) % WORLD_DIALS];
+    if (now - before < rate->period_ms)
+        world_violation(feed->world, 11, "%s is dialled %u times in %lld ms", feed->name,
+                        rate->count + 1, (long long)(now - before));
+}
+
 /* ---- the stream's operations ---- */
 
 static int64_t op_now_ms(void *arg)
@@ -55,7 +166,8 @@ static int64_t op_now_ms(void *arg)
 
 static int64_t op_wall_us(void *arg)
 {
-    return 1779000000000000 + ((struct feed *)arg)->world->now_ms * 1000;
+    const struct world *world = ((struct feed *)arg)->world;
+    return 1779000000000000 + world->now_ms * 1000 + world->skew_us;
 }
 
 static struct slice op_secret(void *arg, const char *name, struct error *err)
@@ -69,13 +181,11 @@ static void op_dial(void *arg, uint64_t number, const struct profile_request *re
     static const int statuses[] = {503, 503, 429, 401, 403, 0, 0, 0, 0, 0, 0, 0};
     struct feed *feed = arg;
     struct world *world = feed->world;
-    (void)request;
-    if (feed->link.number != 0)
-        world_violation(world, 9, "%s: link %llu is dialled while link %llu lives", feed->name,
-                        (unsigned long long)number, (unsigned long long)feed->link.number);
-    link_gone(feed);
-    feed->link.number = number;
-    feed->link.last_rx_ms = 0;
+    struct link *link = place(feed, number, false);
+    if (count(feed) > 1)
+        cover(COVER_TWO_LINKS);
+    read_since(link, request);
+    watch_budget(feed);
     if (world->faults && world_per_mille(world, world->per_mille_dial_fails)) {
         int status = statuses[world_below(world, 12)];
         cover(status != 0 ? COVER_DIAL_STATUS : COVER_DIAL_FAILS);
@@ -91,12 +201,13 @@ static void op_dial(void *arg, uint64_t number, const struct profile_request *re
 static void op_link_close(void *arg, uint64_t number, int code, const char *reason)
 {
     struct feed *feed = arg;
+    struct link *link = link_find(feed, number);
     (void)reason;
-    if (number != feed->link.number)
+    if (link == NULL)
         return;
-    feed->link.closing = true;
+    link->closing = true;
     /* One that has gone silent will not answer the handshake. */
-    if (!feed->link.silent)
+    if (!link->silent)
         world_plan(feed->world, world_delay(feed->world, 30), WORLD_LINK_CLOSED, feed->number,
                    number, code);
 }
@@ -104,18 +215,27 @@ static void op_link_close(void *arg, uint64_t number, int code, const char *reas
 static void op_link_abort(void *arg, uint64_t number)
 {
     struct feed *feed = arg;
-    if (number != feed->link.number)
+    struct link *link = link_find(feed, number);
+    if (link == NULL)
         return;
     /* Words that were under way may still come in. */
     world_plan(feed->world, world_delay(feed->world, 20), WORLD_LINK_CLOSED, feed->number, number,
                1006);
-    link_gone(feed);
+    link_gone(link);
+}
+
+/* What the client says: nothing here answers it. */
+static int op_link_send(void *arg, uint64_t number, struct slice text)
+{
+    (void)text;
+    return link_find(arg, number) != NULL ? 0 : ERR_EOF;
 }
 
 static void op_link_ping(void *arg, uint64_t number)
 {
     struct feed *feed = arg;
-    if (number == feed->link.number && !feed->link.silent)
+    const struct link *link = link_find(feed, number);
+    if (link != NULL && !link->silent)
         world_plan(feed->world, world_delay(feed->world, 20), WORLD_PONG, feed->number, number, 0);
 }
 
@@ -128,9 +248,10 @@ static void op_link_resume(void *arg, uint64_t number)
 static int64_t op_last_rx_ms(void *arg, uint64_t number)
 {
     struct feed *feed = arg;
-    if (number != feed->link.number)
+    const struct link *link = link_find(feed, number);
+    if (link == NULL)
         return 0;
-    return feed->link.blocked ? feed->world->now_ms : feed->link.last_rx_ms;
+    return link->blocked ? feed->world->now_ms : link->last_rx_ms;
 }
 
 static void op_http(void *arg, uint64_t request, unsigned http, const struct profile_request *form,
@@ -150,15 +271,58 @@ static void op_http(void *arg, uint64_t request, unsigned http, const struct pro
     buf_init(&body, 1024);
     for (since = since != NULL ? since + 6 : end; since < end && *since != '&'; since++)
         (void)buf_append_byte(&body, *since);
+    bool polls = memmem(form->url.data, form->url.len, "timeout=0", 9) == NULL &&
+                 memmem(form->url.data, form->url.len, "timeout=", 8) != NULL;
     world_plan_body(world, world_delay(world, world->http_ms), WORLD_HTTP_ARRIVES, feed->number,
-                    request, 0, &body);
+                    request, polls ? LONG_POLL_MS : 0, &body);
+}
+
+/* The fallback's answer is a connection like a link. */
+static void op_http_stream(void *arg, uint64_t request, const struct profile_request *form,
+                           int64_t timeout_ms, int64_t idle_ms)
+{
+    static const int statuses[] = {503, 503, 429, 0};
+    struct feed *feed = arg;
+    struct world *world = feed->world;
+    (void)timeout_ms, (void)idle_ms;
+    struct link *body = place(feed, request, true);
+    read_since(body, form);
+    watch_budget(feed);
+    if (world->faults && world_per_mille(world, world->per_mille_http_fails)) {
+        cover(COVER_FALLBACK_FAILS);
+        world_plan(world, 1 + world_delay(world, 50), WORLD_HTTP_ANSWER, feed->number,
+                   request | BODY, statuses[world_below(world, 4)]);
+        return;
+    }
+    world_plan(world, world_delay(world, 50), WORLD_BODY_OPEN, feed->number, request | BODY, 0);
+}
+
+static void op_http_resume(void *arg, uint64_t request)
+{
+    struct feed *feed = arg;
+    world_plan(feed->world, 1, WORLD_RESUME_LINK, feed->number, request | BODY, 0);
 }
 
 static void op_http_cancel(void *arg, uint64_t request)
 {
     struct feed *feed = arg;
+    struct link *body = find(feed, request, true);
     if (feed->request == request)
         feed->request = 0;
+    if (body != NULL)
+        link_gone(body);
+}
+
+static void op_secret_set(void *arg, const char *name, struct slice value)
+{
+    (void)arg, (void)name, (void)value;
+}
+
+static void op_say(void *arg, const char *text)
+{
+    struct feed *feed = arg;
+    cover(COVER_SAID);
+    world_trace(feed->world, "%s: says %s", feed->name, text);
 }
 
 static void op_refresh(void *arg)
@@ -180,6 +344,9 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
     world_trace(feed->world, "%s: %s > %s (%s) link %llu", feed->name,
                 session_state_name(action->from), session_state_name(action->to), action->text,
                 (unsigned long long)link);
+    if (feed->state == SESSION_STARTING && action->to != SESSION_DIALING && feed->world->unclean)
+        cover(COVER_TAKEN_UP);
+    feed->state = action->to;
     watch_restraint(feed, action);
     if (action->to != SESSION_LIVE)
         return;
@@ -205,13 +372,18 @@ const struct stream_ops link_stream_ops = {
     .wall_us = op_wall_us,
     .secret = op_secret,
     .dial = op_dial,
+    .link_send = op_link_send,
     .link_close = op_link_close,
     .link_abort = op_link_abort,
     .link_ping = op_link_ping,
     .link_resume = op_link_resume,
     .link_last_rx_ms = op_last_rx_ms,
     .http = op_http,
+    .http_stream = op_http_stream,
+    .http_resume = op_http_resume,
     .http_cancel = op_http_cancel,
+    .secret_set = op_secret_set,
+    .say = op_say,
     .refresh = op_refresh,
     .state = op_state,
     .gap = op_gap,
@@ -232,10 +404,28 @@ static void draw_failure(struct feed *feed, int *status)
     cover(covers[which]);
 }
 
-static void arrive(struct feed *feed, const struct happening *request)
+#define LONG_POLL_MS 30000
+#define LOOK_MS 300 /* the service looks so often */
+
+/* A long-poll waits for something to send. */
+static bool waits(struct feed *feed, struct happening *request)
+{
+    struct world *world = feed->world;
+    if (request->status < LOOK_MS || service_has_news(feed, buf_slice(&request->body)))
+        return false;
+    cover(COVER_LONG_POLL);
+    world_plan_body(world, LOOK_MS, WORLD_HTTP_ARRIVES, feed->number, request->number,
+                    request->status - LOOK_MS, &request->body);
+    buf_init(&request->body, 0);
+    return true;
+}
+
+static void arrive(struct feed *feed, struct happening *request)
 {
     struct world *world = feed->world;
     struct buf page;
+    if (request->number != feed->request || waits(feed, request))
+        return;
     int status = 200;
     buf_init(&page, 16u << 20);
     if (world->faults && world_per_mille(world, world->per_mille_http_fails)) {
@@ -249,9 +439,28 @@ static void arrive(struct feed *feed, const struct happening *request)
                     request->number, status, &page);
 }
 
+static void refuse_body(struct feed *feed, const struct happening *answer)
+{
+    struct profile_end end = {.kind = PROFILE_END_STATUS, .retry_after_ms = -1};
+    struct link *body = find_named(feed, answer->number);
+    if (body == NULL)
+        return;
+    link_gone(body);
+    end.code = answer->status;
+    if (answer->status == 0) {
+        end.kind = PROFILE_END_FAILURE;
+        end.failure = PROFILE_FAILURE_TCP;
+    }
+    stream_http_failed(feed->stream, answer->number & ~BODY, &end);
+}
+
 static void answer(struct feed *feed, struct happening *answer)
 {
     struct profile_end end = {.kind = PROFILE_END_STATUS, .retry_after_ms = -1};
+    if ((answer->number & BODY) != 0) {
+        refuse_body(feed, answer);
+        return;
+    }
     if (answer->number == feed->request)
         feed->request = 0;
     else if (world_per_mille(feed->world, 500))
@@ -281,13 +490,19 @@ static void answer(struct feed *feed, struct happening *answer)
 
 /* ---- links ---- */
 
-static void end_link(struct feed *feed, uint64_t number, int code, bool local)
+static void end_link(struct feed *feed, struct link *link, int code, bool local)
 {
     struct profile_end end = {
         .kind = PROFILE_END_CLOSE, .code = code, .local = local, .retry_after_ms = -1};
     snprintf(end.text, sizeof(end.text), "sim");
-    bool was_open = feed->link.open;
-    link_gone(feed);
+    bool was_open = link->open, body = link->body;
+    uint64_t number = link->number;
+    link_gone(link);
+    if (body) {
+        end.code = 1000;
+        stream_http_failed(feed->stream, number, &end);
+        return;
+    }
     if (was_open) {
         stream_link_closed(feed->stream, number, &end);
         return;
@@ -298,35 +513,41 @@ static void end_link(struct feed *feed, uint64_t number, int code, bool local)
 }
 
 /* Now and then the service or the network does something to the link. */
-static void disturb(struct feed *feed)
+static void disturb(struct feed *feed, struct link *link)
 {
     static const int codes[] = {1006, 1006, 1006, 1006, 1006, 1006, 1001, 1001,
                                 1011, 1011, 1000, 1012, 4003, 4001, 1008};
     struct world *world = feed->world;
     if (!world->faults || !world_per_mille(world, world->per_mille_drop))
         return;
-    if (world_per_mille(world, 150)) {
+    if (!link->body && world_per_mille(world, 150)) {
         cover(COVER_SILENT);
-        feed->link.silent = true;
+        link->silent = true;
         world_trace(world, "%s: link %llu goes silent", feed->name,
-                    (unsigned long long)feed->link.number);
+                    (unsigned long long)link->number);
         return;
     }
-    world_plan(world, world_delay(world, 10), WORLD_LINK_END, feed->number, feed->link.number,
+    world_plan(world, world_delay(world, 10), WORLD_LINK_END, feed->number, name_of(link),
                codes[world_below(world, sizeof(codes) / sizeof(codes[0]))]);
 }
 
-static void open_link(struct feed *feed, uint64_t number)
+static void open_link(struct feed *feed, struct link *link)
 {
     struct world *world = feed->world;
-    feed->link.open = true;
-    feed->link.last_rx_ms = world->now_ms;
+    uint64_t number = link->number;
+    link->open = true;
+    link->last_rx_ms = world->now_ms;
     world->links_made++;
-    if (!feed->resumable)
-        service_hello(feed); /* no greeting: it is accepted as it opens */
+    /* No greeting: it is accepted as it opens. */
+    if (feed->kind == KIND_PLAIN)
+        service_hello(feed, link);
     stream_link_open(feed->stream, number);
-    if (!feed->resumable)
+    if (feed->kind == KIND_REPLAY && link->number == number)
+        service_replay(feed, link);
+    if (!feed->pages || link->number != number)
         return;
+    if (world->faults && feed->kind == KIND_MOVING && world_per_mille(world, 500))
+        world_plan(world, (int64_t)world_below(world, 20000), WORLD_MOVE, feed->number, number, 0);
     if (world->faults && world_per_mille(world, 20))
         cover(COVER_NO_HELLO);
     else
@@ -336,7 +557,7 @@ static void open_link(struct feed *feed, uint64_t number)
                    1006);
 }
 
-static void fail_dial(struct feed *feed, uint64_t number, int status)
+static void fail_dial(struct feed *feed, struct link *link, int status)
 {
     static const enum profile_failure failures[] = {
         PROFILE_FAILURE_TCP, PROFILE_FAILURE_TCP,     PROFILE_FAILURE_TCP, PROFILE_FAILURE_DNS,
@@ -346,7 +567,8 @@ static void fail_dial(struct feed *feed, uint64_t number, int status)
                               .failure = failures[world_below(feed->world, 7)],
                               .phase = PROFILE_PHASE_TCP,
                               .retry_after_ms = status == 429 ? 3000 : -1};
-    link_gone(feed);
+    uint64_t number = link->number;
+    link_gone(link);
     stream_link_failed(feed->stream, number, &end);
 }
 
@@ -375,18 +597,40 @@ static void late_word(struct feed *feed, const struct happening *happening)
     }
 }
 
-static void resume_link(struct feed *feed)
+static void resume_link(struct feed *feed, struct link *link)
 {
-    feed->link.blocked = false;
-    if (feed->link.deliver_planned)
-        return;
-    feed->link.deliver_planned = true;
-    world_plan(feed->world, 0, WORLD_DELIVER, feed->number, feed->link.number, 0);
+    link->blocked = false;
+    link_wake(feed, link);
 }
 
-static void happen_to_link(struct feed *feed, const struct happening *happening)
+/* The service asks to move: the link goes on for a while. */
+static void move(struct feed *feed, struct link *link)
 {
-    uint64_t number = happening->number;
+    static const char text[] = "{\"type\":\"move\"}";
+    uint64_t number = link->number;
+    if (!link->hello || link->closing || link->silent || link->blocked)
+        return;
+    cover(COVER_MOVE);
+    world_trace(feed->world, "%s: link %llu asks to move", feed->name, (unsigned long long)number);
+    (void)stream_message(feed->stream, number, STREAM_TEXT, slice_str(text));
+    if (link->number == number)
+        world_plan(feed->world, (int64_t)world_below(feed->world, 30000), WORLD_LINK_END,
+                   feed->number, number, 1000);
+}
+
+static void open_body(struct feed *feed, struct link *body)
+{
+    uint64_t number = body->number;
+    body->open = true;
+    cover(COVER_FALLBACK_OPEN);
+    stream_body_open(feed->stream, number);
+    if (body->number == number)
+        service_replay(feed, body);
+}
+
+static void happen_to_link(struct feed *feed, struct link *link, const struct happening *happening)
+{
+    uint64_t number = link->number;
     switch (happening->kind) {
     case WORLD_CONNECTED:
         stream_link_connected(feed->stream, number);
@@ -397,34 +641,56 @@ static void happen_to_link(struct feed *feed, const struct happening *happening)
             world_plan(feed->world, 10000, WORLD_DIAL_FAILS, feed->number, number, 0);
         return;
     case WORLD_OPEN:
-        open_link(feed, number);
+        open_link(feed, link);
+        return;
+    case WORLD_BODY_OPEN:
+        open_body(feed, link);
+        return;
+    case WORLD_MOVE:
+        move(feed, link);
         return;
     case WORLD_HELLO:
-        if (feed->link.open && !feed->link.closing && !feed->link.silent)
-            service_hello(feed);
+        if (link->open && !link->closing && !link->silent)
+            service_hello(feed, link);
         return;
     case WORLD_DELIVER:
-        service_deliver(feed);
-        if (feed->link.number != 0)
-            disturb(feed);
+        service_deliver(feed, link);
+        if (link->number == number)
+            disturb(feed, link);
         return;
     case WORLD_PONG:
-        if (!feed->link.silent) {
-            feed->link.last_rx_ms = feed->world->now_ms;
-            stream_pong(feed->stream, number, 20);
+        if (!link->silent) {
+            link->last_rx_ms = feed->world->now_ms;
+            stream_pong(feed->stream, number, 20 + world_below(feed->world, 20));
         }
         return;
     case WORLD_DIAL_FAILS:
-        fail_dial(feed, number, happening->status);
+        fail_dial(feed, link, happening->status);
         return;
     case WORLD_LINK_END:
     case WORLD_LINK_CLOSED:
-        end_link(feed, number, happening->status, happening->kind == WORLD_LINK_CLOSED);
+        end_link(feed, link, happening->status, happening->kind == WORLD_LINK_CLOSED);
         return;
     default: /* WORLD_RESUME_LINK */
-        resume_link(feed);
+        resume_link(feed, link);
         return;
     }
+}
+
+/* A new token is there in time; links with the old one are thrown out some seconds later. */
+static void expire(struct feed *feed)
+{
+    struct world *world = feed->world;
+    world_plan(world, 20000 + (int64_t)world_below(world, 60000), WORLD_EXPIRING, feed->number, 0,
+               0);
+    if (!world->faults)
+        return;
+    cover(COVER_EXPIRING);
+    feed->restraint.excused = true;
+    for (unsigned i = 0; i < WORLD_LINKS; i++)
+        if (feed->links[i].number != 0 && !feed->links[i].body)
+            world_plan(world, 5000, WORLD_LINK_END, feed->number, feed->links[i].number, 4001);
+    stream_expiring(feed->stream);
 }
 
 void link_happen(struct feed *feed, struct happening *happening)
@@ -439,11 +705,16 @@ void link_happen(struct feed *feed, struct happening *happening)
     case WORLD_CREDENTIAL:
         stream_credentials(feed->stream);
         return;
-    default:
-        if (happening->number == feed->link.number)
-            happen_to_link(feed, happening);
-        else if (world_per_mille(feed->world, 100))
+    case WORLD_EXPIRING:
+        expire(feed);
+        return;
+    default: {
+        struct link *link = find_named(feed, happening->number);
+        if (link != NULL)
+            happen_to_link(feed, link, happening);
+        else if ((happening->number & BODY) == 0 && world_per_mille(feed->world, 100))
             late_word(feed, happening);
         return;
+    }
     }
 }

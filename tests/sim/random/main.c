@@ -17,7 +17,7 @@
 #include "world.h"
 
 #define CALM_MS (4 * 3600 * 1000) /* virtual: holds and the first probes of parked streams end */
-#define QUIET_MS 5000             /* a while of it, for a gap may wait for room unseen */
+#define QUIET_MS 100000           /* a while of it: audits find what no link has shown */
 #define STEPS_MAX 8000000         /* of one run: more is a loop */
 
 static const char usage[] =
@@ -41,11 +41,32 @@ struct totals {
     uint64_t runs, steps, events, stored, links, crashes, failed_commits;
 };
 
-static const char ini_resumable[] =
-    "[daemon]\n[stream chat]\nprofile = scaiwave\nhost = sim.example\ntenant = t\ntoken = env:SIM\n"
-    "status.410 = forget\n";
-static const char ini_plain[] =
-    "[daemon]\n[stream chat]\nprofile = generic\nurl = wss://sim.example/\n";
+#define CHAT                                                                                       \
+    "[daemon]\n[stream chat]\nprofile = scaiwave\nhost = sim.example\ntenant = t\ntoken = "        \
+    "env:SIM\n"                                                                                    \
+    "status.410 = forget\n"
+
+static const struct {
+    const char *profile, *ini;
+} kinds[FEED_KINDS] = {
+    [KIND_CHAT] = {"scaiwave", CHAT "catchup.audit = 0\nfallback:poll.after = 3\n"},
+    [KIND_AUDITED] = {"scaiwave", CHAT "catchup.audit = 20s\n"},
+    [KIND_MOVING] = {"scaiwave", CHAT "catchup.audit = 0\nconnect.parallel = 2\n"
+                                      "connect.max_age = 90s\nlimits.connects = 40/5m\n"
+                                      "fallback:poll.after = 2\non:move.match = /type == \"move\"\n"
+                                      "on:move.do = handover, ignore\n"},
+    [KIND_COUNTED] = {"scaiwave", CHAT "catchup.audit = 0\nposition.contiguous = yes\n"},
+    [KIND_REPLAY] = {"generic",
+                     "[daemon]\n[stream chat]\nprofile = generic\nurl = wss://sim.example/\n"
+                     "connect.query.since = ${position}\nconnect.parallel = 1\nevent.type = /type\n"
+                     "event.id = /id\nevent.position = /stream_position\nposition.compare = int\n"
+                     "event.dedup = id\nevent.ephemeral = typing\ncatchup.via = url\n"
+                     "fallback:sse.transport = sse\nfallback:sse.url = https://sim.example/sse\n"
+                     "fallback:sse.query.since = ${position}\nfallback:sse.after = 2\n"
+                     "fallback:sse.retry_primary = 5s\nlimits.connects = 60/10m\n"},
+    [KIND_PLAIN] = {"generic",
+                    "[daemon]\n[stream chat]\nprofile = generic\nurl = wss://sim.example/\n"},
+};
 
 static struct profile *load_profile(const char *dir, const char *name, const char *ini)
 {
@@ -88,8 +109,7 @@ static bool is_quiet(struct world *world)
         struct stream_stats stats;
         stream_session_status(feed->stream, &status);
         stream_stats(feed->stream, &stats);
-        if (status.state != SESSION_LIVE || feed->link.count > 0 || !feed->link.hello ||
-            feed->link.closing || stats.flow.held_events > 0)
+        if (status.state != SESSION_LIVE || !link_idle(feed) || stats.flow.held_events > 0)
             return false;
     }
     return consumers_served(world);
@@ -101,7 +121,7 @@ static void stuck(struct world *world)
         struct session_status status;
         stream_session_status(world->feeds[i].stream, &status);
         printf("%s: %s (%s), %u messages wait on its link\n", world->feeds[i].name,
-               session_state_name(status.state), status.reason, world->feeds[i].link.count);
+               session_state_name(status.state), status.reason, world->feeds[i].links[0].count);
     }
     world_violation(world, 8, "not quiet after %d virtual minutes of calm", CALM_MS / 60000);
 }
@@ -231,17 +251,22 @@ int main(int argc, char **argv)
         fputs(usage, status == 0 ? stdout : stderr);
         return status;
     }
-    struct profile *resumable = load_profile(args.profiles, "scaiwave", ini_resumable);
-    struct profile *plain = load_profile(args.profiles, "generic", ini_plain);
-    if (resumable == NULL || plain == NULL || mkdtemp(directory) == NULL) {
+    struct profile *made[FEED_KINDS];
+    struct world_profiles profiles;
+    bool loaded = true;
+    for (unsigned i = 0; i < FEED_KINDS; i++) {
+        profiles.kinds[i] = made[i] = load_profile(args.profiles, kinds[i].profile, kinds[i].ini);
+        loaded = loaded && made[i] != NULL;
+    }
+    if (!loaded || mkdtemp(directory) == NULL) {
         fprintf(stderr, "sim_random: cannot start: no profiles in %s, or no /dev/shm\n",
                 args.profiles);
         return 2;
     }
     atexit(remove_all);
     log_set_sink(quiet, NULL);
-    run_all(&args, &(struct world_profiles){.resumable = resumable, .plain = plain});
-    profile_free(resumable);
-    profile_free(plain);
+    run_all(&args, &profiles);
+    for (unsigned i = 0; i < FEED_KINDS; i++)
+        profile_free(made[i]);
     return args.complete && !coverage_complete() ? 1 : 0;
 }

@@ -23,73 +23,84 @@ void service_init(struct feed *feed)
 
 static enum event_kind draw_kind(struct feed *feed)
 {
-    static const enum event_kind odd[] = {UNNAMED, BROKEN, OVERSIZE, HUGE,
-                                          HIDDEN,  LATE,   HIDDEN,   HIDDEN};
+    static const enum event_kind odd[FEED_KINDS][8] = {
+        [KIND_CHAT] = {UNNAMED, BROKEN, OVERSIZE, HUGE, HIDDEN, LATE, HIDDEN, UNKEYED},
+        [KIND_AUDITED] = {UNNAMED, BROKEN, OVERSIZE, HUGE, GHOST, GHOST, GHOST, UNKEYED},
+        [KIND_MOVING] = {UNNAMED, BROKEN, OVERSIZE, HUGE, UNNAMED, BROKEN, UNKEYED, UNKEYED},
+        [KIND_COUNTED] = {UNNAMED, BROKEN, OVERSIZE, GHOST, GHOST, GHOST, GHOST, UNKEYED},
+        [KIND_REPLAY] = {UNNAMED, OVERSIZE, HUGE, PLAIN, UNNAMED, UNNAMED, PLAIN, PLAIN},
+        [KIND_PLAIN] = {PLAIN, PLAIN, OVERSIZE, HUGE, PLAIN, PLAIN, PLAIN, PLAIN},
+    };
     struct world *world = feed->world;
     enum event_kind kind = PLAIN;
-    if (feed->resumable && feed->service.typing == 0 && world_per_mille(world, 10))
+    /* What nothing follows would never be missed. */
+    if (feed->service.count + 5 >= feed->service.target)
+        return PLAIN;
+    bool types = feed->resumable && feed->kind != KIND_COUNTED;
+    if (types && feed->service.typing == 0 && world_per_mille(world, 10))
         feed->service.typing = 20;
     if (feed->service.typing > 0) {
         feed->service.typing--;
         return EPHEMERAL;
     }
-    if (feed->resumable && world_per_mille(world, 60))
+    if (types && world_per_mille(world, 60))
         return EPHEMERAL;
     if (world_per_mille(world, world->per_mille_odd))
-        kind = odd[world_below(world, 8)];
+        kind = odd[feed->kind][world_below(world, 8)];
     if (kind == HUGE && world->ring_bytes > (64u << 10))
         kind = OVERSIZE; /* to write so much is not worth the time */
-    if (!feed->resumable && kind != OVERSIZE && kind != HUGE)
-        kind = PLAIN;
     return kind;
 }
 
-static void enqueue(struct feed *feed, unsigned position)
+static void enqueue(struct feed *feed, struct link *link, unsigned position)
 {
-    struct link *link = &feed->link;
     if (link->count == WORLD_QUEUE_MAX)
         world_violation(feed->world, 8, "the model's own queue is full");
     link->queue[(link->head + link->count++) % WORLD_QUEUE_MAX] = position;
 }
 
 /* An old event once more: one that is kept, and lately enough for the dedup window. */
-static void show_again(struct feed *feed, unsigned position)
+static void show_again(struct feed *feed, struct link *link, unsigned position)
 {
     unsigned back = 1 + world_below(feed->world, 20);
     if (position <= back || !truth_has(feed, position - back))
         return;
     cover(COVER_OLD_ON_LINK);
-    enqueue(feed, position - back);
+    enqueue(feed, link, position - back);
+}
+
+static void show_on(struct feed *feed, struct link *link, unsigned position)
+{
+    struct world *world = feed->world;
+    enum event_kind kind = feed->service.events[position].kind;
+    bool repeats = feed->resumable && kind != UNKEYED;
+    enqueue(feed, link, position);
+    if (feed->service.late != 0)
+        enqueue(feed, link, feed->service.late);
+    if (repeats && world_per_mille(world, world->per_mille_duplicate)) {
+        cover(COVER_DUPLICATE_ON_LINK);
+        enqueue(feed, link, position);
+    }
+    if (repeats && world_per_mille(world, world->per_mille_duplicate))
+        show_again(feed, link, position);
+    link_wake(feed, link);
 }
 
 static void show(struct feed *feed, unsigned position)
 {
     struct service *service = &feed->service;
-    struct link *link = &feed->link;
-    struct world *world = feed->world;
-    if (!link->hello || link->closing) {
-        service->late = 0;
+    if (service->events[position].kind == GHOST)
         return;
-    }
     if (service->events[position].kind == LATE && service->late == 0) {
         service->late = position;
         return;
     }
-    enqueue(feed, position);
-    if (service->late != 0)
-        enqueue(feed, service->late);
+    for (unsigned i = 0; i < WORLD_LINKS; i++) {
+        struct link *link = &feed->links[i];
+        if (link->number != 0 && link->hello && !link->closing)
+            show_on(feed, link, position);
+    }
     service->late = 0;
-    if (feed->resumable && world_per_mille(world, world->per_mille_duplicate)) {
-        cover(COVER_DUPLICATE_ON_LINK);
-        enqueue(feed, position);
-    }
-    if (feed->resumable && world_per_mille(world, world->per_mille_duplicate))
-        show_again(feed, position);
-    if (!link->deliver_planned && !link->blocked) {
-        link->deliver_planned = true;
-        world_plan(world, world_delay(world, world->link_ms), WORLD_DELIVER, feed->number,
-                   link->number, 0);
-    }
 }
 
 /* Bursts and pauses. */
@@ -122,10 +133,10 @@ void service_publish(struct feed *feed)
     if (event->kind == HIDDEN || event->kind == LATE)
         service->withheld++;
     show(feed, position);
-    if (event->kind == HIDDEN && feed->link.number != 0 && world->faults &&
+    if (event->kind == HIDDEN && feed->links[0].number != 0 && world->faults &&
         world_per_mille(world, 700)) {
         /* It is the last word of its link: what is lost now is lost for good. */
-        world_plan(world, 2 * world->link_ms, WORLD_LINK_END, feed->number, feed->link.number,
+        world_plan(world, 2 * world->link_ms, WORLD_LINK_END, feed->number, feed->links[0].number,
                    1006);
         world_plan(world, 40000, WORLD_PUBLISH, feed->number, 0, 0);
         return;
@@ -138,7 +149,8 @@ void service_cut(struct feed *feed)
     struct service *service = &feed->service;
     struct world *world = feed->world;
     world_plan(world, (int64_t)world_below(world, 30000), WORLD_CUT, feed->number, 0, 0);
-    if (!world->faults || !world_per_mille(world, world->per_mille_cut))
+    if (!world->faults || feed->kind == KIND_REPLAY ||
+        !world_per_mille(world, world->per_mille_cut))
         return;
     unsigned keep = world_below(world, 60);
     if (service->count > keep && service->count - keep > service->floor)
@@ -148,7 +160,7 @@ void service_cut(struct feed *feed)
 
 /* ---- the link ---- */
 
-static bool says_hello(struct feed *feed)
+static bool says_hello(struct feed *feed, struct link *link)
 {
     static const char format[] = "{\"type\":\"hello\",\"session_id\":\"s\",\"tenant_id\":\"%s\"}";
     struct world *world = feed->world;
@@ -157,25 +169,40 @@ static bool says_hello(struct feed *feed)
     int n = snprintf(hello, sizeof(hello), format, wrong ? "another" : "t");
     if (wrong)
         cover(COVER_WRONG_TENANT);
-    feed->link.last_rx_ms = world->now_ms;
-    return stream_message(feed->stream, feed->link.number, STREAM_TEXT,
-                          slice_make(hello, (size_t)n)) == 0;
+    link->last_rx_ms = world->now_ms;
+    return stream_message(feed->stream, link->number, STREAM_TEXT, slice_make(hello, (size_t)n)) ==
+           0;
 }
 
 /* What sync shows from now on holds all that was published before the greeting. */
-void service_hello(struct feed *feed)
+void service_hello(struct feed *feed, struct link *link)
 {
     struct service *service = &feed->service;
-    struct link *link = &feed->link;
     uint64_t number = link->number;
     for (unsigned p = service->count; p > 0 && service->events[p].visible_ms != 0; p--)
         service->events[p].visible_ms = 0;
     service->late = 0;
     link->hello = true;
-    if (!feed->resumable || says_hello(feed) || link->number != number)
+    if (!feed->pages || says_hello(feed, link) || link->number != number)
         return;
     link->hello = false; /* no room: again a little later */
     world_plan(feed->world, 5, WORLD_HELLO, feed->number, number, 0);
+}
+
+/* The link itself brings what came behind `since`. */
+void service_replay(struct feed *feed, struct link *link)
+{
+    struct service *service = &feed->service;
+    link->hello = true;
+    if (!link->has_since)
+        return;
+    if (link->since > service->count)
+        world_violation(feed->world, 7, "%s: asked for what comes behind %llu of %u", feed->name,
+                        (unsigned long long)link->since, service->count);
+    for (unsigned p = (unsigned)link->since + 1; p <= service->count; p++)
+        if (service->events[p].kind != EPHEMERAL)
+            enqueue(feed, link, p);
+    link_wake(feed, link);
 }
 
 static void write_event(struct feed *feed, unsigned position, bool sync, struct buf *out)
@@ -194,27 +221,50 @@ static void write_event(struct feed *feed, unsigned position, bool sync, struct 
     (void)buf_append_str(out, "\"}");
     if (event->kind == BROKEN && !sync)
         return;
-    if (feed->resumable && event->kind != UNNAMED)
+    bool keyed = feed->resumable && (sync || event->kind != UNKEYED);
+    if (keyed && event->kind != UNNAMED)
         (void)buf_appendf(out, ",\"id\":\"evt-%u\"", position);
-    if (feed->resumable)
+    if (keyed)
         (void)buf_appendf(out, ",\"stream_position\":%u", position);
     (void)buf_append_str(out, ",\"origin_ts\":1778939467}");
 }
 
+/* As the event of an SSE answer, which is taken even where it finds no room. */
+static bool deliver_body(struct feed *feed, struct link *link, unsigned position)
+{
+    struct buf text;
+    buf_init(&text, 1u << 20);
+    (void)buf_append_str(&text, "data: ");
+    write_event(feed, position, false, &text);
+    (void)buf_append_str(&text, "\n\n");
+    world_trace(feed->world, "%s: the fallback shows %u", feed->name, position);
+    int status = stream_body(feed->stream, link->number, buf_slice(&text));
+    buf_fini(&text);
+    feed->service.events[position].shown++;
+    cover(COVER_FALLBACK_EVENT);
+    if (status == ERR_AGAIN && link->number != 0) {
+        cover(COVER_FALLBACK_AGAIN);
+        link->blocked = true;
+    }
+    return true;
+}
+
 /* False: no room for it. */
-static bool deliver_one(struct feed *feed, unsigned position)
+static bool deliver_one(struct feed *feed, struct link *link, unsigned position)
 {
     struct published *event = &feed->service.events[position];
     struct stream_stats stats;
     struct buf text;
     int status = 0;
+    if (link->body)
+        return deliver_body(feed, link, position);
     if (event->kind == OVERSIZE) {
         cover(COVER_OVERSIZE);
         stream_stats(feed->stream, &stats);
         if (stats.flow.held_events > 0)
             cover(COVER_OVERSIZE_HELD);
         feed->service.oversize++;
-        stream_oversize(feed->stream, feed->link.number, 99999999);
+        stream_oversize(feed->stream, link->number, 99999999);
         return true;
     }
     if (event->kind == HUGE)
@@ -223,7 +273,7 @@ static bool deliver_one(struct feed *feed, unsigned position)
     write_event(feed, position, false, &text);
     stream_stats(feed->stream, &stats);
     size_t held = stats.flow.held_events;
-    status = stream_message(feed->stream, feed->link.number, STREAM_TEXT, buf_slice(&text));
+    status = stream_message(feed->stream, link->number, STREAM_TEXT, buf_slice(&text));
     stream_stats(feed->stream, &stats);
     if (held > 0 && stats.flow.held_events == 0)
         cover(COVER_HOLD_FULL);
@@ -240,9 +290,8 @@ static bool deliver_one(struct feed *feed, unsigned position)
     return true;
 }
 
-void service_deliver(struct feed *feed)
+void service_deliver(struct feed *feed, struct link *link)
 {
-    struct link *link = &feed->link;
     struct world *world = feed->world;
     uint64_t number = link->number;
     unsigned burst = 1 + world_below(world, 8);
@@ -250,7 +299,7 @@ void service_deliver(struct feed *feed)
     while (burst-- > 0 && link->count > 0 && !link->blocked && !link->silent && !link->closing &&
            link->open) {
         link->last_rx_ms = world->now_ms;
-        if (!deliver_one(feed, link->queue[link->head])) {
+        if (!deliver_one(feed, link, link->queue[link->head])) {
             link->blocked = link->number == number;
             return;
         }
@@ -259,11 +308,7 @@ void service_deliver(struct feed *feed)
         link->head = (link->head + 1) % WORLD_QUEUE_MAX;
         link->count--;
     }
-    if (link->count > 0 && !link->deliver_planned && !link->blocked && !link->silent) {
-        link->deliver_planned = true;
-        world_plan(world, world_delay(world, world->link_ms), WORLD_DELIVER, feed->number,
-                   link->number, 0);
-    }
+    link_wake(feed, link);
 }
 
 /* ---- sync ---- */
@@ -365,6 +410,19 @@ static bool draw_oddity(struct page *page, unsigned since)
         cover(old ? COVER_PAGE_OLD : COVER_PAGE_REPEATS);
     page->last = old ? since : 0;
     return old && page->items > 0;
+}
+
+bool service_has_news(struct feed *feed, struct slice text)
+{
+    const struct service *service = &feed->service;
+    struct page page = {.feed = feed, .view_ms = feed->world->now_ms};
+    uint64_t since;
+    if (slice_parse_u64(text, &since) != 0)
+        return true;
+    for (unsigned p = (unsigned)since + 1; p <= service->count && visible(&page, p); p++)
+        if (service_on_sync(&service->events[p]))
+            return true;
+    return false;
 }
 
 int service_answer(struct feed *feed, struct slice text, struct buf *out)

@@ -67,6 +67,7 @@ void truth_read_line(struct world *world, struct slice line, struct record *out)
     }
     out->form = truth_says(line, "\"data\":") ? FORM_WHOLE : FORM_TEXT;
     out->position = (unsigned)truth_number(line, "#");
+    out->keyed = truth_says(line, "\"id\":\"") || truth_says(line, "\"position\":\"");
 }
 
 /* ---- what a seq stands for ---- */
@@ -114,6 +115,17 @@ void truth_seq_means(struct world *world, const struct record *record)
 
 /* ---- one record more on disk ---- */
 
+/* As the link had it, since sync did not bring it in time. */
+static void check_unkeyed(struct world *world, struct feed *feed, const struct record *record)
+{
+    unsigned position = record->position;
+    if (++feed->stored_texts[position] > feed->service.events[position].shown)
+        world_violation(world, 2, "%s: unkeyed event %u is stored %u times, and was shown %u times",
+                        feed->name, position, feed->stored_texts[position],
+                        feed->service.events[position].shown);
+    cover(COVER_UNKEYED_KEPT);
+}
+
 static void check_whole(struct world *world, struct feed *feed, const struct record *record)
 {
     unsigned position = record->position;
@@ -122,6 +134,10 @@ static void check_whole(struct world *world, struct feed *feed, const struct rec
         world_violation(world, 2, "%s: event %u is stored and was never published", feed->name,
                         position);
     kind = feed->service.events[position].kind;
+    if (kind == UNKEYED && !record->keyed) {
+        check_unkeyed(world, feed, record);
+        return;
+    }
     if (kind == EPHEMERAL)
         world_violation(world, 2, "%s: event %u is ephemeral, and stored", feed->name, position);
     if (feed->whole_seq[position] != 0)
@@ -130,7 +146,10 @@ static void check_whole(struct world *world, struct feed *feed, const struct rec
                         (unsigned long long)record->seq);
     feed->whole_seq[position] = record->seq;
     if (position <= feed->top) {
-        if (kind != LATE && kind != HIDDEN)
+        if (kind == GHOST)
+            cover(COVER_GHOST);
+        if (kind != LATE && kind != HIDDEN && kind != UNKEYED &&
+            (kind != GHOST || feed->kind == KIND_COUNTED))
             world_violation(world, 3, "%s: event %u is stored after event %u", feed->name, position,
                             feed->top);
         cover(COVER_LATE);
@@ -146,6 +165,10 @@ static void check_whole(struct world *world, struct feed *feed, const struct rec
         cover(COVER_UNNAMED);
     else if (kind == HIDDEN)
         cover(COVER_HIDDEN);
+    else if (kind == UNKEYED)
+        cover(COVER_UNKEYED_SYNC);
+    else if (kind == GHOST)
+        cover(COVER_GHOST);
     else if (kind == BROKEN)
         cover(COVER_BROKEN_WHOLE);
     else if (kind == OVERSIZE)
@@ -211,7 +234,7 @@ static void move_position(struct world *world, struct feed *feed, const struct p
 {
     unsigned position = pending->record.position;
     /* A late one need not move it: what came before may have lain above, and been too large. */
-    bool moves = feed->resumable && pending->record.form == FORM_WHOLE &&
+    bool moves = feed->resumable && pending->record.form == FORM_WHOLE && pending->record.keyed &&
                  (pending->has_position || feed->service.events[position].kind != LATE);
     if (pending->forget)
         feed->position = feed->should_be = 0;
@@ -281,7 +304,8 @@ void truth_committed(struct world *world)
     world->n_pending = 0;
     for (unsigned i = 0; i < world->n_feeds; i++) {
         const struct feed *feed = &world->feeds[i];
-        if (feed->position != feed->should_be)
+        bool audited = feed->profile->catchup.audit_ms > 0; /* then it is the last that was whole */
+        if (audited ? feed->position > feed->should_be : feed->position != feed->should_be)
             world_violation(world, 7, "%s: position %llu is on disk, with event %llu", feed->name,
                             (unsigned long long)feed->position,
                             (unsigned long long)feed->should_be);

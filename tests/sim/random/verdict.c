@@ -70,7 +70,7 @@ static void check_store(struct world *world)
 static bool covers(const struct feed *feed, enum event_kind kind, unsigned position,
                    const struct record *record)
 {
-    if (record->form == FORM_TEXT)
+    if (record->form == FORM_TEXT || (record->form == FORM_WHOLE && !record->keyed))
         return record->position == position;
     if (record->form != FORM_GAP)
         return false;
@@ -80,7 +80,7 @@ static bool covers(const struct feed *feed, enum event_kind kind, unsigned posit
     case SESSION_GAP_EPOCH:
         return true;
     case SESSION_GAP_UPSTREAM:
-        return feed->service.withheld > 0;
+        return feed->service.withheld > 0 || feed->kind == KIND_COUNTED;
     case SESSION_GAP_OVERSIZE:
         return kind == OVERSIZE || kind == HUGE;
     case SESSION_GAP_MALFORMED:
@@ -149,7 +149,8 @@ static void check_reasons(struct feed *feed)
     bool huge = false;
     for (unsigned p = 1; p <= service->count; p++)
         huge = huge || service->events[p].kind == HUGE;
-    if (feed->gaps[SESSION_GAP_UPSTREAM] > 0 && service->withheld == 0)
+    if (feed->gaps[SESSION_GAP_UPSTREAM] > 0 && service->withheld == 0 &&
+        feed->kind != KIND_COUNTED)
         what = "upstream, though sync had everything";
     if (feed->gaps[SESSION_GAP_NO_RESUME] > 0 && feed->resumable)
         what = "no_resume, though the service has sync";

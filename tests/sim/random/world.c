@@ -119,7 +119,7 @@ static void operate(struct world *world, struct feed *feed, bool once)
                    0);
     if (!world->alive || !world->faults)
         return;
-    unsigned choice = world_below(world, 8);
+    unsigned choice = world_below(world, 9);
     feed->restraint.excused = true;
     if (choice == 0) {
         cover(COVER_PAUSE);
@@ -132,9 +132,12 @@ static void operate(struct world *world, struct feed *feed, bool once)
         cover(COVER_RECONNECT);
         world_trace(world, "%s: reconnect by the operator", feed->name);
         stream_reconnect(feed->stream);
-    } else {
+    } else if (choice == 7) {
         cover(COVER_CREDENTIAL);
         stream_credentials(feed->stream);
+    } else {
+        cover(COVER_NETWORK);
+        stream_network(feed->stream);
     }
 }
 
@@ -144,10 +147,9 @@ void world_calm(struct world *world)
     world->faults = false;
     for (unsigned i = 0; i < world->n_feeds; i++) {
         struct feed *feed = &world->feeds[i];
-        feed->link.silent = false;
-        if (feed->link.hello && feed->link.count > 0 && !feed->link.deliver_planned) {
-            feed->link.deliver_planned = true;
-            world_plan(world, 0, WORLD_DELIVER, i, feed->link.number, 0);
+        for (unsigned j = 0; j < WORLD_LINKS; j++) {
+            feed->links[j].silent = false;
+            link_wake(feed, &feed->links[j]);
         }
         if (world->alive && world->phase == RUNNING) {
             feed->restraint.excused = true;
@@ -172,7 +174,8 @@ static void crash(struct world *world)
 static bool outlives(enum world_kind kind)
 {
     return kind == WORLD_PUBLISH || kind == WORLD_CUT || kind == WORLD_RESTART ||
-           kind == WORLD_CRASH || kind == WORLD_OPERATOR || kind == WORLD_STOP;
+           kind == WORLD_CRASH || kind == WORLD_OPERATOR || kind == WORLD_STOP ||
+           kind == WORLD_EXPIRING;
 }
 
 static void happen(struct world *world, struct happening *happening)
@@ -202,7 +205,15 @@ static void happen(struct world *world, struct happening *happening)
     case WORLD_HTTP_ARRIVES:
     case WORLD_HTTP_ANSWER:
     case WORLD_CREDENTIAL:
+    case WORLD_MOVE:
+    case WORLD_BODY_OPEN:
         link_happen(feed, happening);
+        return;
+    case WORLD_EXPIRING:
+        if (world->alive)
+            link_happen(feed, happening);
+        else
+            world_plan(world, 10000, WORLD_EXPIRING, happening->feed, 0, 0);
         return;
     case WORLD_COMMIT:
     case WORLD_STALL:
@@ -211,6 +222,7 @@ static void happen(struct world *world, struct happening *happening)
     case WORLD_REOPEN:
     case WORLD_RETAIN:
     case WORLD_STOP_LATE:
+    case WORLD_BROKER:
         daemon_happen(world, happening);
         return;
     case WORLD_CONSUME:
@@ -242,6 +254,8 @@ static struct feed *due_feed(struct world *world)
 {
     struct feed *due = NULL;
     int64_t at_ms = world->n_heap > 0 ? world->heap[0].at_ms : INT64_MAX;
+    if (world->alive && world->broker_deadline_ms < at_ms)
+        at_ms = world->broker_deadline_ms;
     for (unsigned i = 0; world->alive && i < world->n_feeds; i++)
         if (world->feeds[i].deadline_ms < at_ms) {
             due = &world->feeds[i];
@@ -259,6 +273,11 @@ static void pass_time(struct world *world, int64_t until_ms)
         world->now_ms += 3000 + world_below(world, 30000);
         world_trace(world, "hawserd stood still");
     }
+    if (world->jumpy && world->faults && rng_chance(&world->rng, 1, 20000)) {
+        cover(COVER_CLOCK_JUMP);
+        world->skew_us = ((int64_t)world_below(world, 7200) - 3600) * 1000000;
+        world_trace(world, "the wall clock jumps");
+    }
 }
 
 bool world_step(struct world *world)
@@ -269,6 +288,11 @@ bool world_step(struct world *world)
         pass_time(world, due->deadline_ms);
         due->deadline_ms = INT64_MAX;
         stream_tick(due->stream);
+    } else if (world->alive && world->broker_deadline_ms != INT64_MAX &&
+               (world->n_heap == 0 || world->broker_deadline_ms <= world->heap[0].at_ms)) {
+        pass_time(world, world->broker_deadline_ms);
+        world->broker_deadline_ms = INT64_MAX;
+        broker_run(world->broker, world->now_ms);
     } else if (world->n_heap > 0) {
         struct happening next = pop(world);
         pass_time(world, next.at_ms);
@@ -301,6 +325,8 @@ static void draw_rates(struct world *world)
     world->commit_ms = 1 + (int64_t)world_below(world, 100);
     world->link_ms = 1 + (int64_t)world_below(world, 20);
     world->http_ms = 1 + (int64_t)world_below(world, 400);
+    world->jumpy = world_per_mille(world, 300);
+    world->dial_rate = world_per_mille(world, 300) ? 1 : 20;
 }
 
 static void draw_sizes(struct world *world)
@@ -324,8 +350,10 @@ static void init_feed(struct world *world, unsigned number, const struct world_p
     feed->world = world;
     feed->number = number;
     snprintf(feed->name, sizeof(feed->name), "chat%u", number);
-    feed->resumable = !world_per_mille(world, 150);
-    feed->profile = feed->resumable ? profiles->resumable : profiles->plain;
+    feed->kind = (enum feed_kind)world_below(world, FEED_KINDS);
+    feed->resumable = feed->kind != KIND_PLAIN;
+    feed->pages = feed->resumable && feed->kind != KIND_REPLAY;
+    feed->profile = profiles->kinds[feed->kind];
     feed->start = world_per_mille(world, 300) ? SETTINGS_START_NOW : SETTINGS_START_OLDEST;
     if (feed->start == SETTINGS_START_NOW)
         cover(COVER_START_NOW);
@@ -334,6 +362,8 @@ static void init_feed(struct world *world, unsigned number, const struct world_p
     service_init(feed);
     world_plan(world, world_per_mille(world, 300) ? 10000 : 0, WORLD_PUBLISH, number, 0, 0);
     world_plan(world, 1 + (int64_t)world_below(world, 60000), WORLD_OPERATOR, number, 0, 0);
+    if (feed->pages)
+        world_plan(world, 20000 + (int64_t)world_below(world, 60000), WORLD_EXPIRING, number, 0, 0);
     if (world->per_mille_cut > 0)
         world_plan(world, (int64_t)world_below(world, 20000), WORLD_CUT, number, 0, 0);
 }

@@ -22,8 +22,10 @@
  *   6 seq              strictly increasing, never reused for anything else, not even after a crash
  *   7 position         stored with its event; never moves back
  *   8 progress         when the faults end, everything arrives
- *   9 bounds           one link, one request at a time
- *  10 restraint        no dial comes sooner than the backoff allows
+ *   9 bounds           one link, and a second only for a handover or besides the fallback where the
+ *                      service allows two; one request at a time
+ *  10 restraint        no dial comes sooner than the backoff allows, also after a crash
+ *  11 budget           no more dials than the limits allow, also over crashes
  *
  * What a service can do that no client can make good, and what is then still demanded:
  *   - It sends a late event after its successor (LATE). If it arrives it is stored, out of order; a
@@ -33,6 +35,10 @@
  *   - It has thrown events away (status 410): a gap `epoch`, and between the right seqs.
  *   - A stream that starts now has no claim to what was published before its first life that stored
  *     something was first live.
+ *   - Its link never shows an event (GHOST). An audit finds it, out of order; contiguous positions
+ *     show the hole, which is filled in order.
+ *   - It sends an event without id and position (UNKEYED), and sync has both. If sync brings it in
+ *     time, that copy is stored, else the frame as it came, and perhaps the copy as well.
  *   - A replica may answer as of a little earlier, but never without what was published before the
  *     greeting of the link: what sync shows too late and no link has shown is not to be known.
  */
@@ -45,6 +51,9 @@
 #include "store/store.h"
 
 #define WORLD_FEEDS 3
+#define WORLD_LINKS 3  /* of a feed: two WebSockets, and the body of a fallback */
+#define WORLD_DIALS 64 /* remembered for the budget */
+#define WORLD_TICKETS 256
 #define WORLD_EVENTS_MAX 1200 /* that a service publishes in one run */
 #define WORLD_QUEUE_MAX (4 * WORLD_EVENTS_MAX)
 #define WORLD_CONSUMERS 6
@@ -61,6 +70,19 @@ enum event_kind {
     HUGE,      /* larger than hawser's ring: only a gap can be kept */
     HIDDEN,    /* sync never shows it */
     LATE,      /* comes on the link after its successor */
+    GHOST,     /* the link never shows it */
+    UNKEYED,   /* the link shows it without id and position */
+};
+
+/* What a feed's service is like, and how its profile answers that. */
+enum feed_kind {
+    KIND_CHAT,    /* pages, a fallback by long-poll */
+    KIND_AUDITED, /* the same with an audit, since its links do not bring everything */
+    KIND_MOVING,  /* the same with two links at once: it asks to move, links have an age */
+    KIND_COUNTED, /* the same with contiguous positions */
+    KIND_REPLAY,  /* the position stands in the URL; a fallback by SSE, one connection at a time */
+    KIND_PLAIN,   /* nothing can be asked for again */
+    FEED_KINDS
 };
 
 struct published {
@@ -94,7 +116,10 @@ struct service {
 };
 
 struct link {
-    uint64_t number; /* 0: none */
+    uint64_t number; /* 0: none; of a body: the request's */
+    bool body;       /* of the fallback, not a WebSocket */
+    uint64_t since;  /* of its URL */
+    bool has_since;
     bool open, hello, silent, blocked, closing, deliver_planned;
     unsigned queue[WORLD_QUEUE_MAX], head, count;
     int64_t last_rx_ms;
@@ -105,22 +130,30 @@ struct restraint {
     unsigned step;
     int64_t live_since_ms, waiting_since_ms, least_ms;
     bool excused; /* someone asked for the next dial */
+    bool saved;   /* the wait is on disk, */
+    bool flying;  /* or on its way there */
 };
 
 struct feed {
     struct world *world;
     unsigned number;
     char name[16];
+    enum feed_kind kind;
     const struct profile *profile;
     bool resumable; /* else: no ids, no positions, no sync */
+    bool pages;     /* it has sync */
     enum settings_start start;
     struct service service;
-    struct link link;
+    struct link links[WORLD_LINKS];
     struct restraint restraint;
+    int64_t dials_ms[WORLD_DIALS]; /* a ring */
+    uint64_t n_dials;
+    struct broker_client *broker;
+    enum session_state state; /* as it said last */
     struct stream *stream;
     struct hub_stream *hub_stream;
-    unsigned id; /* in the store */
-    uint64_t request;
+    unsigned id;      /* in the store */
+    uint64_t request; /* that is not the fallback's stream */
     int64_t deadline_ms;
     bool lived; /* live in this life of the daemon */
 
@@ -154,6 +187,10 @@ enum world_kind {
     WORLD_HTTP_ARRIVES,
     WORLD_HTTP_ANSWER,
     WORLD_CREDENTIAL,
+    WORLD_MOVE,      /* the service asks to move */
+    WORLD_EXPIRING,  /* a token is about to expire; then it has */
+    WORLD_BODY_OPEN, /* the answer of a fallback begins */
+    WORLD_BROKER,
     WORLD_OPERATOR,
     WORLD_COMMIT,
     WORLD_STALL,
@@ -191,6 +228,7 @@ struct record {
     enum form form;
     enum session_gap reason;
     unsigned position; /* the mark; 0: a gap */
+    bool keyed;        /* it has an id or a position */
     bool has_after;
     uint64_t after; /* of a gap */
 };
@@ -256,11 +294,22 @@ struct world {
     int64_t commit_ms, link_ms, http_ms;  /* typical latencies */
     uint64_t retain_bytes, retain_stream; /* 0: no limit */
     int64_t retain_age_ms;
+    bool jumpy;         /* the wall clock jumps */
+    int64_t skew_us;    /* by so much */
+    unsigned dial_rate; /* a second */
 
     struct feed feeds[WORLD_FEEDS];
     char directory[256];
     struct store *store;
     struct hub *hub;
+    struct broker *broker;
+    int64_t broker_deadline_ms;
+    struct {
+        uint64_t hub, broker;
+    } tickets[WORLD_TICKETS]; /* of what the broker saves, a ring */
+    uint64_t n_tickets;
+    bool unsaved; /* the broker has something to save, and there was no room */
+    bool unclean; /* the last life ended by a crash */
     bool alive, flush_planned, room_planned;
     enum { RUNNING, STOPPING, FLUSHING } phase;
 
@@ -301,7 +350,7 @@ unsigned world_below(struct world *world, unsigned n);
 
 /* world.c */
 struct world_profiles {
-    const struct profile *resumable, *plain;
+    const struct profile *kinds[FEED_KINDS];
 };
 void world_init(struct world *world, uint64_t seed, const struct world_profiles *profiles,
                 const char *directory, bool trace);
@@ -320,14 +369,20 @@ void daemon_free(struct world *world);
 /* link.c */
 extern const struct stream_ops link_stream_ops; /* arg: struct feed */
 void link_happen(struct feed *feed, struct happening *happening);
-void link_gone(struct feed *feed);
+void link_gone(struct link *link);
+void link_all_gone(struct feed *feed);
+struct link *link_find(struct feed *feed, uint64_t number); /* NULL: none such */
+void link_wake(struct feed *feed, struct link *link);       /* deliver what waits, if that can be */
+bool link_idle(const struct feed *feed); /* one link, and it has nothing to say */
 
 /* service.c */
 void service_init(struct feed *feed);
 void service_publish(struct feed *feed);
 void service_cut(struct feed *feed);
-void service_hello(struct feed *feed);
-void service_deliver(struct feed *feed);
+void service_hello(struct feed *feed, struct link *link);
+void service_replay(struct feed *feed, struct link *link);
+void service_deliver(struct feed *feed, struct link *link);
+bool service_has_news(struct feed *feed, struct slice since); /* for a long-poll */
 /* The status; 200 with the page. */
 int service_answer(struct feed *feed, struct slice since, struct buf *page);
 bool service_on_sync(const struct published *event);
