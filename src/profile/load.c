@@ -173,22 +173,39 @@ static void take_overrides(struct loader *l)
             take_override(l, l->stream->rest[i]);
 }
 
-/* [profile] and [message] first: what they say decides how the others are read. */
-static bool comes_first(const struct ini_entry *entry)
+/*
+ * What decides how the rest is read comes first: [profile] and [message]; then what declares
+ * variables, which is rules and captures.
+ */
+enum turn { TURN_FIRST, TURN_CAPTURES, TURN_REST };
+
+static enum turn turn_of(const struct ini_entry *entry)
 {
-    return strcmp(entry->section, "profile") == 0 || strcmp(entry->section, "message") == 0;
+    bool http = strcmp(entry->section, "http") == 0;
+
+    if (strcmp(entry->section, "profile") == 0 || strcmp(entry->section, "message") == 0)
+        return TURN_FIRST;
+    if (strcmp(entry->section, "on") == 0 ||
+        (http && (entry->key == NULL || strncmp(entry->key, "capture", 7) == 0)))
+        return TURN_CAPTURES;
+    return TURN_REST;
+}
+
+static void take_turn(struct loader *l, enum turn turn)
+{
+    for (size_t i = 0; i < l->n_entries && !l->arena->failed; i++)
+        if (turn_of(&l->entries[i]) == turn)
+            load_key(l, &l->entries[i]);
 }
 
 static void compile(struct loader *l)
 {
-    for (size_t i = 0; i < l->n_entries && !l->arena->failed; i++)
-        if (comes_first(&l->entries[i]))
-            load_key(l, &l->entries[i]);
+    take_turn(l, TURN_FIRST);
     load_configure(l);
-    for (size_t i = 0; i < l->n_entries && !l->arena->failed; i++)
-        if (!comes_first(&l->entries[i]))
-            load_key(l, &l->entries[i]);
+    take_turn(l, TURN_CAPTURES);
+    take_turn(l, TURN_REST);
     load_keep_secrets(l);
+    load_keep_variables(l);
     if (!l->arena->failed)
         load_check(l);
 }

@@ -48,6 +48,9 @@ struct loader {
     struct param *blamed; /* that made the URL just compiled a bad one, NULL: none */
     bool placeholder;     /* the text just compiled holds a stand-in for a parameter */
 
+    const char *variables[PROFILE_VARIABLES_MAX]; /* that captures set */
+    unsigned n_variables;
+
     struct fields *fields; /* whose pointers a name of the message is added to */
 
     /* Kept until the whole is known. */
@@ -71,6 +74,16 @@ void load_keep_secrets(struct loader *l);
 struct resolver load_resolver(struct loader *l);
 /* A secret's source is right, or *why says what is wrong; never with the value. */
 bool load_secret_source_ok(const char *value, const char **why);
+
+/* Whether this may be the name of a parameter or a variable: none of the built-in ones. */
+bool load_name_ok(struct slice name);
+
+/* variables.c: the index of the captured variable of that name, which is declared with it. What
+ * captures is read before all templates. ERR_PARSE: no name, a parameter's name, too many. */
+int load_variable(struct loader *l, struct slice name, unsigned *index, struct error *err);
+/* PROFILE_NONE: nothing captures it. */
+unsigned load_variable_find(const struct loader *l, struct slice name);
+void load_keep_variables(struct loader *l);
 
 /* source.c */
 int load_source(struct loader *l, struct slice place, struct source *out, struct error *err);
