@@ -279,7 +279,7 @@ static struct resolved resolve(void *arg, enum template_context context, struct 
 
     if (param != NULL)
         return resolve_param(l, param);
-    if (name.ptr[0] == '/' || slice_starts_with(name, SLICE("header:")))
+    if (name.ptr[0] == '/' || name.ptr[0] == '^' || slice_starts_with(name, SLICE("header:")))
         return resolve_place(l, context, name, err);
     if (context == TEMPLATE_MESSAGE)
         return unknown_name(l, name, true, err);
