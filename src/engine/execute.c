@@ -264,7 +264,11 @@ void stream_execute(struct stream *stream, const struct session_action *action)
         stream_http_failed(stream, action->request, &end);
         return;
     }
-    case SESSION_DO_ASK_SLOT:
+    case SESSION_DO_ASK_SLOT: {
+        struct session_event event = {.kind = SESSION_EV_SLOT};
+        stream_post(stream, &event);
+        return;
+    }
     case SESSION_DO_DROP_SLOT:
     case SESSION_DO_HEARTBEAT:
     case SESSION_DO_SUCCEED:

@@ -25,6 +25,15 @@ void session_dial(struct session *s, struct session_actions *out, const char *wh
         s->wake_ms = SESSION_NEVER;
         return;
     }
+    if (session_in(s, SESSION_BIT(STALLED) | SESSION_BIT(PAUSED)))
+        session_enter(s, out, SESSION_WAITING, s->now_ms, "%s", why);
+    s->wake_ms = SESSION_NEVER;
+    s->retry_at_ms = s->now_ms;
+    session_ask_slot(s, out, SESSION_WISH_LINK, why);
+}
+
+void session_dial_now(struct session *s, struct session_actions *out, const char *why)
+{
     s->link = ++s->link_last;
     s->link_phase = SESSION_LINK_DIALING;
     session_do(out, SESSION_DO_DIAL)->link = s->link;
@@ -99,6 +108,7 @@ void session_leave_link(struct session *s, struct session_actions *out)
 {
     bool was_live = s->state == SESSION_LIVE;
     session_catchup_abandon(s, out);
+    session_drop_slot(s, out);
     s->probing = false;
     if (!was_live)
         return;

@@ -11,14 +11,25 @@
 
 #define SESSION_NEVER INT64_MAX
 
+#define SESSION_BIT(state) (1u << SESSION_##state)
+/* States that have a link which serves. */
+#define SESSION_LINKED                                                                             \
+    (SESSION_BIT(DIALING) | SESSION_BIT(OPENING) | SESSION_BIT(GREETING) |                         \
+     SESSION_BIT(CATCHING_UP) | SESSION_BIT(LIVE) | SESSION_BIT(POLLING))
+
+static inline bool session_in(const struct session *s, unsigned states)
+{
+    return (1u << s->state & states) != 0;
+}
+
 /* Worst cases of the building blocks, in actions. session.c adds them up. */
 enum {
     SESSION_COST_STATE = 1,
     SESSION_COST_CLOSE = 1,                        /* LINK_CLOSE or LINK_ABORT */
-    SESSION_COST_DIAL = 2,                         /* DIAL, STATE */
+    SESSION_COST_DIAL = 2,                         /* STATE, ASK_SLOT; then DIAL, STATE */
     SESSION_COST_REQUEST = 1,                      /* HTTP_START */
     SESSION_COST_ABANDON = 2,                      /* HTTP_CANCEL, DISCARD */
-    SESSION_COST_LEAVE = SESSION_COST_ABANDON + 1, /* and GAP no_position */
+    SESSION_COST_LEAVE = SESSION_COST_ABANDON + 2, /* and DROP_SLOT, GAP no_position */
     SESSION_COST_FORGET = 2,                       /* FORGET, GAP epoch */
     SESSION_COST_FOLLOW = SESSION_COST_FORGET + SESSION_COST_STATE,
     SESSION_COST_LIVE =
@@ -39,8 +50,23 @@ void session_gap(struct session_actions *out, enum session_gap gap, const char *
 /* Drops the position, if there is one, and says so. */
 void session_forget(struct session *s, struct session_actions *out, const char *why);
 
+/* ---- slot.c: the broker's leave to dial ---- */
+/* Asks for a slot, one at a time: a wish for another kind takes the place of the one before. When
+ * it is granted, session_slot_granted() calls who wanted it. */
+void session_ask_slot(struct session *s, struct session_actions *out, enum session_wish wish,
+                      const char *why);
+/* No longer wanted. Nothing where none was asked for. */
+void session_drop_slot(struct session *s, struct session_actions *out);
+void session_slot_granted(struct session *s, struct session_actions *out);
+void session_slot_later(struct session *s, struct session_actions *out, int64_t at_ms,
+                        const char *why);
+
 /* ---- link.c: the one link ---- */
+/* The session wants to dial: asks for a slot, after the old link's end and when the store takes
+ * events. The state stays, but for STALLED and PAUSED, which are over: WAITING. */
 void session_dial(struct session *s, struct session_actions *out, const char *why);
+/* The slot for it is there. */
+void session_dial_now(struct session *s, struct session_actions *out, const char *why);
 /* Starts the close handshake of an open link; drops one that is not open. */
 void session_link_close(struct session *s, struct session_actions *out, int code);
 void session_link_abort(struct session *s, struct session_actions *out);
@@ -87,6 +113,19 @@ int64_t session_heartbeat_deadline_ms(const struct session *s);
 /* Pings when due. True when the link is dead; *end then says why. */
 bool session_heartbeat_tick(struct session *s, struct session_actions *out,
                             struct profile_end *end);
+
+/* ---- rules.c ---- */
+void session_on_rule(struct session *s, const struct session_event *event,
+                     struct session_actions *out);
+
+/* ---- outside.c: the operator, the store, the credentials ---- */
+/* STOP and PAUSE: `to` is STOPPED or PAUSED. */
+void session_on_leave(struct session *s, struct session_actions *out, enum session_state to);
+void session_on_resume(struct session *s, struct session_actions *out);
+void session_on_reconnect(struct session *s, struct session_actions *out);
+void session_on_credential(struct session *s, struct session_actions *out);
+void session_on_stalled(struct session *s, struct session_actions *out);
+void session_on_ready(struct session *s, struct session_actions *out, bool has_position);
 
 /* ---- catchup.c ---- */
 void session_hold(struct session *s, struct session_actions *out);

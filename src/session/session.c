@@ -14,13 +14,14 @@
 
 #include "session/machine.h"
 
+#define BIT(state) SESSION_BIT(state)
+
 /* ---- states ---- */
 
-#define BIT(state) (1u << SESSION_##state)
 #define REST (BIT(WAITING) | BIT(HELD) | BIT(PARKED) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED))
 
 static const unsigned allowed[SESSION_STATE_COUNT] = {
-    [SESSION_STARTING] = BIT(DIALING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_STARTING] = BIT(DIALING) | REST,
     [SESSION_DIALING] = BIT(OPENING) | BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
     [SESSION_OPENING] = BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
     [SESSION_GREETING] = BIT(CATCHING_UP) | BIT(LIVE) | REST,
@@ -28,22 +29,14 @@ static const unsigned allowed[SESSION_STATE_COUNT] = {
     [SESSION_CATCHING_UP] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | REST,
     [SESSION_LIVE] = REST,
     [SESSION_POLLING] = BIT(POLLING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
-    [SESSION_WAITING] = BIT(DIALING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    /* To itself: the broker says that it will be later, and why. */
+    [SESSION_WAITING] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_HELD] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_PARKED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_STALLED] = BIT(DIALING) | BIT(WAITING) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_PAUSED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(STOPPED),
     [SESSION_STOPPED] = 0,
 };
-
-static bool state_in(const struct session *s, unsigned states)
-{
-    return (1u << s->state & states) != 0;
-}
-
-/* States that have a link which serves. */
-#define LINKED                                                                                     \
-    (BIT(DIALING) | BIT(OPENING) | BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING))
 
 size_t session_copy_text(char *out, size_t size, const char *text)
 {
@@ -66,7 +59,8 @@ struct session_action *session_do(struct session_actions *out, enum session_acti
     action->link = 0;
     action->request = 0;
     action->code = 0;
-    action->use_next = false;
+    action->purpose = SESSION_FOR_CATCHUP;
+    action->use_next = action->moved = action->fallback = false;
     action->retry_ms = -1;
     action->text[0] = '\0';
     return action;
@@ -99,7 +93,7 @@ void session_enter(struct session *s, struct session_actions *out, enum session_
     s->dial_due = false;
     s->refreshing = false;
     s->retry_at_ms = -1;
-    if (state_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED)) && wake_ms != SESSION_NEVER) {
+    if (session_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED)) && wake_ms != SESSION_NEVER) {
         s->retry_at_ms = wake_ms;
         action->retry_ms = wake_ms - s->now_ms;
     } else if (s->sync.backing_off) {
@@ -181,73 +175,6 @@ static void on_dead_link(struct session *s, struct session_actions *out,
     session_lost(s, out, end);
 }
 
-/* ---- rules ---- */
-
-static void rule_ends(struct session *s, struct session_actions *out,
-                      const struct profile_rule_action *rule, enum profile_policy_kind kind)
-{
-    struct profile_policy_action action = {.kind = kind, .delay_ms = rule->delay_ms};
-    char why[1024];
-    bool text = rule->text != NULL && rule->text[0] != '\0';
-    snprintf(why, sizeof(why), "rule %s%s%s", rule->rule != NULL ? rule->rule : "?",
-             text ? ": " : "", text ? rule->text : "");
-    session_link_close(s, out, s->profile->connect.close_code);
-    session_lost_to(s, out, &action, NULL, why);
-}
-
-static void rule_forgets(struct session *s, struct session_actions *out, const char *text)
-{
-    session_forget(s, out, text);
-    if (!state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
-        return; /* GREETING: going live releases what is held */
-    session_go_live(s, out, "the position was dropped: nothing to catch up from");
-}
-
-static void on_rule(struct session *s, const struct session_event *event,
-                    struct session_actions *out)
-{
-    const struct profile_rule_action *rule = event->rule->action;
-    if (event->link != s->link || s->link_phase != SESSION_LINK_UP)
-        return;
-    const char *text = rule->text != NULL ? rule->text : rule->rule != NULL ? rule->rule : "";
-    switch (rule->kind) {
-    case PROFILE_RULE_EVENT:
-    case PROFILE_RULE_IGNORE:
-    case PROFILE_RULE_SNAPSHOT:
-    case PROFILE_RULE_ALIVE:
-    case PROFILE_RULE_FRESH:
-    case PROFILE_RULE_CAPTURE:
-    case PROFILE_RULE_SEND:
-    case PROFILE_RULE_CALL:
-    case PROFILE_RULE_SET:
-    case PROFILE_RULE_HANDOVER:
-    case PROFILE_RULE_SAY:
-        return;
-    case PROFILE_RULE_LIVE:
-        if (s->state == SESSION_GREETING)
-            session_accepted(s, out);
-        return;
-    case PROFILE_RULE_RECONNECT:
-        rule_ends(s, out, rule, PROFILE_POLICY_RETRY);
-        return;
-    case PROFILE_RULE_REFRESH:
-        rule_ends(s, out, rule, PROFILE_POLICY_REFRESH);
-        return;
-    case PROFILE_RULE_FORGET:
-        rule_forgets(s, out, text);
-        return;
-    case PROFILE_RULE_GAP:
-        session_gap(out, SESSION_GAP_UPSTREAM, text);
-        return;
-    case PROFILE_RULE_HOLD:
-        rule_ends(s, out, rule, PROFILE_POLICY_HOLD);
-        return;
-    case PROFILE_RULE_PARK:
-        rule_ends(s, out, rule, PROFILE_POLICY_PARK);
-        return;
-    }
-}
-
 /* ---- time ---- */
 
 static void wake(struct session *s, struct session_actions *out)
@@ -270,7 +197,7 @@ static void wake(struct session *s, struct session_actions *out)
         }
         snprintf(why, sizeof(why), "probe %u", s->probes);
         session_dial(s, out, why);
-        s->probing = true;
+        s->slot.probe = true;
     } else if (s->refreshing && s->now_ms < s->retry_at_ms) {
         s->refreshing = false;
         s->wake_ms = s->retry_at_ms;
@@ -299,104 +226,11 @@ static void on_tick(struct session *s, struct session_actions *out)
     }
     if (s->now_ms >= s->wake_ms)
         wake(s, out);
-    else if (state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+    else if (session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         session_catchup_tick(s, out);
 }
 
-/* ---- from outside ---- */
-
-static void on_leave(struct session *s, struct session_actions *out, enum session_state to)
-{
-    if (state_in(s, 1u << to | BIT(STOPPED)) || s->leaving == SESSION_STOPPED)
-        return;
-    if (s->leaving != SESSION_STATE_COUNT) {
-        s->leaving = to; /* STOP overtakes PAUSE */
-        return;
-    }
-    session_leave_link(s, out);
-    session_link_close(s, out, s->profile->connect.close_code);
-    s->wake_ms = SESSION_NEVER;
-    s->retry_at_ms = -1;
-    s->dial_due = false;
-    s->refreshing = false;
-    if (s->link_phase == SESSION_LINK_CLOSING)
-        s->leaving = to;
-    else
-        session_enter(s, out, to, SESSION_NEVER, "by request");
-}
-
-static void fresh_start(struct session *s)
-{
-    s->refreshes = 0;
-    s->probes = 0;
-}
-
-static void on_reconnect(struct session *s, struct session_actions *out)
-{
-    const char *why = "asked for by the operator";
-    if (s->leaving != SESSION_STATE_COUNT)
-        return;
-    if (s->link_phase == SESSION_LINK_UP) {
-        session_leave_link(s, out);
-        session_link_close(s, out, s->profile->connect.close_code);
-        fresh_start(s);
-        session_dial(s, out, why);
-    } else if (state_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED))) {
-        fresh_start(s);
-        session_dial(s, out, why);
-    }
-}
-
-static void on_credential(struct session *s, struct session_actions *out)
-{
-    if (s->leaving != SESSION_STATE_COUNT)
-        return;
-    if (s->refreshing) {
-        s->refreshing = false;
-        if (s->now_ms >= s->retry_at_ms)
-            session_dial(s, out, "credentials were read anew");
-        else
-            s->wake_ms = s->retry_at_ms;
-    } else if (s->state == SESSION_PARKED || (s->state == SESSION_HELD && s->wakes_on_credential)) {
-        fresh_start(s);
-        session_dial(s, out, "credentials have changed");
-    }
-}
-
-static void on_stalled(struct session *s, struct session_actions *out)
-{
-    s->store_stalled = true;
-    if (s->leaving != SESSION_STATE_COUNT || !state_in(s, LINKED))
-        return; /* waits and rests go on; session_dial() looks */
-    session_leave_link(s, out);
-    session_link_close(s, out, 1001);
-    session_enter(s, out, SESSION_STALLED, SESSION_NEVER, "the store takes no more");
-}
-
-static void on_ready(struct session *s, struct session_actions *out, bool has_position)
-{
-    /* What had not reached the disk is gone: a first position, and a gap that told of none. */
-    bool none_left = s->store_stalled && !has_position && (s->has_position || s->told_no_position);
-    bool gap = s->owes_no_position || none_left;
-    s->store_stalled = false;
-    s->has_position = has_position;
-    s->owes_no_position = false;
-    s->told_no_position = gap;
-    if (gap && s->profile->catchup.via != PROFILE_CATCHUP_NONE)
-        session_gap(out, SESSION_GAP_NO_POSITION,
-                    "the store failed before the stream had a position to resume from");
-    if (s->state == SESSION_STALLED && s->leaving == SESSION_STATE_COUNT)
-        session_dial(s, out, "the store takes events again");
-}
-
-static void on_resume(struct session *s, struct session_actions *out)
-{
-    if (s->leaving == SESSION_PAUSED)
-        s->leaving = SESSION_STATE_COUNT;
-    else if (s->state != SESSION_PAUSED)
-        return;
-    session_dial(s, out, "resumed by the operator");
-}
+/* ---- requests ---- */
 
 static void on_http(struct session *s, const struct session_event *event,
                     struct session_actions *out)
@@ -431,7 +265,7 @@ static_assert(SESSION_COST_LEAVE + SESSION_COST_CLOSE + SESSION_COST_DIAL <= SES
 /* Nothing waits for nothing: each state has a deadline, or something that is owed from outside. */
 static void check(const struct session *s)
 {
-    bool linked = state_in(s, LINKED);
+    bool linked = session_in(s, SESSION_LINKED);
     bool closing = s->link_phase == SESSION_LINK_CLOSING;
 
     assert((s->link == 0) == (s->link_phase == SESSION_LINK_NONE));
@@ -441,14 +275,17 @@ static void check(const struct session *s)
         return;
     /* The executor owes LINK_* for as long as there is a link, and HTTP_* for a request. */
     assert(linked == (s->link_phase == SESSION_LINK_DIALING || s->link_phase == SESSION_LINK_UP));
-    if (state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+    if (session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         assert(s->sync.request != 0 || s->sync.next_ms != SESSION_NEVER);
     else
         assert(s->sync.request == 0);
+    /* The broker owes SLOT. */
+    bool asked = s->slot.wish == SESSION_WISH_LINK;
+    assert(!asked || (s->link == 0 && !s->store_stalled));
     if (s->state == SESSION_WAITING)
-        assert(s->wake_ms != SESSION_NEVER || (s->dial_due && closing));
+        assert(s->wake_ms != SESSION_NEVER || asked || (s->dial_due && closing));
     if (s->state == SESSION_HELD)
-        assert(s->wake_ms != SESSION_NEVER);
+        assert(s->wake_ms != SESSION_NEVER || asked);
     /* STARTING waits for START, PARKED for the operator or a credential, STALLED for STORE_READY,
      * PAUSED for RESUME, STOPPED for nothing. */
     assert(s->state != SESSION_STALLED || s->store_stalled);
@@ -463,8 +300,6 @@ static void dispatch(struct session *s, const struct session_event *event,
     case SESSION_EV_UNKEYED:
     case SESSION_EV_FALLBACK_OPEN:
     case SESSION_EV_FALLBACK_ENDED:
-    case SESSION_EV_SLOT:
-    case SESSION_EV_SLOT_LATER:
     case SESSION_EV_REFRESH_FAILED:
     case SESSION_EV_EXPIRING:
     case SESSION_EV_SENT:
@@ -474,40 +309,46 @@ static void dispatch(struct session *s, const struct session_event *event,
     case SESSION_EV_WINDOW_HALF:
     case SESSION_EV_NETWORK:
         return;
+    case SESSION_EV_SLOT:
+        session_slot_granted(s, out);
+        return;
+    case SESSION_EV_SLOT_LATER:
+        session_slot_later(s, out, event->at_ms, event->text);
+        return;
     case SESSION_EV_START:
         if (s->state == SESSION_STARTING)
             session_dial(s, out, "start");
         return;
     case SESSION_EV_STOP:
-        on_leave(s, out, SESSION_STOPPED);
+        session_on_leave(s, out, SESSION_STOPPED);
         return;
     case SESSION_EV_TICK:
         on_tick(s, out);
         return;
     case SESSION_EV_STORE_STALLED:
-        on_stalled(s, out);
+        session_on_stalled(s, out);
         return;
     case SESSION_EV_STORE_READY:
-        on_ready(s, out, event->has_position);
+        session_on_ready(s, out, event->has_position);
         return;
     case SESSION_EV_POSITION:
         s->has_position = true;
         s->told_no_position = false;
         return;
     case SESSION_EV_RESUME:
-        on_resume(s, out);
+        session_on_resume(s, out);
         return;
     case SESSION_EV_PAUSE:
-        on_leave(s, out, SESSION_PAUSED);
+        session_on_leave(s, out, SESSION_PAUSED);
         return;
     case SESSION_EV_RECONNECT:
-        on_reconnect(s, out);
+        session_on_reconnect(s, out);
         return;
     case SESSION_EV_CREDENTIAL:
-        on_credential(s, out);
+        session_on_credential(s, out);
         return;
     case SESSION_EV_RULE:
-        on_rule(s, event, out);
+        session_on_rule(s, event, out);
         return;
     case SESSION_EV_HTTP_PAGE:
     case SESSION_EV_HTTP_FAILED:
@@ -576,7 +417,7 @@ int64_t session_deadline_ms(const struct session *session)
         at = earlier(at, s->close_by_ms);
     if (s->link_phase == SESSION_LINK_UP)
         at = earlier(at, session_heartbeat_deadline_ms(s));
-    if (s->sync.request == 0 && state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+    if (s->sync.request == 0 && session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         at = earlier(at, s->sync.next_ms);
     return at;
 }

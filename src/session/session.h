@@ -260,6 +260,20 @@ enum session_link_phase {
     SESSION_LINK_CLOSING /* its end is decided; LINK_CLOSED is owed */
 };
 
+/* What a slot is wanted for. */
+enum session_wish {
+    SESSION_WISH_NONE,
+    SESSION_WISH_LINK,
+    SESSION_WISH_SUCCESSOR,
+    SESSION_WISH_FALLBACK
+};
+
+struct session_slot {
+    enum session_wish wish; /* asked for, and neither granted nor dropped */
+    bool probe;             /* LINK: quietly, out of PARKED */
+    char why[SESSION_TEXT]; /* the reason of the dial to come */
+};
+
 /* What flow does with the link's events. */
 enum session_gate { SESSION_GATE_PASS, SESSION_GATE_HOLD, SESSION_GATE_DISCARD };
 
@@ -295,6 +309,7 @@ struct session {
 
     uint64_t link, link_last; /* 0: none; the newest number */
     enum session_link_phase link_phase;
+    struct session_slot slot;
     int64_t close_by_ms;                  /* CLOSING: LINK_ABORT then */
     int64_t rx_ms, pinged_ms, ping_at_ms; /* last sign of life; oldest unanswered ping, -1: none */
 
@@ -325,6 +340,7 @@ int session_step(struct session *session, const struct session_event *event,
 int64_t session_deadline_ms(const struct session *session);
 enum session_state session_state(const struct session *session);
 const char *session_state_name(enum session_state state);
+const char *session_purpose_name(enum session_purpose purpose);
 const char *session_gap_name(enum session_gap gap);
 const char *session_event_name(enum session_event_kind kind);
 const char *session_action_name(enum session_action_kind kind);

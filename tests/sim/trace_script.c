@@ -30,6 +30,8 @@ struct world {
     struct profile *profile;
     uint64_t seed;
     bool has_position, pongs, started;
+    bool manual_slots, slot_asked; /* a slot comes at once unless the script grants it */
+    bool show_saves;
 
     struct session session;
     struct session_actions actions;
@@ -201,6 +203,11 @@ static void show(struct world *w, struct session_action *action, const char *exp
         w->rx_ms = w->now_ms + 1;
         return;
     }
+    if (action->kind == SESSION_DO_SAVE && !w->show_saves)
+        return;
+    if (!w->manual_slots &&
+        (action->kind == SESSION_DO_ASK_SLOT || action->kind == SESSION_DO_DROP_SLOT))
+        return;
     if (explain != NULL)
         cut_explanation(action->text, explain);
     cut(action->text);
@@ -223,11 +230,20 @@ static void step(struct world *w, struct session_event *event)
     session_step(&w->session, event, &w->actions);
     for (unsigned i = 0; i < w->actions.count; i++) {
         struct session_action *action = &w->actions.item[i];
+        if (action->kind == SESSION_DO_ASK_SLOT)
+            w->slot_asked = true;
+        if (action->kind == SESSION_DO_DROP_SLOT)
+            w->slot_asked = false;
         if (action->kind == SESSION_DO_DIAL)
             w->link = action->link;
         if (action->kind == SESSION_DO_HTTP_START)
             w->request = action->request;
         show(w, action, explain);
+    }
+    if (w->slot_asked && !w->manual_slots) {
+        struct session_event slot = {.kind = SESSION_EV_SLOT};
+        w->slot_asked = false;
+        step(w, &slot);
     }
 }
 
@@ -428,6 +444,31 @@ static void do_pongs(struct world *w, struct words *words, struct session_event 
     (void)take_flag(words, "off");
 }
 
+static void do_slots(struct world *w, struct words *words, struct session_event *event)
+{
+    (void)event;
+    w->manual_slots = take_flag(words, "manual");
+    (void)take_flag(words, "auto");
+}
+
+static void do_slot(struct world *w, struct words *words, struct session_event *event)
+{
+    if (!w->slot_asked)
+        die(w, "no slot is asked for");
+    w->slot_asked = false;
+    do_plain(w, words, event);
+}
+
+static void do_slot_later(struct world *w, struct words *words, struct session_event *event)
+{
+    const char *delay = take_next(words);
+    if (!w->slot_asked || delay == NULL)
+        die(w, "slot-later MS [TEXT], when a slot is asked for");
+    event->at_ms = w->now_ms + number(w, delay);
+    event->text = take_next(words);
+    step(w, event);
+}
+
 static void do_profile(struct world *w, struct words *words, struct session_event *event)
 {
     (void)event;
@@ -465,6 +506,9 @@ static const struct command {
     {"profile", do_profile, SESSION_EV_START},
     {"seed", do_seed, SESSION_EV_START},
     {"pongs", do_pongs, SESSION_EV_START},
+    {"slots", do_slots, SESSION_EV_START},
+    {"slot", do_slot, SESSION_EV_SLOT},
+    {"slot-later", do_slot_later, SESSION_EV_SLOT_LATER},
     {"rx", do_rx, SESSION_EV_TICK},
     {"run", do_run, SESSION_EV_TICK},
     {"tick", do_tick, SESSION_EV_TICK},

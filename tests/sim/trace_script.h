@@ -6,6 +6,9 @@
  *     seed 7                      of all jitter
  *     pongs off                   from here pings go unanswered; on is the beginning, and hides
  * them
+ *     slots manual                from here ASK_SLOT and DROP_SLOT are shown, and a slot comes by
+ *                                 `slot` or waits by `slot-later MS ["TEXT"]`; auto is the
+ *                                 beginning: granted at once, and hidden
  *     @1200 open                  an event at 1200 ms; ticks that are due before come before
  *     +50 page items=3 fresh=3    an event 50 ms later
  *     run until 60000, run for 500, tick     only ticks; tick runs to the next deadline

@@ -15,11 +15,25 @@ void rig_init(struct rig *rig)
     rig->seed = 1;
 }
 
+/* A slot is granted at once, and what follows counts to the same step. */
+static void grant(struct rig *rig)
+{
+    struct session_event event = {
+        .kind = SESSION_EV_SLOT, .now_ms = rig->now_ms, .last_rx_ms = rig->rx_ms};
+    struct session_actions more;
+    assert_int_equal(session_step(&rig->session, &event, &more), 0);
+    assert_true(rig->out.count + more.count <= SESSION_ACTIONS_MAX);
+    for (unsigned i = 0; i < more.count; i++)
+        rig->out.item[rig->out.count++] = more.item[i];
+}
+
 static void step(struct rig *rig, struct session_event event)
 {
     event.now_ms = rig->now_ms;
     event.last_rx_ms = rig->rx_ms;
     assert_int_equal(session_step(&rig->session, &event, &rig->out), 0);
+    if (rig_did(rig, SESSION_DO_ASK_SLOT) != NULL && !rig->withhold)
+        grant(rig);
     for (unsigned i = 0; i < rig->out.count; i++) {
         if (rig->out.item[i].kind == SESSION_DO_DIAL)
             rig->link = rig->out.item[i].link;
