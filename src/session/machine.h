@@ -31,7 +31,10 @@ enum {
     SESSION_COST_ABANDON = 2,                      /* HTTP_CANCEL, DISCARD */
     SESSION_COST_LEAVE = SESSION_COST_ABANDON + 2, /* and DROP_SLOT, GAP no_position */
     SESSION_COST_FORGET = 2,                       /* FORGET, GAP epoch */
-    SESSION_COST_FOLLOW = SESSION_COST_FORGET + SESSION_COST_STATE,
+    SESSION_COST_FOLLOW = SESSION_COST_FORGET + SESSION_COST_STATE, /* or REFRESH, or FRESH */
+    SESSION_COST_SAY = 1,
+    SESSION_COST_SAVE = 1,  /* of any step */
+    SESSION_COST_PROBE = 2, /* LINK_PING, HEARTBEAT */
     SESSION_COST_LIVE =
         3 + SESSION_COST_STATE, /* GAP no_resume or no_position, HTTP_CANCEL, RELEASE */
 };
@@ -70,6 +73,8 @@ void session_dial_now(struct session *s, struct session_actions *out, const char
 /* Starts the close handshake of an open link; drops one that is not open. */
 void session_link_close(struct session *s, struct session_actions *out, int code);
 void session_link_abort(struct session *s, struct session_actions *out);
+/* Leaves an open link by our own will and dials anew, without backoff. */
+void session_redial(struct session *s, struct session_actions *out, const char *why);
 /* The link is open and the service has accepted us. */
 void session_accepted(struct session *s, struct session_actions *out);
 void session_go_live(struct session *s, struct session_actions *out, const char *why);
@@ -93,6 +98,15 @@ struct profile_policy_action session_judge(struct session *s, const struct profi
 void session_follow(struct session *s, struct session_actions *out,
                     const struct profile_policy_action *action, const struct profile_end *end,
                     const char *why);
+/* The captured variables are of no use; nor is what the service would have resumed by them. */
+void session_fresh(struct session *s, struct session_actions *out);
+/* The wait for another try of the refresh is over. */
+void session_refresh_again(struct session *s, struct session_actions *out);
+void session_wait_backoff(struct session *s, struct session_actions *out,
+                          const struct profile_policy_action *action, const struct profile_end *end,
+                          const char *why);
+/* The next wake-up of a parked stream, SESSION_NEVER: someone has to come. */
+int64_t session_next_probe_ms(struct session *s);
 void session_park(struct session *s, struct session_actions *out, const struct profile_end *end,
                   const char *why);
 bool session_same_end(const struct profile_end *a, const struct profile_end *b);
@@ -107,12 +121,37 @@ int64_t session_backoff_delay_ms(struct session *s, const struct profile_policy_
 /* delay lengthened by up to a tenth. */
 int64_t session_jitter_up_ms(struct session *s, int64_t delay_ms);
 
-/* ---- heartbeat.c ---- */
-void session_heartbeat_start(struct session *s);
-int64_t session_heartbeat_deadline_ms(const struct session *s);
-/* Pings when due. True when the link is dead; *end then says why. */
+/* ---- heartbeat.c: the pulse of a link ---- */
+/* The link has just opened. A successor has a pulse of its own, which becomes s->pulse. */
+void session_pulse_start(const struct session *s, struct session_pulse *pulse);
+/* The service has accepted us: its own heartbeat begins, where it did not at the opening. */
+void session_pulse_accepted(const struct session *s, struct session_pulse *pulse);
+void session_pulse_set(const struct session *s, struct session_pulse *pulse,
+                       enum profile_setting setting, int64_t value_ms);
+void session_pulse_rx(struct session_pulse *pulse, int64_t rx_ms);
+void session_pulse_acked(struct session_pulse *pulse);
+void session_pulse_sent(const struct session *s, struct session_pulse *pulse, unsigned send);
+void session_pulse_answered(struct session_pulse *pulse, uint32_t sends);
+int64_t session_pulse_deadline_ms(const struct session *s, const struct session_pulse *pulse);
+/* Pings and beats when due. True when the link is dead; *end then says why. */
 bool session_heartbeat_tick(struct session *s, struct session_actions *out,
                             struct profile_end *end);
+/* Asks the peer for a sign of life now, by what the service allows. */
+void session_heartbeat_probe(struct session *s, struct session_actions *out);
+
+/* ---- rtt.c, rhythm.c: what links are like ---- */
+void session_rtt_pong(struct session *s, struct session_actions *out, int64_t rtt_ms);
+/* The link, which was open, has broken without a close frame. */
+void session_rhythm_cut(struct session *s, struct session_actions *out);
+
+/* ---- saved.c: what outlives the process ---- */
+void session_restore(struct session *s, const struct session_init_args *args);
+/* START: takes up what was saved, or dials. */
+void session_begin(struct session *s, struct session_actions *out);
+/* Plans SAVE for when time alone will have brought news. */
+void session_plan_save(struct session *s);
+/* SAVE, if the step has brought news: its last action. */
+void session_end_step(struct session *s, struct session_actions *out);
 
 /* ---- rules.c ---- */
 void session_on_rule(struct session *s, const struct session_event *event,
@@ -124,6 +163,9 @@ void session_on_leave(struct session *s, struct session_actions *out, enum sessi
 void session_on_resume(struct session *s, struct session_actions *out);
 void session_on_reconnect(struct session *s, struct session_actions *out);
 void session_on_credential(struct session *s, struct session_actions *out);
+void session_on_refresh_failed(struct session *s, struct session_actions *out,
+                               const struct profile_end *end);
+void session_on_network(struct session *s, struct session_actions *out);
 void session_on_stalled(struct session *s, struct session_actions *out);
 void session_on_ready(struct session *s, struct session_actions *out, bool has_position);
 

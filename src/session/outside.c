@@ -18,8 +18,7 @@ void session_on_leave(struct session *s, struct session_actions *out, enum sessi
     session_link_close(s, out, s->profile->connect.close_code);
     s->wake_ms = SESSION_NEVER;
     s->retry_at_ms = -1;
-    s->dial_due = false;
-    s->refreshing = false;
+    s->dial_due = s->refreshing = s->refresh_due = s->plain_wait = false;
     if (s->link_phase == SESSION_LINK_CLOSING)
         s->leaving = to;
     else
@@ -38,10 +37,8 @@ void session_on_reconnect(struct session *s, struct session_actions *out)
     if (s->leaving != SESSION_STATE_COUNT)
         return;
     if (s->link_phase == SESSION_LINK_UP) {
-        session_leave_link(s, out);
-        session_link_close(s, out, s->profile->connect.close_code);
         fresh_start(s);
-        session_dial(s, out, why);
+        session_redial(s, out, why);
     } else if (session_in(s, SESSION_BIT(WAITING) | SESSION_BIT(HELD) | SESSION_BIT(PARKED))) {
         fresh_start(s);
         session_dial(s, out, why);
@@ -58,6 +55,8 @@ void session_on_credential(struct session *s, struct session_actions *out)
             session_dial(s, out, "credentials were read anew");
         else
             s->wake_ms = s->retry_at_ms;
+    } else if (s->refresh_due) { /* a source has changed: that may be better than the next try */
+        s->refresh_due = false;
     } else if (s->state == SESSION_PARKED || (s->state == SESSION_HELD && s->wakes_on_credential)) {
         fresh_start(s);
         session_dial(s, out, "credentials have changed");
@@ -113,4 +112,24 @@ void session_on_resume(struct session *s, struct session_actions *out)
     else if (s->state != SESSION_PAUSED)
         return;
     session_dial(s, out, "resumed by the operator");
+}
+
+/* A wait that only spares the network is pointless now, and an open link may be one in name only.
+ * Spread, for all streams of this machine see the same change. */
+void session_on_network(struct session *s, struct session_actions *out)
+{
+    if (s->leaving != SESSION_STATE_COUNT ||
+        (s->network_ms >= 0 && s->now_ms - s->network_ms < SESSION_NETWORK_MS))
+        return;
+    if (s->link_phase == SESSION_LINK_UP) {
+        s->network_ms = s->now_ms;
+        session_heartbeat_probe(s, out);
+        return;
+    }
+    int64_t at = session_after(s, (int64_t)rng_below(&s->rng, SESSION_SPREAD_MS + 1));
+    if (s->state != SESSION_WAITING || !s->plain_wait || s->refreshing || s->refresh_due ||
+        s->wake_ms <= at)
+        return;
+    s->network_ms = s->now_ms;
+    session_enter(s, out, SESSION_WAITING, at, "the network has changed: no more waiting");
 }

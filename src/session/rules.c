@@ -18,6 +18,14 @@ static void rule_ends(struct session *s, struct session_actions *out,
     session_lost_to(s, out, &action, NULL, why);
 }
 
+static void rule_sets(struct session *s, enum profile_setting setting, int64_t value_ms)
+{
+    session_pulse_set(s, &s->pulse, setting, value_ms);
+    int64_t timeout = s->pulse.live_timeout_ms;
+    if (setting == PROFILE_SET_LIVE_TIMEOUT && s->state == SESSION_GREETING)
+        s->wake_ms = timeout > 0 ? s->since_ms + timeout : SESSION_NEVER;
+}
+
 static void rule_forgets(struct session *s, struct session_actions *out, const char *text)
 {
     session_forget(s, out, text);
@@ -37,14 +45,20 @@ void session_on_rule(struct session *s, const struct session_event *event,
     case PROFILE_RULE_EVENT:
     case PROFILE_RULE_IGNORE:
     case PROFILE_RULE_SNAPSHOT:
-    case PROFILE_RULE_ALIVE:
-    case PROFILE_RULE_FRESH:
     case PROFILE_RULE_CAPTURE:
     case PROFILE_RULE_SEND:
     case PROFILE_RULE_CALL:
-    case PROFILE_RULE_SET:
     case PROFILE_RULE_HANDOVER:
     case PROFILE_RULE_SAY:
+        return;
+    case PROFILE_RULE_ALIVE:
+        session_pulse_acked(&s->pulse);
+        return;
+    case PROFILE_RULE_FRESH:
+        session_fresh(s, out);
+        return;
+    case PROFILE_RULE_SET:
+        rule_sets(s, rule->setting, event->rule->value_ms);
         return;
     case PROFILE_RULE_LIVE:
         if (s->state == SESSION_GREETING)

@@ -29,8 +29,9 @@ static const unsigned allowed[SESSION_STATE_COUNT] = {
     [SESSION_CATCHING_UP] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | REST,
     [SESSION_LIVE] = REST,
     [SESSION_POLLING] = BIT(POLLING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
-    /* To itself: the broker says that it will be later, and why. */
-    [SESSION_WAITING] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    /* To itself: the broker says that it will be later, and why; a refresh is tried again. To HELD
+     * and PARKED: the refresh that it waits for has failed. */
+    [SESSION_WAITING] = BIT(DIALING) | REST,
     [SESSION_HELD] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_PARKED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_STALLED] = BIT(DIALING) | BIT(WAITING) | BIT(PAUSED) | BIT(STOPPED),
@@ -90,9 +91,11 @@ void session_enter(struct session *s, struct session_actions *out, enum session_
         s->since_ms = s->now_ms;
     s->state = to;
     s->wake_ms = wake_ms;
-    s->dial_due = false;
-    s->refreshing = false;
+    s->dial_due = s->refreshing = s->refresh_due = s->plain_wait = false;
     s->retry_at_ms = -1;
+    /* What is to be taken up again after a crash. */
+    s->save_due = s->save_due || session_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED) |
+                                                   BIT(PAUSED) | BIT(STOPPED));
     if (session_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED)) && wake_ms != SESSION_NEVER) {
         s->retry_at_ms = wake_ms;
         action->retry_ms = wake_ms - s->now_ms;
@@ -124,7 +127,7 @@ void session_forget(struct session *s, struct session_actions *out, const char *
 static void on_open(struct session *s, struct session_actions *out)
 {
     s->link_phase = SESSION_LINK_UP;
-    session_heartbeat_start(s);
+    session_pulse_start(s, &s->pulse);
     if (s->profile->catchup.via == PROFILE_CATCHUP_HTTP && s->has_position) {
         session_hold(s, out);
     } else if (s->sync.gate != SESSION_GATE_PASS) {
@@ -135,7 +138,7 @@ static void on_open(struct session *s, struct session_actions *out)
         session_accepted(s, out);
         return;
     }
-    int64_t timeout = s->profile->live.timeout_ms;
+    int64_t timeout = s->pulse.live_timeout_ms;
     session_enter(s, out, SESSION_GREETING, timeout > 0 ? session_after(s, timeout) : SESSION_NEVER,
                   "the link is open; waiting to be accepted");
 }
@@ -146,9 +149,25 @@ static void on_end(struct session *s, struct session_actions *out, const struct 
         session_closed(s, out);
         return;
     }
+    if (s->link_phase == SESSION_LINK_UP && end->kind == PROFILE_END_CLOSE && end->code == 1006 &&
+        !end->local)
+        session_rhythm_cut(s, out);
     s->link = 0;
     s->link_phase = SESSION_LINK_NONE;
     session_lost(s, out, end);
+}
+
+static void on_pulse(struct session *s, const struct session_event *event,
+                     struct session_actions *out)
+{
+    if (event->kind == SESSION_EV_SENT)
+        session_pulse_sent(s, &s->pulse, event->send);
+    else if (event->kind == SESSION_EV_ANSWERED)
+        session_pulse_answered(&s->pulse, event->sends);
+    else if (event->kind == SESSION_EV_ACKED)
+        session_pulse_acked(&s->pulse);
+    else if (event->kind == SESSION_EV_PONG)
+        session_rtt_pong(s, out, event->rtt_ms);
 }
 
 static void on_link(struct session *s, const struct session_event *event,
@@ -166,6 +185,8 @@ static void on_link(struct session *s, const struct session_event *event,
         s->sync.held = true;
     else if (event->kind == SESSION_EV_HELD_FULL && s->sync.gate == SESSION_GATE_HOLD)
         session_catchup_overflow(s, out);
+    else if (s->link_phase == SESSION_LINK_UP)
+        on_pulse(s, event, out);
 }
 
 static void on_dead_link(struct session *s, struct session_actions *out,
@@ -187,7 +208,7 @@ static void wake(struct session *s, struct session_actions *out)
                                   .phase = PROFILE_PHASE_LIVE,
                                   .retry_after_ms = -1};
         snprintf(end.text, sizeof(end.text), "the service has not accepted us within %lld s",
-                 (long long)(s->profile->live.timeout_ms / 1000));
+                 (long long)(s->pulse.live_timeout_ms / 1000));
         session_link_close(s, out, s->profile->connect.close_code);
         session_lost(s, out, &end);
     } else if (s->state == SESSION_PARKED) {
@@ -198,6 +219,8 @@ static void wake(struct session *s, struct session_actions *out)
         snprintf(why, sizeof(why), "probe %u", s->probes);
         session_dial(s, out, why);
         s->slot.probe = true;
+    } else if (s->refresh_due) {
+        session_refresh_again(s, out);
     } else if (s->refreshing && s->now_ms < s->retry_at_ms) {
         s->refreshing = false;
         s->wake_ms = s->retry_at_ms;
@@ -300,14 +323,14 @@ static void dispatch(struct session *s, const struct session_event *event,
     case SESSION_EV_UNKEYED:
     case SESSION_EV_FALLBACK_OPEN:
     case SESSION_EV_FALLBACK_ENDED:
-    case SESSION_EV_REFRESH_FAILED:
     case SESSION_EV_EXPIRING:
-    case SESSION_EV_SENT:
-    case SESSION_EV_ANSWERED:
-    case SESSION_EV_ACKED:
-    case SESSION_EV_PONG:
     case SESSION_EV_WINDOW_HALF:
+        return;
+    case SESSION_EV_REFRESH_FAILED:
+        session_on_refresh_failed(s, out, event->end);
+        return;
     case SESSION_EV_NETWORK:
+        session_on_network(s, out);
         return;
     case SESSION_EV_SLOT:
         session_slot_granted(s, out);
@@ -317,7 +340,7 @@ static void dispatch(struct session *s, const struct session_event *event,
         return;
     case SESSION_EV_START:
         if (s->state == SESSION_STARTING)
-            session_dial(s, out, "start");
+            session_begin(s, out);
         return;
     case SESSION_EV_STOP:
         session_on_leave(s, out, SESSION_STOPPED);
@@ -360,6 +383,10 @@ static void dispatch(struct session *s, const struct session_event *event,
     case SESSION_EV_LINK_CLOSED:
     case SESSION_EV_HELD_FIRST:
     case SESSION_EV_HELD_FULL:
+    case SESSION_EV_SENT:
+    case SESSION_EV_ANSWERED:
+    case SESSION_EV_ACKED:
+    case SESSION_EV_PONG:
         on_link(s, event, out);
         return;
     }
@@ -372,12 +399,11 @@ int session_step(struct session *session, const struct session_event *event,
     out->count = 0;
     if (event->now_ms > s->now_ms)
         s->now_ms = event->now_ms;
-    if (s->link_phase == SESSION_LINK_UP && event->last_rx_ms > s->rx_ms) {
-        s->rx_ms = event->last_rx_ms;
-        if (s->rx_ms > s->pinged_ms)
-            s->pinged_ms = -1;
-    }
+    if (s->link_phase == SESSION_LINK_UP)
+        session_pulse_rx(&s->pulse, event->last_rx_ms);
+    s->by_flap = false;
     dispatch(s, event, out);
+    session_end_step(s, out);
     check(s);
     return 0;
 }
@@ -389,8 +415,12 @@ void session_init(struct session *session, const struct session_init_args *args)
         .state = SESSION_STARTING,
         .wake_ms = SESSION_NEVER,
         .retry_at_ms = -1,
-        .pinged_ms = -1,
-        .ping_at_ms = SESSION_NEVER,
+        .rtt = {.slow_since_ms = -1},
+        .rtt_reconnects = args->rtt_reconnects,
+        .accepted_ms = -1,
+        .save_at_ms = SESSION_NEVER,
+        .whole_ms = INT64_MIN,
+        .network_ms = -1,
         .has_position = args->has_position,
         .owes_no_resume = args->profile->catchup.via == PROFILE_CATCHUP_NONE &&
                           (args->lived || args->has_position),
@@ -400,6 +430,7 @@ void session_init(struct session *session, const struct session_init_args *args)
         .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1},
     };
     rng_seed(&session->rng, args->seed);
+    session_restore(session, args);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -416,7 +447,7 @@ int64_t session_deadline_ms(const struct session *session)
     if (s->link_phase == SESSION_LINK_CLOSING)
         at = earlier(at, s->close_by_ms);
     if (s->link_phase == SESSION_LINK_UP)
-        at = earlier(at, session_heartbeat_deadline_ms(s));
+        at = earlier(at, earlier(s->save_at_ms, session_pulse_deadline_ms(s, &s->pulse)));
     if (s->sync.request == 0 && session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         at = earlier(at, s->sync.next_ms);
     return at;

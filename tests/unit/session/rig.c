@@ -84,7 +84,7 @@ void rig_page(struct rig *rig, struct session_page page)
                   .kind = SESSION_EV_HTTP_PAGE, .request = rig->request, .page = &page});
 }
 
-void rig_tick(struct rig *rig)
+static void tick_once(struct rig *rig)
 {
     int64_t deadline = session_deadline_ms(&rig->session);
     assert_true(deadline != INT64_MAX);
@@ -93,10 +93,17 @@ void rig_tick(struct rig *rig)
     rig_do(rig, SESSION_EV_TICK);
 }
 
+void rig_tick(struct rig *rig)
+{
+    do
+        tick_once(rig);
+    while (rig->out.count == 1 && rig->out.item[0].kind == SESSION_DO_SAVE);
+}
+
 void rig_run(struct rig *rig, int64_t until_ms, bool answers)
 {
     while (session_deadline_ms(&rig->session) <= until_ms) {
-        rig_tick(rig);
+        tick_once(rig);
         if (answers && rig_did(rig, SESSION_DO_LINK_PING) != NULL)
             rig->rx_ms = rig->now_ms + 1;
     }

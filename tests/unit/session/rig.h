@@ -23,7 +23,7 @@ void rig_end(struct rig *rig, enum session_event_kind kind, const struct profile
 void rig_close(struct rig *rig, int code);
 void rig_rule(struct rig *rig, enum profile_rule_kind kind, int64_t delay_ms);
 void rig_page(struct rig *rig, struct session_page page);
-/* TICK at the deadline. */
+/* TICK at the deadline; one that only brings SAVE is passed over. */
 void rig_tick(struct rig *rig);
 /* As executors do: TICK at each deadline up to then. The link answers pings while `answers`. */
 void rig_run(struct rig *rig, int64_t until_ms, bool answers);
