@@ -5,6 +5,8 @@
 
 #include "world.h"
 
+#define LONG_POLL_MS 30000
+
 void link_gone(struct link *link)
 {
     link->number = link->since = 0;
@@ -404,7 +406,6 @@ static void draw_failure(struct feed *feed, int *status)
     cover(covers[which]);
 }
 
-#define LONG_POLL_MS 30000
 #define LOOK_MS 300 /* the service looks so often */
 
 /* A long-poll waits for something to send. */
