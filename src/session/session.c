@@ -192,7 +192,10 @@ static void on_link(struct session *s, const struct session_event *event,
 static void on_dead_link(struct session *s, struct session_actions *out,
                          const struct profile_end *end)
 {
-    session_link_abort(s, out);
+    if (end->kind == PROFILE_END_CLOSE)
+        session_link_abort(s, out); /* half-open: nobody would read a close frame */
+    else
+        session_link_close(s, out, s->profile->connect.close_code);
     session_lost(s, out, end);
 }
 
@@ -201,8 +204,11 @@ static void on_dead_link(struct session *s, struct session_actions *out,
 static void wake(struct session *s, struct session_actions *out)
 {
     char why[SESSION_TEXT];
+    bool late = s->now_ms - s->wake_ms > SESSION_LATE_MS;
     s->wake_ms = SESSION_NEVER;
-    if (s->state == SESSION_GREETING) {
+    if (s->state == SESSION_GREETING && late) {
+        s->wake_ms = session_after(s, s->pulse.live_timeout_ms); /* it was hawser that stood still */
+    } else if (s->state == SESSION_GREETING) {
         struct profile_end end = {.kind = PROFILE_END_FAILURE,
                                   .failure = PROFILE_FAILURE_TIMEOUT,
                                   .phase = PROFILE_PHASE_LIVE,
