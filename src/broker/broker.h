@@ -15,7 +15,8 @@
  * daemon in a crash loop dials no more than a running one.
  * Fails: never; wall-clock jumps backwards count as no time passed.
  *
- * broker_step-like calls never re-enter: `granted` and `later` are called from broker_run() alone.
+ * Nothing re-enters: `granted`, `later` and `save` are called from broker_run() alone; they may
+ * call anything here but the two that free. Memory is taken when a client is made, and never else.
  */
 #ifndef HAWSER_BROKER_BROKER_H
 #define HAWSER_BROKER_BROKER_H
@@ -27,10 +28,9 @@
 #include "profile/profile.h"
 
 #define BROKER_TEXT 160 /* of a reason, with the NUL */
-#define BROKER_SPREAD_MS                                                                           \
-    2000 /* streams that start with the daemon are spread over this, at most                       \
-          */
-#define BROKER_SPREAD_EACH_MS 50 /* and over so much a stream */
+/* Streams that start with the daemon are spread over this, at most */
+#define BROKER_SPREAD_MS 2000
+#define BROKER_SPREAD_EACH_MS 50 /* and over so much a stream but the first */
 #define BROKER_COUNT_MAX 10000   /* largest N of N/period; the profile's bound as well */
 #define BROKER_SAVED_MAX 4096    /* bytes of a saved scope */
 
@@ -39,16 +39,18 @@ struct broker_client;
 
 struct broker_ops {
     /* The client may make its connection now. Exactly one for each broker_ask() that is not
-     * dropped.
-     */
+     * dropped. A client that asks for one slot at a time knows which. */
     void (*granted)(void *client_arg);
-    /* Not before at_ms; may come again when that changes. Printable text for status. */
+    /* Not before at_ms, which is a guess where it depends on others' connections; comes again when
+     * that changes. Text for status: which limit, how full, shared by whom. Waits of less than a
+     * second are not told. */
     void (*later)(void *client_arg, int64_t at_ms, const char *why);
     /* Store value under key (both borrowed for the call); broker_saved() follows when it is
      * durable.
      */
     void (*save)(void *arg, struct slice key, struct slice value, uint64_t ticket);
-    /* Call broker_run() then; INT64_MAX: never. */
+    /* Call broker_run() then, not inline; INT64_MAX: never. Now, when something was asked, ended or
+     * saved. */
     void (*deadline)(void *arg, int64_t deadline_ms);
 };
 
@@ -75,23 +77,30 @@ int broker_client_new(struct broker *broker, const struct broker_client_options 
                       struct broker_client **out);
 void broker_client_free(struct broker_client *client); /* gives back what it has */
 
-/* What was stored under this key, once for each before the first ask; unknown keys and damaged
- * values are ignored. ago_ms: how long ago by the wall clock, clamped to >= 0. */
+/* What was stored under this key, once for each when the clients are made and before the first ask;
+ * unknown keys and damaged values are ignored. ago_ms: how long ago by the wall clock; below 0 (it
+ * was set back) is as 0. */
 void broker_restore(struct broker *broker, struct slice key, struct slice value, int64_t ago_ms);
 
 /* ---- slots; times are monotonic ms ---- */
 enum broker_slot { BROKER_LINK, BROKER_SUCCESSOR, BROKER_FALLBACK };
+/* at_start: with the daemon; such asks are spread. While the connection of this slot is still
+ * closing it counts on, and the next broker_ended() is its end. */
 void broker_ask(struct broker_client *client, enum broker_slot slot, bool at_start, int64_t now_ms);
+/* No longer wanted; or granted, but no connection was begun: it does not count. */
 void broker_drop(struct broker_client *client, enum broker_slot slot, int64_t now_ms);
+/* The handshake is done. */
 void broker_opened(struct broker_client *client, enum broker_slot slot, int64_t now_ms);
 /* The service has taken us as a new session (identify, not resume): counts against `sessions`. */
 void broker_session(struct broker_client *client, int64_t now_ms);
 /* The connection is gone, or was never made. */
 void broker_ended(struct broker_client *client, enum broker_slot slot, int64_t now_ms);
-/* The successor of a handover takes the link's place. */
+/* The successor of a handover takes the link's place; a link that has not ended by then is the
+ * BROKER_SUCCESSOR from now on. */
 void broker_switched(struct broker_client *client);
+/* All saves up to this ticket are on disk. */
 void broker_saved(struct broker *broker, uint64_t ticket, int64_t now_ms);
-/* The store lost what it was to save: ask again. */
+/* The store lost what it was to save, or had no room for it: broker_run() saves anew. */
 void broker_unsaved(struct broker *broker, int64_t now_ms);
 
 /* Takes one from the rate of sends: 0, or how long to wait (ms) before asking again. */

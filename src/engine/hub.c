@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/saving.h"
 #include "wire/ndjson.h"
 
 static const struct slice no_type = {NULL, 0};
@@ -32,7 +33,10 @@ struct hub {
     uint64_t commit_bytes, page_bytes;
     uint64_t cost; /* of the batch being filled, in bytes of the store's file */
     struct hub_batch *batch[2];
-    unsigned filling; /* which of the two */
+    struct saving *saving[2];     /* the memory of its states */
+    uint64_t batch_ticket[2];     /* the newest of its states, 0: it has none */
+    uint64_t ticket, told_ticket; /* given out; told to be saved, or lost */
+    unsigned filling;             /* which of the two */
     bool flying, failed, received, room_wanted;
     uint64_t next_seq, reserved_seq;
     struct hub_stream *streams;
@@ -51,11 +55,17 @@ int hub_new(const struct hub_options *options, struct hub **out)
     hub->received = options->deliver_received;
     hub->ops = options->ops;
     hub->arg = options->ops_arg;
-    hub->batch[0] = calloc(1, sizeof(struct hub_batch));
-    hub->batch[1] = calloc(1, sizeof(struct hub_batch));
+    bool memory = true;
+    for (unsigned turn = 0; turn < 2; turn++) {
+        hub->batch[turn] = calloc(1, sizeof(struct hub_batch));
+        hub->saving[turn] = calloc(1, sizeof(struct saving));
+        memory = memory && hub->batch[turn] != NULL && hub->saving[turn] != NULL;
+        if (hub->saving[turn] != NULL)
+            saving_init(hub->saving[turn]);
+    }
     size_t size = fanout_size(options->ring_bytes, options->ring_entries);
     hub->memory = aligned_alloc(FANOUT_ALIGN, (size + FANOUT_ALIGN - 1) & ~(FANOUT_ALIGN - 1ul));
-    if (hub->batch[0] == NULL || hub->batch[1] == NULL || hub->memory == NULL) {
+    if (!memory || hub->memory == NULL) {
         hub_free(hub);
         return ERR_NOMEM;
     }
@@ -78,8 +88,12 @@ void hub_free(struct hub *hub)
         free((char *)stream->tags.ptr);
         free(stream);
     }
-    free(hub->batch[0]);
-    free(hub->batch[1]);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        if (hub->saving[turn] != NULL)
+            saving_fini(hub->saving[turn]);
+        free(hub->saving[turn]);
+        free(hub->batch[turn]);
+    }
     free(hub->memory);
     free(hub);
 }
@@ -187,7 +201,10 @@ static struct store_record *add_record(struct hub *hub, struct hub_stream *strea
  * deliver = received nothing waits. */
 static void publish_unstored(struct hub *hub)
 {
-    if (!hub->received && (hub->flying || hub->batch[hub->filling]->count > 0))
+    size_t waiting = hub->batch[hub->filling]->count;
+    if (hub->flying)
+        waiting += hub->batch[hub->filling ^ 1]->count;
+    if (!hub->received && waiting > 0)
         return;
     fanout_publish(hub->fanout, fanout_end_index(hub->fanout));
     hub->ops->published(hub->arg);
@@ -335,6 +352,42 @@ void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line)
     publish_unstored(hub);
 }
 
+/* ---- states ---- */
+
+/* Besides its bytes, a state has two pages of its own: who knows where in the tree it is. */
+static uint64_t state_cost(const struct hub *hub, const struct store_state *state)
+{
+    return record_cost(hub, state->key.len + state->value.len) + 2 * hub->page_bytes;
+}
+
+uint64_t hub_save(struct hub *hub, struct slice key, struct slice value)
+{
+    struct hub_batch *batch = hub->batch[hub->filling];
+    const struct store_state *before = saving_find(batch->states, batch->n_states, key);
+    uint64_t given_back = before != NULL ? state_cost(hub, before) : 0;
+    uint64_t cost = state_cost(hub, &(struct store_state){.key = key, .value = value});
+    assert(key.len > 0 && key.len <= STORE_STATE_KEY && value.len <= STORE_STATE_VALUE);
+    bool fits = hub->commit_bytes == 0 || hub->cost + cost - given_back <= hub->commit_bytes;
+    if (hub->failed || !fits ||
+        saving_put(hub->saving[hub->filling], batch->states, &batch->n_states, key, value) != 0) {
+        no_room(hub);
+        return 0;
+    }
+    hub->cost += cost - given_back;
+    hub->batch_ticket[hub->filling] = ++hub->ticket;
+    hub->ops->wanted(hub->arg);
+    return hub->ticket;
+}
+
+/* Last of all, for the answer may be another hub_save(). */
+static void tell_saved(struct hub *hub, uint64_t ticket, bool lost)
+{
+    if (ticket <= hub->told_ticket)
+        return;
+    hub->told_ticket = ticket;
+    hub->ops->saved(hub->arg, ticket, lost);
+}
+
 /* ---- committing ---- */
 
 static void forget_turn(struct hub *hub, unsigned turn)
@@ -344,6 +397,9 @@ static void forget_turn(struct hub *hub, unsigned turn)
     hub->batch[turn]->count = 0;
     hub->batch[turn]->bytes = 0;
     hub->batch[turn]->reserve_seq = 0;
+    saving_clear(hub->saving[turn], hub->batch[turn]->n_states);
+    hub->batch[turn]->n_states = 0;
+    hub->batch_ticket[turn] = 0;
 }
 
 void hub_flush(struct hub *hub)
@@ -353,7 +409,7 @@ void hub_flush(struct hub *hub)
         return;
     if (hub->received && hub->next_seq + HUB_RESERVE_BLOCK / 2 > hub->reserved_seq)
         batch->reserve_seq = hub->next_seq + HUB_RESERVE_BLOCK;
-    if (batch->count == 0 && batch->reserve_seq == 0)
+    if (batch->count == 0 && batch->n_states == 0 && batch->reserve_seq == 0)
         return;
     hub->flying = true;
     hub->filling ^= 1;
@@ -380,8 +436,10 @@ void hub_committed(struct hub *hub, int status)
         forget_turn(hub, 1);
         hub->cost = 0;
         hub->failed = true;
+        tell_saved(hub, hub->ticket, true);
         return;
     }
+    uint64_t ticket = hub->batch_ticket[flown];
     if (hub->batch[flown]->reserve_seq > hub->reserved_seq)
         hub->reserved_seq = hub->batch[flown]->reserve_seq;
     forget_turn(hub, flown);
@@ -392,8 +450,9 @@ void hub_committed(struct hub *hub, int status)
         fanout_publish(hub->fanout, end);
     hub->ops->published(hub->arg);
     call_room(hub);
-    if (next->count > 0)
+    if (next->count > 0 || next->n_states > 0)
         hub->ops->wanted(hub->arg);
+    tell_saved(hub, ticket, false);
 }
 
 void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq)
@@ -416,12 +475,13 @@ bool hub_failed(const struct hub *hub)
 
 bool hub_starved(const struct hub *hub)
 {
-    return hub->room_wanted;
+    return hub->room_wanted || hub->batch[hub->filling]->n_states > 0;
 }
 
 bool hub_idle(const struct hub *hub)
 {
-    return !hub->flying && hub->batch[hub->filling]->count == 0;
+    return !hub->flying && hub->batch[hub->filling]->count == 0 &&
+           hub->batch[hub->filling]->n_states == 0;
 }
 
 struct fanout *hub_fanout(struct hub *hub)

@@ -89,9 +89,10 @@ int hub_gap(struct hub *hub, struct hub_stream *stream, const struct hub_gap *ga
 /* A line that is not stored; dropped when there is no room. */
 void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line);
 
-/* State that must outlive the process, in the next commit: value (copied) under key. value.ptr
- * NULL: forget it. Returns a ticket, greater than any before, or 0: no room now, or the store has
- * failed. A commit of states alone waits for no commit_interval. */
+/* State that must outlive the process, in the next commit: value (copied) under key, within the
+ * store's bounds. value.ptr NULL: forget it. Returns a ticket, greater than any before, or 0: no
+ * room now, or the store has failed; ops.room will be called. A commit with states waits for no
+ * commit_interval: somebody may wait for leave to dial. */
 uint64_t hub_save(struct hub *hub, struct slice key, struct slice value);
 
 /* Starts a commit if one is due and none is in flight. */
@@ -100,7 +101,8 @@ void hub_committed(struct hub *hub, int status);
 /* After a failure, when the store is open again. What the failed commit has left on disk after all
  * is read there by those who were hot. */
 void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq);
-/* Somebody was told ERR_AGAIN and waits for a commit: no reason to put it off. */
+/* Somebody was told ERR_AGAIN, or has saved something, and waits for a commit: no reason to put it
+ * off. */
 bool hub_starved(const struct hub *hub);
 bool hub_failed(const struct hub *hub);
 bool hub_idle(const struct hub *hub); /* nothing filled, nothing in flight */

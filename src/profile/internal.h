@@ -11,9 +11,17 @@
 #include "profile/profile.h"
 
 /* ---- where a value in a message stands ---- */
+/*
+ * What one message is read from, inside out. Most profiles have LEVEL_MESSAGE alone. With [message]
+ * split that is an element, and LEVEL_FRAME what it was split from; with decode LEVEL_OUTER is what
+ * held the text. A page or an item of one is read as LEVEL_MESSAGE.
+ */
+enum level { LEVEL_MESSAGE, LEVEL_FRAME, LEVEL_OUTER, LEVELS };
+
 struct source {
-    bool header;   /* of the header block, else a JSON Pointer */
-    unsigned slot; /* into the scanner's headers or slots */
+    bool header; /* of the header block, else a JSON Pointer */
+    enum level level;
+    unsigned slot; /* into the scanner's headers, or its slots of that level */
 };
 
 /* The first of them that is present counts. */
@@ -24,10 +32,11 @@ struct sources {
 
 /* ---- templates ---- */
 enum piece_kind {
-    PIECE_LITERAL,  /* text as it goes out: encoded when it was compiled */
-    PIECE_VARIABLE, /* text names a variable, encoded by where it stands */
-    PIECE_RAW,      /* the same, not encoded */
-    PIECE_SOURCE    /* taken from the message */
+    PIECE_LITERAL,   /* text as it goes out: encoded when it was compiled */
+    PIECE_VARIABLE,  /* text names a variable, encoded by where it stands */
+    PIECE_RAW,       /* the same, not encoded */
+    PIECE_SOURCE,    /* taken from the message, encoded by where it stands */
+    PIECE_SOURCE_RAW /* the same, not encoded; an array or object as it is written */
 };
 
 struct piece {
@@ -74,16 +83,20 @@ struct expr {
     const struct expr *child; /* AND, OR: the first of at least two */
     const struct expr *next;  /* sibling */
     struct source source;
+    const struct source *others; /* `a | b`: looked at where the one before is absent */
+    unsigned n_others;
     struct operand operand;
 };
 
 struct rule {
     const char *name;
     const struct expr *match; /* NULL: it can never match, for want of a parameter */
-    const struct profile_rule_action *actions;
+    struct profile_rule_action *actions;
     unsigned n_actions;
     const char *file; /* of what the rule was first named by */
     unsigned line;
+    const char *do_file; /* of its `do` */
+    unsigned do_line;
     bool has_match, has_do;
 };
 
@@ -126,6 +139,7 @@ struct http {
         int from, to;
     } ok[PROFILE_OK_MAX];
     unsigned n_ok;
+    bool ndjson; /* as a page: an item a line */
     const char *file;
     unsigned line;
 };
@@ -133,13 +147,31 @@ struct http {
 /* ---- what a message, or an item of a page, is made of ---- */
 struct fields {
     struct json_paths *paths;
-    struct sources id, position, type, time;
+    struct sources id, position, key, type, time;
     struct template id_template; /* .n != 0: instead of id */
 };
 
 /* A glob over types, with what follows its last wildcard: most types differ there already. */
 struct type_glob {
     struct slice glob, tail;
+};
+
+/* ---- [send NAME] ---- */
+struct send {
+    struct template text;
+    const struct expr *answer; /* NULL: none is awaited */
+};
+
+/* ---- [message] ---- */
+struct framing {
+    bool whole; /* none of the following: a frame is one message */
+    bool batch;
+    bool split, decode;
+    unsigned split_slot;  /* of LEVEL_FRAME */
+    unsigned decode_slot; /* of LEVEL_OUTER */
+    const char *split_pointer, *decode_pointer;
+    struct json_paths *frame_paths, *outer_paths;
+    enum level rules; /* what rules are about */
 };
 
 struct profile_private {
@@ -157,12 +189,20 @@ struct profile_private {
     const struct expr *only; /* NULL: every message is an event */
     struct rule *rules;
     unsigned n_rules;
+    const struct sources *taken; /* what rules take from a message, by profile_rule_action.value */
+    unsigned n_taken;
     const struct type_glob *ephemeral;
     unsigned n_ephemeral;
 
+    struct framing framing;
+    const struct send *sends; /* as profile->sends */
+    bool answered;            /* some of them await an answer */
+    const struct expr *acks;  /* [heartbeat] ack */
+
     struct json_paths *page_paths;
     unsigned page_items, page_next, page_more; /* slots */
-    bool has_next, has_more;
+    bool has_next, has_more, page_ndjson;
+    const struct expr *gone;
     const char *items_pointer, *next_pointer, *more_pointer;
 
     struct rows policy, explain;

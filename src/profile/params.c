@@ -3,7 +3,7 @@
 #include "base/suggest.h"
 #include "profile/load.h"
 
-static const char *const builtin_names[] = {"position", "n", "uuid", "now_ms"};
+static const char *const builtin_names[] = {"position", "n", "uuid", "now_ms", "each"};
 #define N_BUILTIN (sizeof(builtin_names) / sizeof(builtin_names[0]))
 
 static const char secret_prefix[] = "secret.";
@@ -23,7 +23,7 @@ struct param *load_param(struct loader *l, struct slice name)
 
 /* ---- [profile] params, secrets ---- */
 
-static bool name_ok(struct slice name)
+bool load_name_ok(struct slice name)
 {
     if (name.len == 0 || name.len > SUGGEST_WORD_MAX || name.ptr[0] < 'a' || name.ptr[0] > 'z')
         return false;
@@ -47,10 +47,10 @@ static void declare(struct loader *l, const struct ini_entry *entry, struct slic
     struct slice value = slice_from(word, name.len + 1);
     struct param *param = &l->params[l->n_params];
 
-    if (!name_ok(name)) {
+    if (!load_name_ok(name)) {
         load_fault(l, entry,
                    "%s: `" SLICE_FMT "` cannot be a name: a small letter, then small letters, "
-                   "digits and _, and none of position, n, uuid, now_ms",
+                   "digits and _, and none of position, n, uuid, now_ms, each",
                    entry->key, SLICE_ARG(name));
         return;
     }
@@ -232,11 +232,13 @@ static struct resolved unknown_name(struct loader *l, struct slice name, bool me
                                     struct error *err)
 {
     char secrets[PROFILE_PARAMS_MAX][sizeof(secret_prefix) + SUGGEST_WORD_MAX];
-    const char *candidates[N_BUILTIN + PROFILE_PARAMS_MAX], *near;
+    const char *candidates[N_BUILTIN + PROFILE_VARIABLES_MAX + PROFILE_PARAMS_MAX], *near;
     size_t n = 0;
 
     for (size_t i = 0; i < N_BUILTIN && !message; i++)
         candidates[n++] = builtin_names[i];
+    for (unsigned i = 0; i < l->n_variables && !message; i++)
+        candidates[n++] = l->variables[i];
     for (unsigned i = 0; i < l->n_params; i++) {
         candidates[n] = l->params[i].name;
         if (l->params[i].secret) {
@@ -277,13 +279,15 @@ static struct resolved resolve(void *arg, enum template_context context, struct 
 
     if (param != NULL)
         return resolve_param(l, param);
-    if (name.ptr[0] == '/' || slice_starts_with(name, SLICE("header:")))
+    if (name.ptr[0] == '/' || name.ptr[0] == '^' || slice_starts_with(name, SLICE("header:")))
         return resolve_place(l, context, name, err);
     if (context == TEMPLATE_MESSAGE)
         return unknown_name(l, name, true, err);
     for (size_t i = 0; i < N_BUILTIN; i++)
         if (slice_eq_str(name, builtin_names[i]))
             return (struct resolved){.kind = NAME_RUNTIME};
+    if (load_variable_find(l, name) != PROFILE_NONE)
+        return (struct resolved){.kind = NAME_RUNTIME};
     if (slice_starts_with(name, slice_str(secret_prefix))) {
         param = find_param(l, slice_from(name, sizeof(secret_prefix) - 1), true);
         if (param != NULL)

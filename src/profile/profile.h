@@ -139,6 +139,11 @@ enum profile_setting {
         PROFILE_SETTING_COUNT
 };
 
+/* What a service may set them to; anything else is a fault of the message, and ignored. */
+#define PROFILE_SET_MIN_MS 100
+#define PROFILE_SET_MAX_MS (24 * 60 * 60 * 1000)
+
+#define PROFILE_ADDRESS_MAX 2048 /* bytes of an address that `handover` names */
 #define PROFILE_SENDS_MAX 16     /* [send NAME] of a profile; a mask of them fits 32 bits */
 #define PROFILE_ONE_OF_MAX 4     /* names in `send A|B` */
 #define PROFILE_VARIABLES_MAX 16 /* captured, of a session */
@@ -192,7 +197,9 @@ struct profile_message {
 struct profile_scanner;
 int profile_scanner_new(const struct profile *profile, struct profile_scanner **out);
 void profile_scanner_free(struct profile_scanner *scanner);
-/* A message of the link. Never fails: what cannot be understood is .json = false or has .fault. */
+/* The first message of a frame of the link, which is the only one where the profile has none of
+ * [message] batch, split and decode. Never fails: what cannot be understood is .json = false or has
+ * .fault. */
 void profile_scan_message(struct profile_scanner *scanner, struct slice text,
                           struct profile_message *out);
 
@@ -201,6 +208,11 @@ void profile_scan_message(struct profile_scanner *scanner, struct slice text,
  * With [message] batch, split or decode one frame is several messages. They come in the order in
  * which they are to be taken: of a split frame first its elements (events, without actions), then
  * the frame itself (its rules, never an event). Without these keys a frame is one message.
+ *
+ * Rules are about the frame: `snapshot` makes rows of its elements, `ignore` and `event` say of all
+ * of them whether they are events. A frame that holds no list to split is one message, and an event
+ * only where a rule says `event`; with something else than a list in its place it is kept whole,
+ * with a fault. Where there is nothing to decode the outer message stands for itself.
  */
 struct profile_meta {
     struct slice id, event; /* of an SSE event: header:id and header:event. .ptr NULL: absent */
@@ -210,7 +222,8 @@ struct profile_frame {
     struct profile_meta meta;
     struct json_iter batch, elements;
     struct slice root; /* the message whose elements come */
-    unsigned stage;
+    unsigned stage, verdict;
+    bool has_meta, snapshot;
 };
 void profile_frame_begin(struct profile_scanner *scanner, struct slice text,
                          const struct profile_meta *meta /* may be NULL */,

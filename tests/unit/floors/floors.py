@@ -22,7 +22,7 @@ class Room:
         self.linked = self.rooms if linked is None else linked.split()
 
 
-ALL = "base json config wire fanout profile session flow store tls io net engine"
+ALL = "base json config wire fanout profile session flow broker store tls io net engine"
 
 ROOMS = {
     "base": Room(0),
@@ -33,12 +33,14 @@ ROOMS = {
     "profile": Room(3, "base json config", pure="text heap files"),
     "session": Room(4, "base json config profile", pure="text"),
     "flow": Room(4, "base json config profile", pure="text heap"),
+    "broker": Room(4, "base profile", pure="text heap"),
     "store": Room(4, "base", "lmdb threads"),
     "tls": Room(4, "base", "mbedtls"),
     "io": Room(4, "base", "libuv threads"),
     "net": Room(5, "base json wire tls io"),
-    "engine": Room(5, "base json config wire fanout profile session flow store", pure="text heap",
-                   linked="base json config wire fanout profile session flow"),
+    "engine": Room(5, "base json config wire fanout profile session flow broker store",
+                   pure="text heap",
+                   linked="base json config wire fanout profile session flow broker"),
     "daemon": Room(6, ALL, "systemd threads"),
     "ctl": Room(6, "base json config wire profile tls io net"),
 }

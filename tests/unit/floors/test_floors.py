@@ -83,6 +83,10 @@ class BadTrees(unittest.TestCase):
         self.write("flow/a.h", '#include "session/session.h"\n')
         self.assert_said(floors.check_includes(self.source), "flow may not include session")
 
+    def test_the_broker_knows_profiles_and_no_session(self):
+        self.write("broker/a.h", '#include "profile/profile.h"\n#include "session/session.h"\n')
+        self.assert_said(floors.check_includes(self.source), "broker may not include session")
+
     def test_include_without_room(self):
         self.write("json/a.c", '#include "json.h"\n')
         self.assert_said(floors.check_includes(self.source), "room/file.h")
@@ -146,7 +150,7 @@ class BadTrees(unittest.TestCase):
                  "uv_run", "pthread_mutex_lock", "getenv", "something_else")
         text = "".join(f"int {call}();\n" for call in calls)
         text += f"int f(void) {{ return {'() + '.join(calls)}(); }}"
-        for room in ("json", "wire", "fanout", "session", "flow", "engine"):
+        for room in ("json", "wire", "fanout", "session", "flow", "broker", "engine"):
             self.compile(room, text)
             errors = floors.check_symbols(self.source, self.build, NM)
             self.assertEqual(len(errors), len(calls), errors)
