@@ -127,9 +127,8 @@ static void check_requests(struct loader *l)
     }
 }
 
-static bool carries_position(const struct http *http)
+bool load_http_uses(const struct http *http, struct slice name)
 {
-    const struct slice name = SLICE("position");
     bool found = template_uses(&http->url, name);
 
     for (unsigned i = 0; i < http->n_query; i++)
@@ -141,19 +140,27 @@ static bool carries_position(const struct http *http)
     return found;
 }
 
+unsigned load_http_find(const struct loader *l, struct slice name)
+{
+    for (unsigned i = 0; i < l->priv->n_https; i++)
+        if (slice_eq_str(name, l->priv->https[i].name))
+            return i;
+    return PROFILE_NONE;
+}
+
 static const struct http *find_catchup_http(struct loader *l)
 {
-    struct profile_private *priv = l->priv;
+    unsigned i;
 
     if (l->catchup_http == NULL) {
         load_fault(l, l->catchup_via, "via: http needs `http = NAME` too");
         return NULL;
     }
-    for (unsigned i = 0; i < priv->n_https; i++)
-        if (strcmp(priv->https[i].name, l->catchup_http->value) == 0) {
-            l->profile->catchup.http = i;
-            return &priv->https[i];
-        }
+    i = load_http_find(l, slice_str(l->catchup_http->value));
+    if (i != PROFILE_NONE) {
+        l->profile->catchup.http = i;
+        return &l->priv->https[i];
+    }
     load_fault(l, l->catchup_http, "http: there is no [http %s]", l->catchup_http->value);
     return NULL;
 }
@@ -176,7 +183,7 @@ static void check_catchup(struct loader *l)
     if (l->position == NULL)
         load_fault(l, l->catchup_via,
                    "via: there is nothing to resume from without [event] position");
-    else if (http != NULL && !carries_position(http))
+    else if (http != NULL && !load_http_uses(http, SLICE("position")))
         load_fault(l, l->catchup_via, "via: nothing in %s%s%s carries ${position}",
                    http->name != NULL ? "[http " : "[connect", http->name != NULL ? http->name : "",
                    "]");
@@ -213,8 +220,8 @@ static void make_fingerprint(struct loader *l)
     if (n != 0)
         qsort(sorted, n, sizeof(sorted[0]), by_name);
     buf_init(&text, BUF_UNBOUNDED);
-    l->arena->failed |=
-        buf_appendf(&text, "%s\n" SLICE_FMT "\n", l->profile->name, SLICE_ARG(l->authority)) != 0;
+    l->arena->failed |= buf_appendf(&text, "%s\n" SLICE_FMT "\n", l->profile->name,
+                                    SLICE_ARG(l->priv->connect.head.authority)) != 0;
     for (size_t i = 0; i < n; i++)
         l->arena->failed |= buf_appendf(&text, "%s=%s\n", sorted[i]->name, sorted[i]->value) != 0;
     l->profile->fingerprint = arena_slice(l->arena, buf_slice(&text));
@@ -230,6 +237,7 @@ void load_check(struct loader *l)
     check_rules(l);
     check_requests(l);
     check_catchup(l);
+    load_check_connect(l);
     if (policy_add_default_flaps(l->profile) != 0)
         diag_add(l->diag, l->path, 1, "more than %d flap lines, the built-in ones counted",
                  PROFILE_FLAPS_MAX);

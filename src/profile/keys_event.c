@@ -3,33 +3,17 @@
 
 /* ---- words ---- */
 
-/* The index of the value among the words, or -1 after saying so. */
-static int choose(struct loader *l, const struct ini_entry *entry, const char *const *words,
-                  int n_words)
-{
-    char list[128] = "";
-
-    for (int i = 0; i < n_words; i++) {
-        if (strcmp(entry->value, words[i]) == 0)
-            return i;
-        strncat(list, i != 0 ? ", " : "", sizeof(list) - strlen(list) - 1);
-        strncat(list, words[i], sizeof(list) - strlen(list) - 1);
-    }
-    load_fault(l, entry, "%s: `%s` is none of %s", entry->key, entry->value, list);
-    return -1;
-}
-
 void set_header_block(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"no", "yes"};
 
-    l->priv->header_block = choose(l, entry, words, 2) == 1;
+    l->priv->header_block = load_choose(l, entry, words, 2) == 1;
 }
 
 void set_dedup(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"id", "position", "hash", "off"};
-    int i = choose(l, entry, words, 4);
+    int i = load_choose(l, entry, words, 4);
 
     if (i < 0)
         return;
@@ -43,7 +27,7 @@ _Static_assert(PROFILE_DEDUP_ID == 0 && PROFILE_DEDUP_POSITION == 1 && PROFILE_D
 void set_compare(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"opaque", "int"};
-    int i = choose(l, entry, words, 2);
+    int i = load_choose(l, entry, words, 2);
 
     if (i < 0)
         return;
@@ -57,14 +41,14 @@ void set_live_when(struct loader *l, const struct key *key, const struct ini_ent
 {
     static const char *const words[] = {"open", "rule"};
 
-    l->profile->live.by_rule = choose(l, entry, words, 2) == 1;
+    l->profile->live.by_rule = load_choose(l, entry, words, 2) == 1;
     l->live_when = entry;
 }
 
 void set_via(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"none", "http", "url"};
-    int i = choose(l, entry, words, 3);
+    int i = load_choose(l, entry, words, 3);
 
     if (i < 0)
         return;

@@ -14,19 +14,23 @@ static int reserve(struct buf *scratch, size_t max)
     return buf_reserve(scratch, max);
 }
 
-static unsigned max3(unsigned a, unsigned b, unsigned c)
+/* As many as the largest set of pointers has. */
+static unsigned count_slots(const struct profile_private *priv)
 {
-    unsigned ab = a > b ? a : b;
+    const struct json_paths *const sets[] = {priv->message.paths, priv->item.paths,
+                                             priv->captured.paths, priv->page_paths};
+    unsigned most = 0;
 
-    return ab > c ? ab : c;
+    for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+        most = json_paths_count(sets[i]) > most ? json_paths_count(sets[i]) : most;
+    return most;
 }
 
 int profile_scanner_new(const struct profile *profile, struct profile_scanner **out)
 {
     const struct profile_private *priv = profile->priv;
     struct profile_scanner *s = calloc(1, sizeof(*s));
-    unsigned slots = max3(json_paths_count(priv->message.paths), json_paths_count(priv->item.paths),
-                          json_paths_count(priv->page_paths));
+    unsigned slots = count_slots(priv);
 
     *out = s;
     if (s == NULL)
