@@ -207,7 +207,8 @@ static void wake(struct session *s, struct session_actions *out)
     bool late = s->now_ms - s->wake_ms > SESSION_LATE_MS;
     s->wake_ms = SESSION_NEVER;
     if (s->state == SESSION_GREETING && late) {
-        s->wake_ms = session_after(s, s->pulse.live_timeout_ms); /* it was hawser that stood still */
+        s->wake_ms =
+            session_after(s, s->pulse.live_timeout_ms); /* it was hawser that stood still */
     } else if (s->state == SESSION_GREETING) {
         struct profile_end end = {.kind = PROFILE_END_FAILURE,
                                   .failure = PROFILE_FAILURE_TIMEOUT,
@@ -275,21 +276,29 @@ static void on_http(struct session *s, const struct session_event *event,
 /* ---- the step ---- */
 
 /* The worst paths through one step, by their building blocks. */
-static_assert(SESSION_COST_CLOSE + SESSION_COST_LEAVE + SESSION_COST_FOLLOW <= SESSION_ACTIONS_MAX,
-              "a link is closed and its end followed");
-static_assert(SESSION_COST_CLOSE + SESSION_COST_DIAL + SESSION_COST_REQUEST <= SESSION_ACTIONS_MAX,
-              "a tick: the close deadline, then the dial that waited for it");
-static_assert(1 + SESSION_COST_CLOSE + SESSION_COST_LEAVE + SESSION_COST_FOLLOW <=
+static_assert(SESSION_COST_SAY + SESSION_COST_CLOSE + SESSION_COST_LEAVE + SESSION_COST_FOLLOW +
+                      SESSION_COST_SAVE <=
                   SESSION_ACTIONS_MAX,
-              "a tick: a ping, then the live timeout");
-static_assert(1 + SESSION_COST_REQUEST + SESSION_COST_LIVE <= SESSION_ACTIONS_MAX,
+              "a link breaks or is closed: what that teaches, then its end is followed");
+static_assert(SESSION_COST_CLOSE + SESSION_COST_DIAL + SESSION_COST_REQUEST + SESSION_COST_SAVE <=
+                  SESSION_ACTIONS_MAX,
+              "a tick: the close deadline, then the dial that waited for it");
+static_assert(SESSION_COST_PROBE + SESSION_COST_CLOSE + SESSION_COST_LEAVE + SESSION_COST_FOLLOW +
+                      SESSION_COST_SAVE <=
+                  SESSION_ACTIONS_MAX,
+              "a tick: a ping and a heartbeat, then the live timeout");
+static_assert(1 + SESSION_COST_REQUEST + SESSION_COST_LIVE + SESSION_COST_SAVE <=
+                  SESSION_ACTIONS_MAX,
               "open: HOLD or RELEASE, then catch-up or live");
-static_assert(SESSION_COST_FORGET + SESSION_COST_LIVE <= SESSION_ACTIONS_MAX,
+static_assert(SESSION_COST_FORGET + SESSION_COST_LIVE + SESSION_COST_SAVE <= SESSION_ACTIONS_MAX,
               "a rule or a catch-up forgets, then live");
-static_assert(2 + SESSION_COST_STATE + SESSION_COST_REQUEST <= SESSION_ACTIONS_MAX,
+static_assert(2 + SESSION_COST_STATE + SESSION_COST_REQUEST + SESSION_COST_SAVE <=
+                  SESSION_ACTIONS_MAX,
               "a full hold: DISCARD, HOLD or POLLING, request");
-static_assert(SESSION_COST_LEAVE + SESSION_COST_CLOSE + SESSION_COST_DIAL <= SESSION_ACTIONS_MAX,
-              "reconnect");
+static_assert(SESSION_COST_SAY + SESSION_COST_LEAVE + SESSION_COST_CLOSE + SESSION_COST_DIAL +
+                      SESSION_COST_SAVE <=
+                  SESSION_ACTIONS_MAX,
+              "reconnect, by the operator or because the link is slow");
 
 /* Nothing waits for nothing: each state has a deadline, or something that is owed from outside. */
 static void check(const struct session *s)
