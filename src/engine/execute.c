@@ -5,218 +5,136 @@
 #include "engine/stream_private.h"
 #include "wire/ndjson.h"
 
-/* ---- gaps ---- */
+/* ---- links ---- */
 
-void stream_gaps_pump(struct stream *stream)
+static struct stream_link *take_place(struct stream *stream)
 {
-    while (stream->n_gaps > 0) {
-        if (hub_gap(stream->hub, stream->hub_stream, &stream->gaps[0].gap) != 0)
-            return;
-        stream->n_gaps--;
-        for (unsigned i = 0; i < stream->n_gaps; i++) {
-            stream->gaps[i] = stream->gaps[i + 1];
-            stream->gaps[i].gap.detail = stream->gaps[i].detail;
-            if (stream->gaps[i].gap.after.ptr != NULL)
-                stream->gaps[i].gap.after.ptr = stream->gaps[i].after;
-        }
-    }
+    for (unsigned i = 0; i < STREAM_LINKS; i++)
+        if (stream->links[i].number == 0)
+            return &stream->links[i];
+    return NULL;
 }
 
-void stream_gap(struct stream *stream, enum session_gap reason, const char *detail)
+/* What the service or a captured variable names must be within [connect] hosts. */
+static int render_address(struct stream *stream, bool moved, struct error *err)
 {
-    /* When too many wait for room, the newest is folded into the last: it still says that events
-     * are missing, which is what a gap is for. */
-    unsigned at = stream->n_gaps < STREAM_GAPS_MAX ? stream->n_gaps++ : STREAM_GAPS_MAX - 1;
-    struct slice after = flow_position(stream->flow);
-    bool forget = stream->forget;
-    if (at == STREAM_GAPS_MAX - 1 && stream->n_gaps == STREAM_GAPS_MAX)
-        forget = forget || stream->gaps[at].gap.forget;
-    stream->gaps[at].gap = (struct hub_gap){
-        .reason = reason,
-        .detail = stream->gaps[at].detail,
-        .forget = forget,
-        .now_us = stream->ops->wall_us(stream->arg),
-    };
-    stream->forget = false;
-    snprintf(stream->gaps[at].detail, sizeof(stream->gaps[at].detail), "%s",
-             detail != NULL ? detail : "");
-    if (stream->gaps[at].detail[0] == '\0')
-        stream->gaps[at].gap.detail = NULL;
-    if (after.ptr != NULL && after.len <= sizeof(stream->gaps[at].after)) {
-        memcpy(stream->gaps[at].after, after.ptr, after.len);
-        stream->gaps[at].gap.after = slice_make(stream->gaps[at].after, after.len);
+    struct buf *url = &stream->form.url;
+    if (moved && stream->moved[0] != '\0') {
+        buf_clear(url);
+        int status = buf_append_str(url, stream->moved);
+        if (status != 0)
+            return error_set(err, status, "%s", error_text(status));
+    } else if (stream->profile->n_variables == 0) {
+        return 0;
     }
-    stream->ops->gap(stream->arg, reason, detail);
-    stream_gaps_pump(stream);
+    return profile_address_ok(stream->profile, buf_slice(url), err);
 }
 
-/* ---- requests ---- */
-
-struct lookup {
-    struct stream *stream;
-    struct slice position;
-    struct error err; /* why a secret could not be had */
-    char now[24];
-};
-
-static struct slice look_up(void *arg, struct slice name)
+static void dial(struct stream *stream, const struct session_action *action)
 {
-    struct lookup *lookup = arg;
-    struct stream *stream = lookup->stream;
-    if (slice_eq_str(name, "position"))
-        return lookup->position;
-    if (slice_eq_str(name, "now_ms")) {
-        snprintf(lookup->now, sizeof(lookup->now), "%lld",
-                 (long long)(stream->ops->wall_us(stream->arg) / 1000));
-        return slice_str(lookup->now);
-    }
-    if (slice_starts_with(name, SLICE("secret."))) {
-        char secret[LIMIT_STREAM_NAME];
-        snprintf(secret, sizeof(secret), "%.*s", (int)(name.len - 7), name.ptr + 7);
-        return stream->ops->secret(stream->arg, secret, &lookup->err);
-    }
-    return (struct slice){NULL, 0};
-}
-
-/* A secret that cannot be read outweighs the template's own complaint that it is unset. */
-static void render_failure(const struct lookup *lookup, const struct error *err,
-                           struct profile_end *end)
-{
-    bool secret = lookup->err.code != 0;
-    *end = (struct profile_end){
-        .kind = PROFILE_END_FAILURE,
-        .failure = secret ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_HTTP,
-        .retry_after_ms = -1,
-    };
-    snprintf(end->text, sizeof(end->text), "%.250s", secret ? lookup->err.text : err->text);
-}
-
-static void dial(struct stream *stream, uint64_t link)
-{
-    struct lookup lookup = {.stream = stream, .position = flow_position(stream->flow)};
+    struct stream_link *link = take_place(stream);
+    struct stream_lookup lookup = {
+        .stream = stream, .link = link, .position = flow_resume(stream->flow)};
     struct error err = {0};
-    stream->link = link;
-    stream->link_blocked = false;
+    int status = 0;
     stream->stats.dials++;
-    stream->stats.rtt_ms = -1;
-    int status = profile_render_connect(stream->profile, look_up, &lookup, &stream->form, &err);
-    if (status == 0 && lookup.err.code == 0) {
-        stream->ops->dial(stream->arg, link, &stream->form);
-    } else {
-        struct profile_end end;
-        render_failure(&lookup, &err, &end);
-        stream_link_failed(stream, link, &end);
-    }
-    profile_request_fini(&stream->form);
-    profile_request_init(&stream->form);
-}
-
-static void request(struct stream *stream, const struct session_action *action)
-{
-    struct lookup lookup = {.stream = stream, .position = flow_position(stream->flow)};
-    struct error err = {0};
-    if (action->use_next && stream->page.has_next)
-        lookup.position = buf_slice(&stream->page.next);
-    stream_page_drop(stream);
-    stream->request = action->request;
-    stream->stats.requests++;
-    int status = profile_render_http(stream->profile, stream->profile->catchup.http, look_up,
-                                     &lookup, &stream->form, &err);
-    if (status == 0 && lookup.err.code == 0) {
-        stream->ops->http(stream->arg, action->request, stream->profile->catchup.http,
-                          &stream->form, stream->profile->catchup.timeout_ms);
-    } else {
-        struct profile_end end;
-        render_failure(&lookup, &err, &end);
-        stream_http_failed(stream, action->request, &end);
-    }
-    profile_request_fini(&stream->form);
-    profile_request_init(&stream->form);
-}
-
-/* ---- catch-up pages ---- */
-
-void stream_page_drop(struct stream *stream)
-{
-    stream->page.active = false;
-    buf_fini(&stream->page.body); /* it may be megabytes, and the next one brings its own */
-}
-
-void stream_http_failed(struct stream *stream, uint64_t number, const struct profile_end *end)
-{
-    if (number != stream->request)
-        return;
-    stream->request = 0;
-    struct session_event event = {.kind = SESSION_EV_HTTP_FAILED, .request = number, .end = end};
-    stream_post(stream, &event);
-}
-
-static void page_done(struct stream *stream)
-{
-    struct flow_page_result result;
-    flow_page_end(stream->flow, &result);
-    struct session_page page = {
-        .items = result.items,
-        .fresh = result.fresh,
-        .more = stream->page.page.more,
-        .reached_hold = result.reached_hold,
-        .has_next = stream->page.has_next,
-        .owed = result.owed,
-    };
-    struct session_event event = {
-        .kind = SESSION_EV_HTTP_PAGE, .request = stream->page.request, .page = &page};
-    stream_page_drop(stream);
-    stream_check_position(stream);
-    stream_post(stream, &event);
-}
-
-void stream_page_pump(struct stream *stream)
-{
-    while (stream->page.active) {
-        struct profile_message message;
-        struct profile_page before = stream->page.page;
-        if (!profile_page_next(stream->scanner, &stream->page.page, &message)) {
-            page_done(stream);
-            return;
-        }
-        if (flow_item(stream->flow, FLOW_VIA_SYNC, &message, stream->ops->wall_us(stream->arg)) ==
-            FLOW_AGAIN) {
-            stream->page.page = before; /* the same item again, when there is room */
-            return;
-        }
-    }
-}
-
-void stream_http_done(struct stream *stream, uint64_t number, struct buf *body)
-{
-    struct error err = {0};
-    struct profile_page page;
-    if (number != stream->request) {
-        buf_fini(body);
-        buf_init(body, 0);
-        return;
-    }
-    stream_page_drop(stream);
-    stream->page.body = *body;
-    buf_init(body, 0);
-    stream->page.has_next = false;
-    if (profile_page_parse(stream->scanner, buf_slice(&stream->page.body), &page, &err) != 0) {
+    if (link == NULL) { /* no room for a third: the session counts its links, so never */
         struct profile_end end = {
-            .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_HTTP, .retry_after_ms = -1};
-        snprintf(end.text, sizeof(end.text), "catch-up answer: %.200s", err.text);
-        stream_page_drop(stream);
-        stream_http_failed(stream, number, &end);
+            .kind = PROFILE_END_CLOSE, .code = 1006, .local = true, .retry_after_ms = -1};
+        stream_post_link(stream, SESSION_EV_LINK_FAILED, action->link, &end);
         return;
     }
-    stream->request = 0;
-    buf_clear(&stream->page.next);
-    if (page.next.ptr != NULL && buf_append_slice(&stream->page.next, page.next) == 0)
-        stream->page.has_next = true;
-    stream->page.page = page;
-    stream->page.request = number;
-    stream->page.active = true;
-    flow_page_begin(stream->flow);
-    stream_page_pump(stream);
+    const struct stream_link *old = stream_link_as(stream, STREAM_LINK);
+    *link = (struct stream_link){.number = action->link, .slot = stream->slot_kind};
+    link->slotted = stream_slot_use(stream, STREAM_SLOT_LINK);
+    link->role = old != NULL && !old->closing ? STREAM_SUCCESSOR : STREAM_LINK;
+    if (link->role == STREAM_LINK)
+        stream->stats.rtt_ms = -1;
+    status = profile_render_connect(stream->profile, stream_look_up, &lookup, &stream->form, &err);
+    if (status == 0 && lookup.err.code == 0)
+        status = render_address(stream, action->moved, &err);
+    if (status == 0 && lookup.err.code == 0) {
+        stream->ops->dial(stream->arg, link->number, &stream->form);
+    } else {
+        struct profile_end end;
+        stream_render_failure(&lookup, &err, &end);
+        stream_link_failed(stream, link->number, &end);
+    }
+    stream_form_done(stream);
+}
+
+void stream_cut(struct stream *stream, struct stream_link *link, const struct profile_end *end)
+{
+    uint64_t number = link->number;
+    stream->ops->link_abort(stream->arg, number);
+    stream_link_closed(stream, number, end);
+}
+
+static void abort_link(struct stream *stream, uint64_t number)
+{
+    struct profile_end end = {
+        .kind = PROFILE_END_CLOSE, .code = 1006, .local = true, .retry_after_ms = -1};
+    struct stream_link *link = stream_link_find(stream, number);
+    if (link != NULL)
+        stream_cut(stream, link, &end);
+}
+
+static void close_link(struct stream *stream, const struct session_action *action)
+{
+    struct stream_link *link = stream_link_find(stream, action->link);
+    if (link == NULL)
+        return;
+    link->closing = true;
+    stream->ops->link_close(stream->arg, action->link, action->code, action->text);
+}
+
+static void succeed(struct stream *stream, uint64_t number)
+{
+    struct stream_link *link = stream_link_find(stream, number);
+    if (link == NULL)
+        return;
+    link->role = STREAM_SUCCESSOR;
+    flow_succeed(stream->flow);
+}
+
+/* The broker's slots change places, so the old link ends as the successor would. */
+static void switch_links(struct stream *stream, uint64_t number)
+{
+    struct stream_link *link = stream_link_find(stream, number);
+    struct stream_link *old = stream_link_as(stream, STREAM_LINK);
+    if (link == NULL || link->role != STREAM_SUCCESSOR)
+        return;
+    if (old != NULL) {
+        old->role = STREAM_RETIRED;
+        old->slot = BROKER_SUCCESSOR;
+    }
+    link->role = STREAM_LINK;
+    link->slot = BROKER_LINK;
+    if (stream->broker != NULL)
+        broker_switched(stream->broker);
+    stream->stats.rtt_ms = -1;
+    flow_switch(stream->flow);
+    if (link->missing)
+        flow_missing(stream->flow);
+    link->missing = false;
+    stream_accepted(stream, link);
+}
+
+/* ---- flow ---- */
+
+static void hold(struct stream *stream)
+{
+    flow_hold(stream->flow);
+    /* A hold begun anew is empty. */
+    stream_acks_forget(stream, stream_link_number(stream), true);
+}
+
+static void discard(struct stream *stream)
+{
+    flow_discard(stream->flow);
+    for (unsigned i = 0; i < STREAM_LINKS; i++)
+        if (stream->links[i].number != 0)
+            stream_acks_forget(stream, stream->links[i].number, true);
 }
 
 /* ---- states ---- */
@@ -230,72 +148,113 @@ static void enter_state(struct stream *stream, const struct session_action *acti
                                    action->retry_ms) == 0)
         hub_notice(stream->hub, stream->hub_stream, buf_slice(&line));
     buf_fini(&line);
-    stream->ops->state(stream->arg, action, stream->link);
+    stream->ops->state(stream->arg, action, stream_link_number(stream));
+    if (action->to == SESSION_LIVE || action->to == SESSION_CATCHING_UP)
+        stream_accepted(stream, stream_link_as(stream, STREAM_LINK));
+    if (action->from == SESSION_POLLING && action->to != SESSION_POLLING)
+        stream_fallback_left(stream);
+    if (action->to == SESSION_STOPPED)
+        stream_calls_cancel(stream);
+}
+
+static void forget(struct stream *stream)
+{
+    flow_forget(stream->flow);
+    stream->has_position = false;
+    stream->forget = true;
+}
+
+static void beat(struct stream *stream, uint64_t number)
+{
+    struct stream_link *link = stream_link_find(stream, number);
+    if (link != NULL)
+        stream_heartbeat(stream, link);
+}
+
+static void ping(struct stream *stream, uint64_t number)
+{
+    stream->stats.pings++;
+    stream->ops->link_ping(stream->arg, number);
+}
+
+static void execute_link(struct stream *stream, const struct session_action *action)
+{
+    if (action->kind == SESSION_DO_DIAL)
+        dial(stream, action);
+    else if (action->kind == SESSION_DO_LINK_CLOSE)
+        close_link(stream, action);
+    else if (action->kind == SESSION_DO_LINK_ABORT)
+        abort_link(stream, action->link);
+    else if (action->kind == SESSION_DO_LINK_PING)
+        ping(stream, action->link);
+    else if (action->kind == SESSION_DO_HEARTBEAT)
+        beat(stream, action->link);
+    else if (action->kind == SESSION_DO_SUCCEED)
+        succeed(stream, action->link);
+    else
+        switch_links(stream, action->link);
 }
 
 void stream_execute(struct stream *stream, const struct session_action *action)
 {
     switch (action->kind) {
-    case SESSION_DO_DIAL:
-        dial(stream, action->link);
-        return;
-    case SESSION_DO_LINK_CLOSE:
-        stream->ops->link_close(stream->arg, action->link, action->code, action->text);
-        return;
-    case SESSION_DO_LINK_ABORT: {
-        struct profile_end end = {
-            .kind = PROFILE_END_CLOSE, .code = 1006, .local = true, .retry_after_ms = -1};
-        stream->ops->link_abort(stream->arg, action->link);
-        stream_link_closed(stream, action->link, &end);
-        return;
-    }
-    case SESSION_DO_LINK_PING:
-        stream->stats.pings++;
-        stream->ops->link_ping(stream->arg, action->link);
-        return;
-    case SESSION_DO_HTTP_START:
-        request(stream, action);
-        return;
-    case SESSION_DO_HTTP_CANCEL: {
-        struct profile_end end = {
-            .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_HTTP, .retry_after_ms = -1};
-        stream_page_drop(stream);
-        stream->ops->http_cancel(stream->arg, action->request);
-        stream_http_failed(stream, action->request, &end);
-        return;
-    }
     case SESSION_DO_ASK_SLOT:
+        stream_slot_ask(stream, action->fallback);
+        return;
     case SESSION_DO_DROP_SLOT:
+        stream_slot_drop(stream, action->fallback);
+        return;
+    case SESSION_DO_DIAL:
+    case SESSION_DO_LINK_CLOSE:
+    case SESSION_DO_LINK_ABORT:
+    case SESSION_DO_LINK_PING:
     case SESSION_DO_HEARTBEAT:
     case SESSION_DO_SUCCEED:
     case SESSION_DO_SWITCH:
+        execute_link(stream, action);
+        return;
+    case SESSION_DO_HTTP_START:
+        stream_request(stream, action);
+        return;
+    case SESSION_DO_HTTP_CANCEL:
+        stream_request_cancel(stream, action->request);
+        return;
     case SESSION_DO_FALLBACK_START:
-    case SESSION_DO_UNKEYED_KEEP:
-    case SESSION_DO_AUDITED:
-    case SESSION_DO_FRESH:
-    case SESSION_DO_SAVE:
-    case SESSION_DO_SAY:
+        stream_fallback_start(stream, action->request);
         return;
     case SESSION_DO_HOLD:
-        flow_hold(stream->flow);
+        hold(stream);
         return;
     case SESSION_DO_RELEASE:
-        (void)flow_release(stream->flow); /* what finds no room goes on in stream_room() */
-        stream_check_position(stream);
+        stream_release(stream); /* what finds no room goes on in stream_room() */
         return;
     case SESSION_DO_DISCARD:
-        flow_discard(stream->flow);
+        discard(stream);
+        return;
+    case SESSION_DO_UNKEYED_KEEP:
+        flow_unkeyed_keep(stream->flow);
+        return;
+    case SESSION_DO_AUDITED:
+        flow_audited(stream->flow);
+        stream->half_told = false;
         return;
     case SESSION_DO_GAP:
         stream_gap(stream, action->gap, action->text);
         return;
     case SESSION_DO_FORGET:
-        flow_forget(stream->flow);
-        stream->has_position = false;
-        stream->forget = true;
+        forget(stream);
+        return;
+    case SESSION_DO_FRESH:
+        stream_fresh(stream);
         return;
     case SESSION_DO_REFRESH:
         stream->ops->refresh(stream->arg);
+        return;
+    case SESSION_DO_SAVE:
+        stream_save(stream);
+        return;
+    case SESSION_DO_SAY:
+        stream_say(stream, "%s", action->text);
         return;
     case SESSION_DO_STATE:
         enter_state(stream, action);

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +22,33 @@ static int on_flow_event(void *arg, const struct flow_event *event)
     return 0;
 }
 
-static void on_flow_gap(void *arg, const struct flow_gap *gap)
+static void on_oversize(struct stream *stream, const struct flow_gap *gap)
 {
-    struct stream *stream = arg;
     char text[160];
-    (void)gap;
     snprintf(text, sizeof(text),
              "a message was larger than max_message = %llu; raise connect.max_message",
              (unsigned long long)stream->profile->connect.max_message);
-    stream_gap(stream, SESSION_GAP_OVERSIZE, text);
+    stream_gap_between(stream, SESSION_GAP_OVERSIZE, gap->after, gap->before, text);
+}
+
+static void on_flow_gap(void *arg, const struct flow_gap *gap)
+{
+    struct stream *stream = arg;
+    switch (gap->reason) {
+    case FLOW_GAP_OVERSIZE:
+        on_oversize(stream, gap);
+        return;
+    case FLOW_GAP_HOLE:
+        stream_gap_between(stream, SESSION_GAP_UPSTREAM, gap->after, gap->before,
+                           "the positions go on behind a hole, and nothing brought what it held");
+        return;
+    case FLOW_GAP_EPOCH:
+        stream->forget = true; /* until an event of the new one is stored */
+        stream_gap_between(stream, SESSION_GAP_EPOCH, gap->after, gap->before,
+                           "one unknown event after the other lies below all that is known: the "
+                           "service counts anew");
+        return;
+    }
 }
 
 int stream_new(const struct stream_options *options, struct stream **out)
@@ -44,10 +63,19 @@ int stream_new(const struct stream_options *options, struct stream **out)
     stream->ops = options->ops;
     stream->arg = options->ops_arg;
     stream->seed = options->seed;
+    stream->broker = options->broker;
+    stream->dedup_window = options->dedup_window;
+    stream->rtt_reconnects = options->rtt_reconnects;
+    stream->at_start = true;
+    rng_seed(&stream->rng, ~options->seed); /* not the session's numbers */
     stream->deadline_ms = INT64_MAX;
     stream->stats.rtt_ms = -1;
     buf_init(&stream->page.body, LIMIT_HTTP_BODY);
-    buf_init(&stream->page.next, LIMIT_POSITION);
+    buf_init(&stream->page.next, LIMIT_VARIABLE);
+    buf_init(&stream->page.last, LIMIT_POSITION);
+    buf_init(&stream->fallback.id, LIMIT_VARIABLE);
+    buf_init(&stream->fallback.event, LIMIT_VARIABLE);
+    saved_variables_init(&stream->variables);
     profile_request_init(&stream->form);
     struct flow_options flow = {
         .profile = options->profile,
@@ -62,7 +90,7 @@ int stream_new(const struct stream_options *options, struct stream **out)
     if (options->start_position != NULL)
         stream->start_position = strdup(options->start_position);
     if (stream->name == NULL || (options->start_position != NULL && !stream->start_position) ||
-        flow_new(&flow, &stream->flow) != 0 ||
+        flow_new(&flow, &stream->flow) != 0 || stream_sends_init(stream) != 0 ||
         profile_scanner_new(options->profile, &stream->scanner) != 0) {
         stream_free(stream);
         return ERR_NOMEM;
@@ -75,10 +103,14 @@ void stream_free(struct stream *stream)
 {
     if (stream == NULL)
         return;
+    stream_page_drop(stream);
+    stream_fallback_fini(stream);
+    stream_sends_fini(stream);
+    saved_variables_fini(&stream->variables);
     flow_free(stream->flow);
     profile_scanner_free(stream->scanner);
-    buf_fini(&stream->page.body);
     buf_fini(&stream->page.next);
+    buf_fini(&stream->page.last);
     profile_request_fini(&stream->form);
     free(stream->start_position);
     free(stream->name);
@@ -109,6 +141,8 @@ void stream_restore(struct stream *stream, struct slice position, bool fingerpri
     stream_page_drop(stream);
     stream->n_gaps = 0;
     stream->forget = false;
+    stream->half_told = false;
+    texts_clear(&stream->acks); /* their events may be gone */
     if (fingerprint_changed)
         stream_gap(stream, SESSION_GAP_EPOCH,
                    "profile, host or account parameters changed: the stream starts anew");
@@ -117,6 +151,16 @@ void stream_restore(struct stream *stream, struct slice position, bool fingerpri
 void stream_restore_key(struct stream *stream, const uint8_t key[16])
 {
     flow_dedup_load(stream->flow, key);
+}
+
+void stream_restore_state(struct stream *stream, struct slice value, int64_t ago_ms,
+                          bool source_changed)
+{
+    if (!saved_decode(value, stream->profile, &stream->restored, &stream->variables))
+        return;
+    stream->has_restored = true;
+    stream->restored_ago_ms = ago_ms;
+    stream->source_changed = source_changed;
 }
 
 /* ---- stepping ---- */
@@ -130,12 +174,9 @@ static void step_one(struct stream *stream, const struct session_event *event)
         stream_execute(stream, &stream->actions.item[i]);
 }
 
-void stream_post(struct stream *stream, const struct session_event *event)
+static void enqueue(struct stream *stream, const struct session_event *event)
 {
-    if (!stream->started)
-        return;
-    /* Each queued event answers an action or is an input from outside, and inputs come one at a
-     * time, so the queue cannot grow beyond what one step can ask for. */
+    /* STREAM_QUEUE_MAX adds up why this holds. */
     assert(stream->queue_count < STREAM_QUEUE_MAX);
     unsigned at = (stream->queue_head + stream->queue_count++) % STREAM_QUEUE_MAX;
     stream->queue[at].event = *event;
@@ -147,37 +188,65 @@ void stream_post(struct stream *stream, const struct session_event *event)
         stream->queue[at].page = *event->page;
         stream->queue[at].event.page = &stream->queue[at].page;
     }
+    if (event->text != NULL) {
+        snprintf(stream->queue[at].text, sizeof(stream->queue[at].text), "%s", event->text);
+        stream->queue[at].event.text = stream->queue[at].text;
+    }
+}
+
+void stream_plan(struct stream *stream)
+{
+    int64_t deadline = session_deadline_ms(&stream->session);
+    if (stream->sends.count > 0 && stream->send_at_ms < deadline)
+        deadline = stream->send_at_ms;
+    if (stream->stepping || deadline == stream->deadline_ms)
+        return;
+    stream->deadline_ms = deadline;
+    stream->ops->deadline(stream->arg, deadline);
+}
+
+void stream_post(struct stream *stream, const struct session_event *event)
+{
+    if (!stream->started)
+        return;
+    enqueue(stream, event);
     if (stream->stepping)
         return;
     stream->stepping = true;
     while (stream->queue_count > 0) {
         struct session_event *next = &stream->queue[stream->queue_head].event;
+        uint64_t link = stream_link_number(stream);
         next->now_ms = stream->ops->now_ms(stream->arg);
-        next->last_rx_ms =
-            stream->link != 0 ? stream->ops->link_last_rx_ms(stream->arg, stream->link) : 0;
+        next->last_rx_ms = link != 0 ? stream->ops->link_last_rx_ms(stream->arg, link) : 0;
         step_one(stream, next);
         stream->queue_head = (stream->queue_head + 1) % STREAM_QUEUE_MAX;
         stream->queue_count--;
     }
     stream->stepping = false;
-    int64_t deadline = session_deadline_ms(&stream->session);
-    if (deadline != stream->deadline_ms) {
-        stream->deadline_ms = deadline;
-        stream->ops->deadline(stream->arg, deadline);
-    }
+    stream_plan(stream);
 }
 
-static void post_kind(struct stream *stream, enum session_event_kind kind)
+void stream_post_kind(struct stream *stream, enum session_event_kind kind)
 {
     struct session_event event = {.kind = kind};
     stream_post(stream, &event);
 }
 
-static void post_link(struct stream *stream, enum session_event_kind kind, uint64_t link,
+void stream_post_link(struct stream *stream, enum session_event_kind kind, uint64_t link,
                       const struct profile_end *end)
 {
     struct session_event event = {.kind = kind, .link = link, .end = end};
     stream_post(stream, &event);
+}
+
+void stream_say(struct stream *stream, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    stream->ops->say(stream->arg, text);
 }
 
 /* ---- inputs ---- */
@@ -189,46 +258,79 @@ void stream_start(struct stream *stream)
         .seed = stream->seed,
         .has_position = stream->has_position,
         .lived = stream->lived,
+        .learn_tip = stream->start == SETTINGS_START_NOW && !stream->has_position &&
+                     stream->profile->catchup.tip != PROFILE_NONE,
+        .rtt_reconnects = stream->rtt_reconnects,
+        .source_changed = stream->source_changed,
+        .saved_ago_ms = stream->restored_ago_ms,
     };
+    /* A clean stop leaves nothing to wait for. */
+    if (stream->has_restored && stream->restored.state != SESSION_STOPPED)
+        args.saved = &stream->restored;
     session_init(&stream->session, &args);
     stream->started = true;
-    post_kind(stream, SESSION_EV_START);
+    stream_post_kind(stream, SESSION_EV_START);
 }
 
 void stream_stop(struct stream *stream)
 {
-    post_kind(stream, SESSION_EV_STOP);
+    stream_post_kind(stream, SESSION_EV_STOP);
 }
 
 void stream_tick(struct stream *stream)
 {
+    int64_t now_ms = stream->ops->now_ms(stream->arg);
     stream->deadline_ms = INT64_MAX;
-    post_kind(stream, SESSION_EV_TICK);
+    if (stream->sends.count > 0 && now_ms >= stream->send_at_ms) {
+        stream_sends_pump(stream);
+        stream_unblock(stream);
+    }
+    if (now_ms >= session_deadline_ms(&stream->session))
+        stream_post_kind(stream, SESSION_EV_TICK);
+    stream_plan(stream);
 }
 
 void stream_pause(struct stream *stream)
 {
-    post_kind(stream, SESSION_EV_PAUSE);
+    stream_post_kind(stream, SESSION_EV_PAUSE);
 }
 
 void stream_resume(struct stream *stream)
 {
-    post_kind(stream, SESSION_EV_RESUME);
+    stream_post_kind(stream, SESSION_EV_RESUME);
 }
 
 void stream_reconnect(struct stream *stream)
 {
-    post_kind(stream, SESSION_EV_RECONNECT);
+    stream_post_kind(stream, SESSION_EV_RECONNECT);
 }
 
 void stream_credentials(struct stream *stream)
 {
-    post_kind(stream, SESSION_EV_CREDENTIAL);
+    stream_post_kind(stream, SESSION_EV_CREDENTIAL);
 }
+
+void stream_refresh_failed(struct stream *stream, const struct profile_end *end)
+{
+    struct session_event event = {.kind = SESSION_EV_REFRESH_FAILED, .end = end};
+    stream_post(stream, &event);
+}
+
+void stream_expiring(struct stream *stream)
+{
+    stream_post_kind(stream, SESSION_EV_EXPIRING);
+}
+
+void stream_network(struct stream *stream)
+{
+    stream_post_kind(stream, SESSION_EV_NETWORK);
+}
+
+/* ---- the hub ---- */
 
 void stream_store_stalled(struct stream *stream)
 {
-    post_kind(stream, SESSION_EV_STORE_STALLED);
+    stream_post_kind(stream, SESSION_EV_STORE_STALLED);
 }
 
 void stream_store_ready(struct stream *stream)
@@ -236,116 +338,139 @@ void stream_store_ready(struct stream *stream)
     struct session_event event = {.kind = SESSION_EV_STORE_READY,
                                   .has_position = stream->has_position};
     stream_post(stream, &event);
+    stream_save_pump(stream);
+}
+
+void stream_check_flow(struct stream *stream)
+{
+    if (!stream->has_position && flow_position(stream->flow).ptr != NULL) {
+        stream->has_position = true;
+        stream_post_kind(stream, SESSION_EV_POSITION);
+    }
+    if (stream->profile->catchup.audit_ms > 0 && !stream->half_told &&
+        flow_since_audit(stream->flow) >= stream->dedup_window / 2) {
+        stream->half_told = true;
+        stream_post_kind(stream, SESSION_EV_WINDOW_HALF);
+    }
+}
+
+/* Says what made a release hold again. */
+static void holds_again(struct stream *stream, bool unkeyed)
+{
+    stream_post_link(stream, unkeyed ? SESSION_EV_UNKEYED : SESSION_EV_HOLE,
+                     stream_link_number(stream), NULL);
+}
+
+void stream_release(struct stream *stream)
+{
+    int status = flow_release(stream->flow);
+    bool unkeyed = flow_unkeyed(stream->flow), hole = flow_hole(stream->flow);
+    if (status == 0 && !unkeyed && !hole && stream->acks.count > 0)
+        stream_acks_stamp(stream);
+    stream_check_flow(stream);
+    if (status == 0 && (unkeyed || hole))
+        holds_again(stream, unkeyed);
+}
+
+void stream_unblock(struct stream *stream)
+{
+    if (!stream_acks_room(stream))
+        return;
+    for (unsigned i = 0; i < STREAM_LINKS; i++) {
+        if (stream->links[i].number == 0 || !stream->links[i].blocked)
+            continue;
+        stream->links[i].blocked = false;
+        stream->ops->link_resume(stream->arg, stream->links[i].number);
+    }
 }
 
 void stream_room(struct stream *stream)
 {
+    stream_save_pump(stream);
     stream_gaps_pump(stream);
     if (stream->n_gaps > 0)
         return;
-    if (flow_releasing(stream->flow) && flow_release(stream->flow) != 0)
+    if (flow_releasing(stream->flow))
+        stream_release(stream);
+    if (flow_releasing(stream->flow))
         return;
-    stream_check_position(stream);
+    stream_check_flow(stream);
     stream_page_pump(stream);
-    if (stream->link_blocked && stream->link != 0) {
-        stream->link_blocked = false;
-        stream->ops->link_resume(stream->arg, stream->link);
-    }
+    stream_fallback_pump(stream);
+    stream_unblock(stream);
+}
+
+/* ---- links ---- */
+
+struct stream_link *stream_link_find(struct stream *stream, uint64_t number)
+{
+    for (unsigned i = 0; i < STREAM_LINKS && number != 0; i++)
+        if (stream->links[i].number == number)
+            return &stream->links[i];
+    return NULL;
+}
+
+struct stream_link *stream_link_as(struct stream *stream, enum stream_role role)
+{
+    for (unsigned i = 0; i < STREAM_LINKS; i++)
+        if (stream->links[i].number != 0 && stream->links[i].role == role)
+            return &stream->links[i];
+    return NULL;
+}
+
+uint64_t stream_link_number(const struct stream *stream)
+{
+    for (unsigned i = 0; i < STREAM_LINKS; i++)
+        if (stream->links[i].role == STREAM_LINK && stream->links[i].number != 0)
+            return stream->links[i].number;
+    return 0;
 }
 
 void stream_link_connected(struct stream *stream, uint64_t link)
 {
-    if (link == stream->link)
-        post_link(stream, SESSION_EV_LINK_CONNECTED, link, NULL);
+    if (stream_link_find(stream, link) != NULL)
+        stream_post_link(stream, SESSION_EV_LINK_CONNECTED, link, NULL);
 }
 
-void stream_link_open(struct stream *stream, uint64_t link)
+void stream_link_open(struct stream *stream, uint64_t number)
 {
-    if (link != stream->link)
+    struct stream_link *link = stream_link_find(stream, number);
+    if (link == NULL || link->open)
         return;
     stream->stats.opened++;
-    post_link(stream, SESSION_EV_LINK_OPEN, link, NULL);
+    link->open = true;
+    if (link->slotted)
+        stream_broker_opened(stream, link->slot);
+    stream_post_link(stream, SESSION_EV_LINK_OPEN, number, NULL);
+    if (link->number == number && stream->profile->n_sends > 0)
+        stream_send_on_open(stream, link);
 }
 
-static void link_gone(struct stream *stream, uint64_t link)
+static void link_gone(struct stream *stream, uint64_t number, enum session_event_kind kind,
+                      const struct profile_end *end)
 {
-    if (link != stream->link)
+    struct stream_link *link = stream_link_find(stream, number);
+    if (link == NULL)
         return;
-    stream->link = 0;
-    stream->link_blocked = false;
+    if (kind == SESSION_EV_LINK_FAILED)
+        stream->stats.failed++;
+    else
+        stream->stats.closed++;
+    if (link->slotted)
+        stream_broker_ended(stream, link->slot);
+    *link = (struct stream_link){0};
+    stream_acks_forget(stream, number, false);
+    stream_post_link(stream, kind, number, end);
 }
 
 void stream_link_failed(struct stream *stream, uint64_t link, const struct profile_end *end)
 {
-    stream->stats.failed++;
-    link_gone(stream, link);
-    post_link(stream, SESSION_EV_LINK_FAILED, link, end);
+    link_gone(stream, link, SESSION_EV_LINK_FAILED, end);
 }
 
 void stream_link_closed(struct stream *stream, uint64_t link, const struct profile_end *end)
 {
-    stream->stats.closed++;
-    link_gone(stream, link);
-    post_link(stream, SESSION_EV_LINK_CLOSED, link, end);
-}
-
-void stream_check_position(struct stream *stream)
-{
-    if (stream->has_position || flow_position(stream->flow).ptr == NULL)
-        return;
-    stream->has_position = true;
-    post_kind(stream, SESSION_EV_POSITION);
-}
-
-static void apply_rules(struct stream *stream, uint64_t link, const struct profile_message *message)
-{
-    for (size_t i = 0; i < message->n_actions; i++) {
-        const struct profile_trigger *rule = &message->actions[i];
-        struct session_event event = {.kind = SESSION_EV_RULE, .link = link, .rule = rule};
-        stream_post(stream, &event);
-        if (stream->link != link)
-            return; /* the rule ended the link: the rest of the message speaks of nothing */
-    }
-}
-
-int stream_message(struct stream *stream, uint64_t link, enum stream_message_type type,
-                   struct slice payload)
-{
-    if (link != stream->link)
-        return 0;
-    struct profile_message message;
-    profile_scan_message(stream->scanner, payload, &message);
-    enum flow_result result =
-        flow_message(stream->flow, FLOW_LINK, &message, payload, type == STREAM_BINARY,
-                     stream->ops->wall_us(stream->arg));
-    if (result == FLOW_AGAIN) {
-        stream->link_blocked = true;
-        return ERR_AGAIN;
-    }
-    stream->stats.messages++;
-    stream->stats.bytes += payload.len;
-    if (result == FLOW_HELD_FIRST)
-        post_link(stream, SESSION_EV_HELD_FIRST, link, NULL);
-    else if (result == FLOW_HELD_FULL)
-        post_link(stream, SESSION_EV_HELD_FULL, link, NULL);
-    else if (result == FLOW_EMITTED)
-        stream_check_position(stream);
-    if (message.n_actions > 0)
-        apply_rules(stream, link, &message);
-    return 0;
-}
-
-void stream_oversize(struct stream *stream, uint64_t link, uint64_t bytes)
-{
-    (void)bytes;
-    if (link == stream->link)
-        flow_missing(stream->flow);
-}
-
-void stream_pong(struct stream *stream, uint64_t link, int64_t rtt_ms)
-{
-    if (link == stream->link)
-        stream->stats.rtt_ms = rtt_ms;
+    link_gone(stream, link, SESSION_EV_LINK_CLOSED, end);
 }
 
 /* ---- looking ---- */

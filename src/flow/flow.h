@@ -17,7 +17,18 @@
  * flow_position() (in memory, so that catch-up pages on) but is stored only with the next event
  * that advances; the opaque one of a link's duplicate does not move it, for it may be a replay.
  *
- * The sink and `missing` must not call back into flow.
+ * Two positions: flow_position() is the newest one that was taken. Where a request begins is
+ * flow_resume(): the same, or with an audit the one up to which all is known to be whole; that one
+ * is stored. Pages and the fallback bring everything in order, so they move it along; a link does
+ * not. Duplicates among what they bring move it too, so flow_resume() is good for every page of a
+ * request, and an audit that met suspects begins at the first of them again.
+ *
+ * Unkeyed events cannot be compared with the copies that sync has of them, but both come in the
+ * same order: an unkeyed event between two others is what sync has between these two. So sync's
+ * items are laid beside the link's events; those that sync has where the link has an unkeyed event
+ * are its copies, and the link's are dropped. One that sync has passed over is stored as it is.
+ *
+ * The sink and `gap` must not change anything in flow.
  */
 #ifndef HAWSER_FLOW_FLOW_H
 #define HAWSER_FLOW_FLOW_H
@@ -49,10 +60,11 @@ struct flow_event {
     struct slice data;
     enum flow_data_kind data_kind;
     enum flow_via via;
-    bool ephemeral;  /* never stored */
-    bool has_key;    /* never for an ephemeral event */
-    uint8_t key[16]; /* dedup key */
-    bool snapshot;   /* a row of a snapshot */
+    bool ephemeral;    /* never stored */
+    bool has_key;      /* never for an ephemeral event */
+    uint8_t key[16];   /* dedup key */
+    bool snapshot;     /* a row of a snapshot */
+    uint64_t sequence; /* contiguous: whose positions these are, by a hash; 0: all */
     /* Store this with the event as where to resume from; .ptr NULL: that stays as it is. Without an
      * audit it is the event's position, with one the newest up to which all is known to be whole.
      */
@@ -75,17 +87,18 @@ struct flow_gap {
     struct slice after, before; /* positions, .ptr NULL where unknown; borrowed for the call */
 };
 #define FLOW_EPOCH_IDS 8
-#define FLOW_SUSPECTS_MAX                                                                          \
-    1024                      /* unknown to us in an audit, not old enough yet; more: next time    \
-                               */
-#define FLOW_SUSPECT_MS 10000 /* so long is a link given to bring what sync has */
+#define FLOW_SUSPECTS_MAX 1024  /* unknown in an audit, but too young yet; more: next time */
+#define FLOW_SUSPECT_MS 10000   /* so long is a link given to bring what sync has */
+#define FLOW_SEQUENCES_MAX 1024 /* keys of contiguous positions; the least used is forgotten */
+#define FLOW_AHEAD_MAX 1024     /* items of sync that unkeyed events are laid beside */
 
 struct flow_options {
     const struct profile *profile; /* borrowed */
     const uint8_t *hash_key;       /* 16 bytes, the store's; copied */
     unsigned dedup_window;         /* entries, >= 16 */
     /* Bound of the hold buffer, payload and bookkeeping (at most FLOW_HOLD_COST an event). Room for
-     * the largest message or more; without it such a message always fills the hold. */
+     * the largest message or more; without it such a message always fills the hold. With
+     * connect.parallel = 2 there are two of them, one for each link. */
     size_t hold_bytes;
     flow_sink sink;
     /* Something is missing here, among the events. Takes it always. */
@@ -117,10 +130,11 @@ enum flow_result {
     FLOW_DISCARDED,  /* flow_discard() is in force; or ephemeral, and not at the live edge */
     FLOW_IGNORED,    /* no event */
     FLOW_AGAIN,      /* no room, in the sink or behind a release: offer the same message again */
-    FLOW_MET,        /* the link delivers (or repeats) the first event held of its successor */
-    FLOW_HOLE,       /* contiguous positions miss some: this is held, and all behind it */
-    FLOW_UNKEYED,    /* neither id nor position, and unkeyed = sync: held, and all behind it */
-    FLOW_SUSPECT,    /* flow_audit_item: unknown, but too young to be called missing */
+    FLOW_MET,  /* emitted, or a duplicate, and it is the first event held of the successor. Once for
+                * each flow_succeed() */
+    FLOW_HOLE, /* contiguous positions miss some: this is held, and all behind it */
+    FLOW_UNKEYED, /* neither id nor position, and unkeyed = sync: held, and all behind it */
+    FLOW_SUSPECT, /* flow_audit_item: unknown, but too young to be called missing */
 };
 
 /* Which link a message comes from. */
@@ -131,6 +145,9 @@ enum flow_side { FLOW_LINK, FLOW_SUCCESSOR };
  * `raw` its bytes; text or binary. Ephemeral events are dropped while others are held or released:
  * they belong to the live edge. While holding, an event that is known already is a duplicate at
  * once. While releasing, everything queues behind what is held.
+ *
+ * A successor's message that finds its hold full is FLOW_HELD_FULL where sync can bring it, with
+ * catchup via http; else FLOW_AGAIN, and the successor waits for the switch and the release.
  */
 enum flow_result flow_message(struct flow *flow, enum flow_side side,
                               const struct profile_message *message, struct slice raw, bool binary,
@@ -163,33 +180,42 @@ void flow_page_end(struct flow *flow, struct flow_page_result *out);
 
 void flow_hold(struct flow *flow);    /* from here messages are held; a hold begun anew is empty */
 void flow_discard(struct flow *flow); /* drop what is held and what comes */
-/* Emits what is held, duplicates dropped. 0 when all is out and messages pass again; ERR_AGAIN when
- * the sink has no room: call again later; messages meanwhile queue behind. */
+/* Emits what is held, duplicates dropped. 0 when all is out and messages pass again, or when it
+ * holds again: see flow_unkeyed() and flow_hole(). ERR_AGAIN when the sink has no room: call again
+ * later; messages meanwhile queue behind. A hole before the first that is held was asked about: it
+ * is said, and the release goes on. */
 int flow_release(struct flow *flow);
 bool flow_releasing(const struct flow *flow);
 /* A release has come to an unkeyed event (unkeyed = sync) and holds from there on: ask sync. */
 bool flow_unkeyed(const struct flow *flow);
+/* A release has come to a hole that sync was not asked about and holds from there on: as FLOW_HOLE.
+ * Both are over with the next flow_hold(), flow_release() or flow_discard(). */
+bool flow_hole(const struct flow *flow);
 /* Sync has not brought them: the next release stores the unkeyed events that are held now. */
 void flow_unkeyed_keep(struct flow *flow);
 
 /* ---- handover: two links at once ---- */
-/* Messages of FLOW_SUCCESSOR are held from here, those of FLOW_LINK pass as before. */
+/* Messages of FLOW_SUCCESSOR are held from here, those of FLOW_LINK pass as before. What was held
+ * of an earlier successor is dropped; so it is with flow_hold() and flow_discard(). */
 void flow_succeed(struct flow *flow);
-/* The successor is the link now; what is held of it stays held, as after flow_hold(). */
+/* The successor is the link now; what is held of it stays held, as after flow_hold(). What the link
+ * before it had in the hold goes out first. */
 void flow_switch(struct flow *flow);
 
 /* ---- audit: sync once more over what should be whole ---- */
 /* An item of an audit's page. Known: FLOW_DUPLICATE. Unknown and first seen in an audit less than
- * FLOW_SUSPECT_MS ago: FLOW_SUSPECT. Older: emitted at once, via audit. now_ms is monotonic. */
+ * FLOW_SUSPECT_MS ago, or while the link's events are held: FLOW_SUSPECT. Older: emitted at once,
+ * via audit. Without a key nothing can be said: FLOW_IGNORED. now_ms is monotonic. */
 enum flow_result flow_audit_item(struct flow *flow, const struct profile_message *message,
                                  int64_t received_us, int64_t now_ms);
 /* Whole up to here: the end of a catch-up, or the last page of an audit without suspects. */
 void flow_audited(struct flow *flow);
 /* Events emitted since flow_audited(). */
 uint64_t flow_since_audit(const struct flow *flow);
-/* Where an audit or, with one, a catch-up begins; borrowed till the next call. Less `overlap`, as
- * it is to be asked for. Without audit the same as flow_position(), less `overlap`. */
-struct slice flow_resume(const struct flow *flow);
+/* Where the next page of a catch-up, of an audit or of the fallback begins; borrowed till the next
+ * call. The first page of a request asks `overlap` below. Without audit and overlap the same as
+ * flow_position(). */
+struct slice flow_resume(struct flow *flow);
 /* A position that was learnt, not of an event (tip): stored with the next event. */
 void flow_learn(struct flow *flow, struct slice position);
 

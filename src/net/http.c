@@ -3,6 +3,8 @@
 
 #include "net/conn.h"
 
+enum { PIECE_MAX = 16 * 1024 }; /* bytes of a stream that are parsed at once */
+
 struct net_http {
     struct conn conn;
     net_http_cb cb;
@@ -10,7 +12,12 @@ struct net_http {
     struct buf request; /* until it is sent */
     struct http_parser_state *parser;
     size_t body_max;
-    struct io_timer *deadline; /* of the whole request */
+    struct io_timer *deadline; /* of the whole request; of a stream's header, then of its silence */
+
+    const struct net_stream_events *stream; /* NULL: the answer is wanted whole */
+    int64_t idle_ms;
+    bool open;     /* a 2xx has begun */
+    bool complete; /* and ended, which is told when its last bytes are taken */
 };
 
 /* ---- ends ---- */
@@ -81,21 +88,84 @@ static void body_over_limit(struct net_http *http)
     fail(http, NET_END_HANDSHAKE, text);
 }
 
-static void on_bytes(void *arg, struct slice *bytes)
+static bool status_is_good(const struct net_http *http)
 {
-    struct net_http *http = arg;
-    struct error err;
-    size_t used = 0;
-    bool done = false;
-    int rc = http_parser_feed(http->parser, bytes->ptr, bytes->len, &used, &done, &err);
+    int status = http_parser_response(http->parser)->status;
 
-    *bytes = slice_from(*bytes, bytes->len);
-    if (rc != 0)
-        fail(http, NET_END_HANDSHAKE, err.text);
-    else if (http_parser_headers_done(http->parser) && http_parser_response(http->parser)->body_cut)
+    return status >= 200 && status <= 299;
+}
+
+/* What has been parsed of an answer that is wanted whole, and of any that is not 2xx. */
+static void take_whole(struct net_http *http, bool done)
+{
+    if (http_parser_headers_done(http->parser) && http_parser_response(http->parser)->body_cut)
         body_over_limit(http);
     else if (done)
         succeed(http);
+}
+
+/* What has been parsed of a stream: at most one piece of its body. */
+static void take_piece(struct net_http *http, bool done)
+{
+    const struct http_response *response = http_parser_response(http->parser);
+
+    http->complete = done;
+    if (!http->open) {
+        http->open = true;
+        http->stream->on_open(http->arg, response);
+    }
+    if (http->conn.closed || response->body.len == 0)
+        return;
+    if (http->stream->on_body(http->arg, buf_slice(&response->body)) == ERR_AGAIN)
+        conn_pause(&http->conn);
+    http_parser_drop_body(http->parser);
+}
+
+/* Takes bytes off *bytes: all, but of a stream no more than a piece. */
+static void parse(struct net_http *http, struct slice *bytes)
+{
+    size_t max = http->body_max < PIECE_MAX ? http->body_max : PIECE_MAX;
+    size_t n = http->stream != NULL && bytes->len > max ? max : bytes->len;
+    struct error err;
+    size_t used = 0;
+    bool done = false;
+    int rc = http_parser_feed(http->parser, bytes->ptr, n, &used, &done, &err);
+
+    *bytes = slice_from(*bytes, done ? bytes->len : used);
+    if (rc != 0)
+        fail(http, NET_END_HANDSHAKE, err.text);
+    else if (http->stream != NULL && http_parser_headers_done(http->parser) && status_is_good(http))
+        take_piece(http, done);
+    else
+        take_whole(http, done);
+}
+
+static void restart_idle(struct net_http *http)
+{
+    if (http->conn.paused || http->idle_ms == 0)
+        io_timer_clear(http->deadline);
+    else
+        io_timer_set(http->deadline, http->idle_ms);
+}
+
+static void on_bytes(void *arg, struct slice *bytes)
+{
+    struct net_http *http = arg;
+
+    while (bytes->len != 0 && !http->conn.closed && !http->conn.paused)
+        parse(http, bytes);
+    if (http->conn.closed)
+        return;
+    if (http->complete && !http->conn.paused)
+        succeed(http);
+    else if (http->open)
+        restart_idle(http);
+}
+
+/* A stream that breaks off is what deploys and balancers do; half an answer is a broken one. */
+static void body_ended(struct net_http *http, const char *text)
+{
+    fail(http, http->open ? NET_END_CUT : NET_END_HANDSHAKE, text);
 }
 
 static void on_end(void *arg, int status, const char *text)
@@ -104,11 +174,11 @@ static void on_end(void *arg, int status, const char *text)
     struct error err;
 
     if (status != 0)
-        fail(http, NET_END_FAILED, text);
+        fail(http, http->open ? NET_END_CUT : NET_END_FAILED, text);
     else if (http_parser_eof(http->parser, &err) == 0)
         succeed(http);
     else if (http_parser_headers_done(http->parser))
-        fail(http, NET_END_HANDSHAKE, err.text);
+        body_ended(http, err.text);
     else
         fail(http, NET_END_FAILED, "connection closed without an answer");
 }
@@ -128,8 +198,18 @@ static void on_deadline(void *arg)
     char text[200];
 
     conn_enter(&http->conn);
-    snprintf(text, sizeof text, "request to %s: not finished within %g s", http->conn.host,
-             (double)http->conn.options.http_timeout_ms / 1000);
+    if (http->stream != NULL && !http->open && http_parser_headers_done(http->parser)) {
+        succeed(http); /* no 2xx, and its body is slow: what has come is enough */
+        conn_leave(&http->conn);
+        return;
+    }
+    if (http->open)
+        snprintf(text, sizeof text, "stream from %s: nothing came for %g s", http->conn.host,
+                 (double)http->idle_ms / 1000);
+    else
+        snprintf(text, sizeof text, "request to %s: %s within %g s", http->conn.host,
+                 http->stream != NULL ? "no answer" : "not finished",
+                 (double)http->conn.options.http_timeout_ms / 1000);
     fail(http, NET_END_TIMEOUT, text);
     conn_leave(&http->conn);
 }
@@ -183,9 +263,10 @@ static int prepare(struct net_http *http, struct io_loop *loop, const struct htt
     return 0;
 }
 
-int net_http_start(struct io_loop *loop, const struct net_options *options, struct slice method,
-                   struct slice url, struct slice headers, struct slice body, size_t body_max,
-                   net_http_cb cb, void *arg, struct net_http **out, struct error *err)
+/* template: cb, arg, body_max and what a stream has besides. */
+static int start(const struct net_http *template, struct io_loop *loop,
+                 const struct net_options *options, struct slice method, struct slice url,
+                 struct slice headers, struct slice body, struct net_http **out, struct error *err)
 {
     static const struct conn_events conn_events = {on_up,  on_failed,       on_bytes,
                                                    on_end, on_tls_deadline, destroy};
@@ -197,12 +278,10 @@ int net_http_start(struct io_loop *loop, const struct net_options *options, stru
         return rc;
     if (parsed.websocket)
         return error_set(err, ERR_INVAL, "a request wants an http:// or https:// URL");
-    http = calloc(1, sizeof *http);
+    http = malloc(sizeof *http);
     if (http == NULL)
         return error_set(err, ERR_NOMEM, "request: out of memory");
-    http->cb = cb;
-    http->arg = arg;
-    http->body_max = body_max;
+    *http = *template;
     buf_init(&http->request, BUF_UNBOUNDED);
     rc = prepare(http, loop, &parsed, method, headers, body, err);
     if (rc == 0)
@@ -214,6 +293,38 @@ int net_http_start(struct io_loop *loop, const struct net_options *options, stru
     io_timer_set(http->deadline, options->http_timeout_ms);
     *out = http;
     return 0;
+}
+
+int net_http_start(struct io_loop *loop, const struct net_options *options, struct slice method,
+                   struct slice url, struct slice headers, struct slice body, size_t body_max,
+                   net_http_cb cb, void *arg, struct net_http **out, struct error *err)
+{
+    const struct net_http template = {.cb = cb, .arg = arg, .body_max = body_max};
+
+    return start(&template, loop, options, method, url, headers, body, out, err);
+}
+
+int net_http_stream(struct io_loop *loop, const struct net_options *options, struct slice method,
+                    struct slice url, struct slice headers, struct slice body, size_t body_max,
+                    int64_t idle_ms, const struct net_stream_events *events, void *arg,
+                    struct net_http **out, struct error *err)
+{
+    const struct net_http template = {
+        .cb = events->on_done,
+        .arg = arg,
+        .body_max = body_max,
+        .stream = events,
+        .idle_ms = idle_ms,
+    };
+
+    if (body_max == 0)
+        return error_set(err, ERR_INVAL, "a stream wants room for a piece of its body");
+    return start(&template, loop, options, method, url, headers, body, out, err);
+}
+
+void net_http_resume(struct net_http *http)
+{
+    conn_resume(&http->conn);
 }
 
 void net_http_cancel(struct net_http *http)

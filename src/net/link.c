@@ -16,10 +16,15 @@ void link_set_end(struct net_link *link, enum net_end_kind kind, int code, bool 
     net_printable(link->end.text, sizeof link->end.text, text);
 }
 
-void link_finish(struct net_link *link)
+static void finish_with(struct net_link *link, const struct http_response *response)
 {
     conn_close(&link->conn);
-    link->events->on_closed(link->arg, &link->end, NULL);
+    link->events->on_closed(link->arg, &link->end, response);
+}
+
+void link_finish(struct net_link *link)
+{
+    finish_with(link, NULL);
 }
 
 static void end_now(struct net_link *link, enum net_end_kind kind, int code, const char *text)
@@ -74,7 +79,7 @@ static void end_with_status(struct net_link *link)
     if (link->end.text[0] == '\0')
         snprintf(link->end.text, sizeof link->end.text, "HTTP status %d", response->status);
     link->end.retry_after_ms = http_retry_after_ms(response, io_wall_us() / 1000000);
-    link_finish(link);
+    finish_with(link, response);
 }
 
 static void open_link(struct net_link *link)
@@ -329,6 +334,11 @@ void net_link_abort(struct net_link *link)
 void net_link_resume(struct net_link *link)
 {
     conn_resume(&link->conn);
+}
+
+const struct io_address *net_link_peer(const struct net_link *link)
+{
+    return link->state == LINK_DIALING ? NULL : &link->conn.addresses[link->conn.next_address - 1];
 }
 
 int64_t net_link_last_rx_ms(const struct net_link *link)

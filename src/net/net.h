@@ -90,13 +90,15 @@ void net_link_resume(struct net_link *link);
 /* When the last byte came from the peer, or the connection was made (io_now_ms). While reading is
  * paused by us: now. 0 before. */
 int64_t net_link_last_rx_ms(const struct net_link *link);
+/* Whom the link is connected to; NULL before on_connected. */
+const struct io_address *net_link_peer(const struct net_link *link);
 
 /* One request on a connection of its own. A 2xx answer with more than body_max bytes is a failure;
  * of another the body is cut (response->body_cut). */
 struct net_http;
 struct net_http_result {
     bool failed;        /* then .end tells */
-    struct net_end end; /* .kind FAILED or TIMEOUT or HANDSHAKE (broken HTTP) */
+    struct net_end end; /* .kind FAILED, TIMEOUT, HANDSHAKE (broken HTTP), CUT (a stream's body) */
     int status;
     int64_t retry_after_ms;
     const struct http_response *response; /* valid during the call; NULL if failed */
@@ -110,8 +112,10 @@ void net_http_cancel(struct net_http *http);
 /*
  * One request whose answer is a stream (SSE, NDJSON): the body is handed on as it comes.
  * http_timeout_ms is until the answer's header is there; after that idle_ms without a byte ends it
- * (0: never). Ends in exactly one on_done, never inline: status and body (its start, body_max at
- * most) where it was not 2xx, failed where it broke, or a 2xx that came to its end.
+ * (0: never; time in which we do not read is not counted). Ends in exactly one on_done, never
+ * inline: status and body (its start, body_max at most) where it was not 2xx, failed where it
+ * broke, or a 2xx that came to its end, whose body is empty then. What comes in one piece is not
+ * longer than body_max, which must not be 0.
  */
 struct net_stream_events {
     void (*on_open)(void *arg, const struct http_response *response); /* 2xx: a body follows */

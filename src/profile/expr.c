@@ -50,7 +50,7 @@ static int fail(struct parser *p, const char *what)
 static bool at_operator(struct slice s)
 {
     return slice_starts_with(s, SLICE("==")) || slice_starts_with(s, SLICE("!=")) ||
-           slice_starts_with(s, SLICE("&&")) || slice_starts_with(s, SLICE("||"));
+           slice_starts_with(s, SLICE("&&")) || s.ptr[0] == '|';
 }
 
 /* Up to a blank, a parenthesis or an operator. */
@@ -189,21 +189,54 @@ static int parse_operand(struct parser *p, struct operand *operand)
     return slice_starts_with(p->rest, SLICE("${")) ? read_param(p, operand) : read_json(p, operand);
 }
 
-static int parse_test(struct parser *p, struct expr **out)
+static int parse_place(struct parser *p, struct source *out)
 {
     struct slice place;
+
+    skip_blanks(p);
+    place = take_word(p);
+    if (place.len == 0)
+        return fail(p, "a JSON Pointer or \"(\" must stand here");
+    return p->names->source(p->names->arg, place, out, p->err);
+}
+
+static bool take_bar(struct parser *p)
+{
+    skip_blanks(p);
+    return !slice_starts_with(p->rest, SLICE("||")) && take(p, "|");
+}
+
+static int parse_places(struct parser *p, struct expr *expr)
+{
+    struct source others[EXPR_PLACES_MAX - 1];
+    unsigned n = 0;
+    int rc = parse_place(p, &expr->source);
+
+    while (rc == 0 && take_bar(p)) {
+        if (n == EXPR_PLACES_MAX - 1)
+            return error_set(p->err, ERR_PARSE, "more than %d places in one test", EXPR_PLACES_MAX);
+        rc = parse_place(p, &others[n++]);
+    }
+    if (rc != 0 || n == 0)
+        return rc;
+    expr->others = arena_copy(p->arena, others, n, sizeof(others[0]));
+    if (expr->others == NULL)
+        return error_set(p->err, ERR_NOMEM, "out of memory");
+    expr->n_others = n;
+    return 0;
+}
+
+static int parse_test(struct parser *p, struct expr **out)
+{
     struct expr *expr;
     int rc;
 
     if (++p->tests > EXPR_TESTS_MAX)
         return error_set(p->err, ERR_PARSE, "more than %d tests in one expression", EXPR_TESTS_MAX);
-    place = take_word(p);
-    if (place.len == 0)
-        return fail(p, "a JSON Pointer or \"(\" must stand here");
     expr = new_expr(p, EXPR_EXISTS);
     if (expr == NULL)
         return ERR_NOMEM;
-    rc = p->names->source(p->names->arg, place, &expr->source, p->err);
+    rc = parse_places(p, expr);
     if (rc != 0)
         return rc;
     *out = expr;
@@ -338,10 +371,28 @@ static bool header_eq(struct slice header, const struct operand *operand)
            slice_eq(header, operand->text);
 }
 
+static bool is_present(const struct source *source, const struct expr_subject *subject)
+{
+    return source->header ? subject->headers[source->slot].ptr != NULL
+                          : subject->slots[source->level][source->slot].type != JSON_ABSENT;
+}
+
+/* The place that counts: the first that is present. */
+static const struct source *pick(const struct expr *expr, const struct expr_subject *subject)
+{
+    const struct source *at = &expr->source;
+
+    for (unsigned i = 0; i < expr->n_others && !is_present(at, subject); i++)
+        at = &expr->others[i];
+    return at;
+}
+
 static bool source_eq(const struct expr *expr, const struct expr_subject *subject)
 {
-    return expr->source.header ? header_eq(subject->headers[expr->source.slot], &expr->operand)
-                               : value_eq(&subject->slots[expr->source.slot], &expr->operand);
+    const struct source *at = pick(expr, subject);
+
+    return at->header ? header_eq(subject->headers[at->slot], &expr->operand)
+                      : value_eq(&subject->slots[at->level][at->slot], &expr->operand);
 }
 
 bool expr_holds(const struct expr *expr, const struct expr_subject *subject)
@@ -364,8 +415,7 @@ bool expr_holds(const struct expr *expr, const struct expr_subject *subject)
     case EXPR_NE:
         return !source_eq(expr, subject);
     case EXPR_EXISTS:
-        return expr->source.header ? subject->headers[expr->source.slot].ptr != NULL
-                                   : subject->slots[expr->source.slot].type != JSON_ABSENT;
+        return is_present(pick(expr, subject), subject);
     }
     return false;
 }

@@ -11,9 +11,17 @@
 #include "profile/profile.h"
 
 /* ---- where a value in a message stands ---- */
+/*
+ * What one message is read from, inside out. Most profiles have LEVEL_MESSAGE alone. With [message]
+ * split that is an element, and LEVEL_FRAME what it was split from; with decode LEVEL_OUTER is what
+ * held the text. A page or an item of one is read as LEVEL_MESSAGE.
+ */
+enum level { LEVEL_MESSAGE, LEVEL_FRAME, LEVEL_OUTER, LEVELS };
+
 struct source {
-    bool header;   /* of the header block, else a JSON Pointer */
-    unsigned slot; /* into the scanner's headers or slots */
+    bool header; /* of the header block, else a JSON Pointer */
+    enum level level;
+    unsigned slot; /* into the scanner's headers, or its slots of that level */
 };
 
 /* The first of them that is present counts. */
@@ -24,10 +32,11 @@ struct sources {
 
 /* ---- templates ---- */
 enum piece_kind {
-    PIECE_LITERAL,  /* text as it goes out: encoded when it was compiled */
-    PIECE_VARIABLE, /* text names a variable, encoded by where it stands */
-    PIECE_RAW,      /* the same, not encoded */
-    PIECE_SOURCE    /* taken from the message */
+    PIECE_LITERAL,   /* text as it goes out: encoded when it was compiled */
+    PIECE_VARIABLE,  /* text names a variable, encoded by where it stands */
+    PIECE_RAW,       /* the same, not encoded */
+    PIECE_SOURCE,    /* taken from the message, encoded by where it stands */
+    PIECE_SOURCE_RAW /* the same, not encoded; an array or object as it is written */
 };
 
 struct piece {
@@ -74,16 +83,20 @@ struct expr {
     const struct expr *child; /* AND, OR: the first of at least two */
     const struct expr *next;  /* sibling */
     struct source source;
+    const struct source *others; /* `a | b`: looked at where the one before is absent */
+    unsigned n_others;
     struct operand operand;
 };
 
 struct rule {
     const char *name;
     const struct expr *match; /* NULL: it can never match, for want of a parameter */
-    const struct profile_rule_action *actions;
+    struct profile_rule_action *actions;
     unsigned n_actions;
     const char *file; /* of what the rule was first named by */
     unsigned line;
+    const char *do_file; /* of its `do` */
+    unsigned do_line;
     bool has_match, has_do;
 };
 
@@ -113,9 +126,22 @@ struct rows {
 };
 
 /* ---- requests ---- */
+struct url_head {
+    struct slice authority; /* HOST[:PORT] as the URL has it */
+    bool secure;            /* wss or https */
+};
+
+/* What an answer gives to a variable or a secret. */
+struct capture {
+    const char *name;
+    bool secret;
+    struct sources sources;
+};
+
 #define PROFILE_OK_MAX 8
 struct http {
     const char *name;
+    struct url_head head;
     const char *method;
     struct template url;
     struct line *query, *header;
@@ -126,14 +152,29 @@ struct http {
         int from, to;
     } ok[PROFILE_OK_MAX];
     unsigned n_ok;
+    bool ndjson; /* as a page: an item a line */
+    struct capture *captures;
+    unsigned n_captures;
+    const struct slice *each; /* the values of foreach */
+    unsigned n_each;
+    bool foreach;
+    bool persist, persist_given;
+    bool lacks_secret; /* it names a secret that has no source */
     const char *file;
     unsigned line;
+};
+
+/* ---- where the service may send us ---- */
+struct host_pattern {
+    struct slice glob; /* a host's name with wildcards, or an authority's host */
+    unsigned port;     /* 0: the scheme's own, or that of [connect] url */
+    bool any_port;
 };
 
 /* ---- what a message, or an item of a page, is made of ---- */
 struct fields {
     struct json_paths *paths;
-    struct sources id, position, type, time;
+    struct sources id, position, key, type, time;
     struct template id_template; /* .n != 0: instead of id */
 };
 
@@ -142,12 +183,36 @@ struct type_glob {
     struct slice glob, tail;
 };
 
+/* ---- [send NAME] ---- */
+struct send {
+    struct template text;
+    const struct expr *answer; /* NULL: none is awaited */
+};
+
+/* ---- [message] ---- */
+struct framing {
+    bool whole; /* none of the following: a frame is one message */
+    bool batch;
+    bool split, decode;
+    unsigned split_slot;  /* of LEVEL_FRAME */
+    unsigned decode_slot; /* of LEVEL_OUTER */
+    const char *split_pointer, *decode_pointer;
+    struct json_paths *frame_paths, *outer_paths;
+    enum level rules; /* what rules are about */
+};
+
 struct profile_private {
     struct arena arena;
     struct http connect;
     struct template subprotocol;
     struct http *https;
     unsigned n_https;
+    struct fields captured; /* .paths of all captures; nothing else */
+    struct http fallback;   /* as it is rendered: what it leaves open is of its [http NAME] */
+    struct host_pattern *hosts;
+    unsigned n_hosts;
+    bool plaintext;   /* the stream allows it to other hosts than this one */
+    bool http_secure; /* a URL of [http NAME] or [fallback NAME] is https:// */
 
     bool header_block;
     const char **headers; /* names that sources ask for */
@@ -157,12 +222,20 @@ struct profile_private {
     const struct expr *only; /* NULL: every message is an event */
     struct rule *rules;
     unsigned n_rules;
+    const struct sources *taken; /* what rules take from a message, by profile_rule_action.value */
+    unsigned n_taken;
     const struct type_glob *ephemeral;
     unsigned n_ephemeral;
 
+    struct framing framing;
+    const struct send *sends; /* as profile->sends */
+    bool answered;            /* some of them await an answer */
+    const struct expr *acks;  /* [heartbeat] ack */
+
     struct json_paths *page_paths;
     unsigned page_items, page_next, page_more; /* slots */
-    bool has_next, has_more;
+    bool has_next, has_more, page_ndjson;
+    const struct expr *gone;
     const char *items_pointer, *next_pointer, *more_pointer;
 
     struct rows policy, explain;

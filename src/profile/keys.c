@@ -11,11 +11,17 @@
 #define KEYS_MAX 128
 
 static key_setter set_title, set_docs, set_params, set_secrets, set_duration, set_size,
-    set_close_code;
+    set_close_code, set_ws_ping, set_audit;
 
 #define DURATION(section, name, field, least, most)                                                \
     {                                                                                              \
         section, name, false, set_duration, offsetof(struct profile, field), least, most           \
+    }
+
+/* For check.c and its like to look at when the whole is known. */
+#define KEPT(section, name, field)                                                                 \
+    {                                                                                              \
+        section, name, false, set_kept, offsetof(struct loader, field)                             \
     }
 
 static const struct key keys[] = {
@@ -28,6 +34,11 @@ static const struct key keys[] = {
     {"connect", "query.*", false, set_query},
     {"connect", "header.*", false, set_header},
     {"connect", "subprotocol", false, set_subprotocol},
+    {"connect", "data", false, set_permission, offsetof(struct profile, connect.data_forbidden)},
+    {"connect", "ping", false, set_permission, offsetof(struct profile, connect.ping_forbidden)},
+    {"connect", "parallel", false, set_parallel},
+    {"connect", "hosts", false, set_hosts},
+    DURATION("connect", "max_age", connect.max_age_ms, 0, 30 * 24 * HOUR_MS),
     {"connect", "close_code", false, set_close_code},
     {"connect", "max_message", false, set_size, offsetof(struct profile, connect.max_message), 1,
      LIMIT_MESSAGE_MAX},
@@ -38,28 +49,56 @@ static const struct key keys[] = {
     {"http", "header.*", true, set_header},
     {"http", "body", true, set_body},
     {"http", "ok", true, set_ok},
+    {"http", "format", true, set_format},
+    {"http", "capture.*", true, set_capture},
+    {"http", "capture_secret.*", true, set_capture_secret},
+    {"http", "persist", true, set_persist},
+    {"http", "foreach", true, set_foreach},
+
+    {"auth", "token", false, set_auth_token},
+    {"auth", "refresh", false, set_auth_refresh},
+    {"auth", "refresh_at", false, set_refresh_at},
 
     {"live", "when", false, set_live_when},
     DURATION("live", "timeout", live.timeout_ms, 1, HOUR_MS),
 
     {"message", "header_block", false, set_header_block},
+    {"message", "batch", false, set_batch},
+    {"message", "split", false, set_split},
+    {"message", "decode", false, set_decode},
 
-    {"event", "only", false, set_only},
-    {"event", "type", false, set_type},
-    {"event", "id", false, set_id},
-    {"event", "position", false, set_position},
-    {"event", "time", false, set_time},
+    KEPT("event", "only", only),
+    KEPT("event", "type", type),
+    KEPT("event", "id", id),
+    KEPT("event", "position", position),
+    KEPT("event", "time", time),
+    {"event", "unkeyed", false, set_unkeyed},
     {"event", "dedup", false, set_dedup},
     {"event", "ephemeral", false, set_ephemeral},
 
     {"position", "compare", false, set_compare},
+    {"position", "contiguous", false, set_contiguous},
+    KEPT("position", "key", key),
+    {"position", "overlap", false, set_overlap},
+    DURATION("position", "max_age", position.max_age_ms, 0, 366 * 24 * HOUR_MS),
 
     {"on", "match", true, set_match},
     {"on", "do", true, set_do},
 
-    DURATION("heartbeat", "ws_ping", heartbeat.ws_ping_ms, 0, HOUR_MS),
+    {"send", "text", true, set_send_text},
+    {"send", "on", true, set_send_on},
+    {"send", "once", true, set_send_once},
+    {"send", "answer", true, set_send_answer},
+    {"send", "answer_timeout", true, set_answer_timeout, 0, 1, HOUR_MS},
+
+    {"heartbeat", "ws_ping", false, set_ws_ping, offsetof(struct profile, heartbeat.ws_ping_ms), 0,
+     HOUR_MS},
     DURATION("heartbeat", "pong_timeout", heartbeat.pong_timeout_ms, 1, HOUR_MS),
     DURATION("heartbeat", "idle", heartbeat.idle_ms, 0, 24 * HOUR_MS),
+    KEPT("heartbeat", "send", heartbeat_send),
+    DURATION("heartbeat", "every", heartbeat.every_ms, 0, HOUR_MS),
+    KEPT("heartbeat", "ack", ack),
+    DURATION("heartbeat", "ack_timeout", heartbeat.ack_timeout_ms, 0, HOUR_MS),
 
     {"close", "flap", false, set_flap, 0, PROFILE_END_CLOSE},
     {"close", "*", false, set_close},
@@ -73,13 +112,40 @@ static const struct key keys[] = {
     DURATION("backoff", "reset_after", backoff.reset_after_ms, 0, 24 * HOUR_MS),
 
     {"catchup", "via", false, set_via},
-    {"catchup", "http", false, set_catchup_http},
+    KEPT("catchup", "http", catchup_http),
     {"catchup", "items", false, set_items},
     {"catchup", "next", false, set_next},
     {"catchup", "more", false, set_more},
-    {"catchup", "map.type", false, set_map_type},
+    {"catchup", "order", false, set_order},
+    KEPT("catchup", "gone", gone),
+    KEPT("catchup", "tip", tip),
+    {"catchup", "audit", false, set_audit, 0, 0, 24 * HOUR_MS},
+    KEPT("catchup", "map.type", map_type),
+    KEPT("catchup", "map.id", map_id),
+    KEPT("catchup", "map.position", map_position),
+    KEPT("catchup", "map.key", map_key),
+    KEPT("catchup", "map.time", map_time),
     DURATION("catchup", "settle", catchup.settle_ms, 0, HOUR_MS),
     DURATION("catchup", "timeout", catchup.timeout_ms, 1, HOUR_MS),
+
+    {"fallback", "transport", true, set_transport},
+    {"fallback", "http", true, set_fallback_http},
+    {"fallback", "url", true, set_url},
+    {"fallback", "query.*", true, set_query},
+    {"fallback", "header.*", true, set_header},
+    {"fallback", "after", true, set_after},
+    {"fallback", "retry_primary", true, set_duration,
+     offsetof(struct profile, fallback.retry_primary_ms), SECOND_MS, PROFILE_RETRY_PRIMARY_MAX_MS},
+    {"fallback", "idle", true, set_duration, offsetof(struct profile, fallback.idle_ms), 0,
+     24 * HOUR_MS},
+    {"fallback", "timeout", true, set_duration, offsetof(struct profile, fallback.timeout_ms), 1,
+     HOUR_MS},
+
+    {"limits", "connects", false, set_rate, offsetof(struct profile, limits.connects)},
+    {"limits", "sends", false, set_rate, offsetof(struct profile, limits.sends)},
+    {"limits", "sessions", false, set_rate, offsetof(struct profile, limits.sessions)},
+    {"limits", "links", false, set_links},
+    {"limits", "scope", false, set_scope},
 
     {"explain", "*", false, set_explain},
 };
@@ -108,7 +174,8 @@ static void set_secrets(struct loader *l, const struct key *key, const struct in
     load_declare(l, entry, true);
 }
 
-static void set_duration(struct loader *l, const struct key *key, const struct ini_entry *entry)
+bool load_duration(struct loader *l, const struct key *key, const struct ini_entry *entry,
+                   int64_t *out)
 {
     char least[DURATION_TEXT_SIZE], most[DURATION_TEXT_SIZE];
     int64_t value;
@@ -122,8 +189,27 @@ static void set_duration(struct loader *l, const struct key *key, const struct i
         load_fault(l, entry, "%s: `%s` is not from %s to %s", entry->key, entry->value, least,
                    most);
     } else {
-        *(int64_t *)(void *)((char *)l->profile + key->offset) = value;
+        *out = value;
+        return true;
     }
+    return false;
+}
+
+static void set_duration(struct loader *l, const struct key *key, const struct ini_entry *entry)
+{
+    load_duration(l, key, entry, (void *)((char *)l->profile + key->offset));
+}
+
+static void set_audit(struct loader *l, const struct key *key, const struct ini_entry *entry)
+{
+    l->audit = entry;
+    load_duration(l, key, entry, &l->profile->catchup.audit_ms);
+}
+
+static void set_ws_ping(struct loader *l, const struct key *key, const struct ini_entry *entry)
+{
+    set_duration(l, key, entry);
+    l->ws_ping = entry;
 }
 
 static void set_size(struct loader *l, const struct key *key, const struct ini_entry *entry)
@@ -211,6 +297,10 @@ static void open_section(struct loader *l, const struct ini_entry *entry)
         load_http(l, entry);
     else if (strcmp(entry->section, "on") == 0)
         load_rule(l, entry);
+    else if (strcmp(entry->section, "send") == 0)
+        load_send(l, entry);
+    else if (strcmp(entry->section, "fallback") == 0)
+        load_fallback(l, entry);
 }
 
 /* Faults of a section are said at its header; an override has none. */

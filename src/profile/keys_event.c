@@ -1,35 +1,19 @@
-/* Setters of [message], [event], [position], [on NAME], [live] and [catchup]. */
+/* Setters of [message], [event], [position] and [live]. */
 #include "profile/load.h"
 
 /* ---- words ---- */
-
-/* The index of the value among the words, or -1 after saying so. */
-static int choose(struct loader *l, const struct ini_entry *entry, const char *const *words,
-                  int n_words)
-{
-    char list[128] = "";
-
-    for (int i = 0; i < n_words; i++) {
-        if (strcmp(entry->value, words[i]) == 0)
-            return i;
-        strncat(list, i != 0 ? ", " : "", sizeof(list) - strlen(list) - 1);
-        strncat(list, words[i], sizeof(list) - strlen(list) - 1);
-    }
-    load_fault(l, entry, "%s: `%s` is none of %s", entry->key, entry->value, list);
-    return -1;
-}
 
 void set_header_block(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"no", "yes"};
 
-    l->priv->header_block = choose(l, entry, words, 2) == 1;
+    l->priv->header_block = load_choose(l, entry, words, 2) == 1;
 }
 
 void set_dedup(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"id", "position", "hash", "off"};
-    int i = choose(l, entry, words, 4);
+    int i = load_choose(l, entry, words, 4);
 
     if (i < 0)
         return;
@@ -43,7 +27,7 @@ _Static_assert(PROFILE_DEDUP_ID == 0 && PROFILE_DEDUP_POSITION == 1 && PROFILE_D
 void set_compare(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"opaque", "int"};
-    int i = choose(l, entry, words, 2);
+    int i = load_choose(l, entry, words, 2);
 
     if (i < 0)
         return;
@@ -57,66 +41,102 @@ void set_live_when(struct loader *l, const struct key *key, const struct ini_ent
 {
     static const char *const words[] = {"open", "rule"};
 
-    l->profile->live.by_rule = choose(l, entry, words, 2) == 1;
+    l->profile->live.by_rule = load_choose(l, entry, words, 2) == 1;
     l->live_when = entry;
 }
 
-void set_via(struct loader *l, const struct key *key, const struct ini_entry *entry)
+void set_unkeyed(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
-    static const char *const words[] = {"none", "http", "url"};
-    int i = choose(l, entry, words, 3);
+    static const char *const words[] = {"store", "sync"};
 
-    if (i < 0)
+    l->profile->unkeyed_sync = load_choose(l, entry, words, 2) == 1;
+    l->unkeyed = entry;
+}
+
+void set_contiguous(struct loader *l, const struct key *key, const struct ini_entry *entry)
+{
+    static const char *const words[] = {"no", "yes"};
+
+    l->profile->position.contiguous = load_choose(l, entry, words, 2) == 1;
+    l->contiguous = entry;
+}
+
+void set_overlap(struct loader *l, const struct key *key, const struct ini_entry *entry)
+{
+    int64_t value;
+
+    if (slice_parse_i64(slice_str(entry->value), &value) != 0 || value < 0)
+        load_fault(l, entry, "overlap: `%s` is no number from 0 on, in units of the position",
+                   entry->value);
+    else
+        l->profile->position.overlap = value;
+    l->overlap = entry;
+}
+
+/* An empty value takes the key away; the rest waits until all is known. */
+void set_kept(struct loader *l, const struct key *key, const struct ini_entry *entry)
+{
+    const struct ini_entry **kept = (void *)((char *)l + key->offset);
+
+    *kept = entry->value[0] != '\0' ? entry : NULL;
+}
+
+/* ---- [message] ---- */
+
+void set_batch(struct loader *l, const struct key *key, const struct ini_entry *entry)
+{
+    static const char *const words[] = {"", "array"};
+
+    if (entry->value[0] == '\0')
+        l->priv->framing.batch = false;
+    else
+        l->priv->framing.batch = load_choose(l, entry, words + 1, 1) == 0;
+}
+
+static bool add_frame_pointer(struct loader *l, const struct ini_entry *entry,
+                              struct json_paths *paths, struct slice pointer, unsigned *slot)
+{
+    struct error err = {0};
+
+    if (load_pointer(paths, pointer, slot, &err) == 0)
+        return true;
+    load_fault_error(l, entry, &err);
+    return false;
+}
+
+/* With an asterisk as its last token: each element of the list before it. */
+void set_split(struct loader *l, const struct key *key, const struct ini_entry *entry)
+{
+    struct framing *framing = &l->priv->framing;
+    struct slice list = slice_str(entry->value);
+
+    if (list.len == 0)
         return;
-    l->profile->catchup.via = (enum profile_catchup_via)i;
-    l->catchup_via = entry;
+    if (list.len < 2 || list.ptr[0] != '/' || memcmp(list.ptr + list.len - 2, "/*", 2) != 0 ||
+        memchr(list.ptr, '*', list.len - 1) != NULL) {
+        load_fault(l, entry,
+                   "split: `%s` is no JSON Pointer with one * at its end, such as /data/*",
+                   entry->value);
+        return;
+    }
+    list.len -= 2;
+    framing->split = add_frame_pointer(l, entry, framing->frame_paths, list, &framing->split_slot);
+    framing->split_pointer = arena_text(l->arena, list);
+    framing->rules = LEVEL_FRAME;
 }
-_Static_assert(PROFILE_CATCHUP_NONE == 0 && PROFILE_CATCHUP_HTTP == 1 && PROFILE_CATCHUP_URL == 2,
-               "the words stand in this order");
 
-/* ---- what check.c compiles when all is known ---- */
-
-static const struct ini_entry *given(const struct ini_entry *entry)
+void set_decode(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
-    return entry->value[0] != '\0' ? entry : NULL;
+    struct framing *framing = &l->priv->framing;
+
+    if (entry->value[0] == '\0')
+        return;
+    framing->decode = add_frame_pointer(l, entry, framing->outer_paths, slice_str(entry->value),
+                                        &framing->decode_slot);
+    framing->decode_pointer = entry->value;
 }
 
-void set_only(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    l->only = given(entry);
-}
-
-void set_id(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    l->id = given(entry);
-}
-
-void set_position(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    l->position = given(entry);
-}
-
-void set_type(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    l->type = given(entry);
-}
-
-void set_time(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    l->time = given(entry);
-}
-
-void set_map_type(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    l->map_type = given(entry);
-}
-
-void set_catchup_http(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    l->catchup_http = given(entry);
-}
-
-/* ---- lists and pointers ---- */
+/* ---- lists ---- */
 
 static struct type_glob make_glob(struct slice glob)
 {
@@ -148,86 +168,4 @@ void set_ephemeral(struct loader *l, const struct key *key, const struct ini_ent
     }
     l->priv->ephemeral = arena_copy(l->arena, list, n, sizeof(list[0]));
     l->priv->n_ephemeral = l->priv->ephemeral != NULL ? n : 0;
-}
-
-static bool add_page_pointer(struct loader *l, const struct ini_entry *entry, unsigned *slot)
-{
-    struct error err = {0};
-
-    if (load_pointer(l->priv->page_paths, slice_str(entry->value), slot, &err) == 0)
-        return true;
-    load_fault_error(l, entry, &err);
-    return false;
-}
-
-void set_items(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    if (add_page_pointer(l, entry, &l->priv->page_items))
-        l->priv->items_pointer = entry->value;
-}
-
-void set_next(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    if (given(entry) == NULL)
-        return;
-    l->priv->has_next = add_page_pointer(l, entry, &l->priv->page_next);
-    l->priv->next_pointer = entry->value;
-}
-
-void set_more(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    if (given(entry) == NULL)
-        return;
-    l->priv->has_more = add_page_pointer(l, entry, &l->priv->page_more);
-    l->priv->more_pointer = entry->value;
-}
-
-/* ---- rules ---- */
-
-struct rule *load_rule(struct loader *l, const struct ini_entry *entry)
-{
-    struct profile_private *priv = l->priv;
-    struct rule *rule;
-
-    for (unsigned i = 0; i < priv->n_rules; i++)
-        if (strcmp(priv->rules[i].name, entry->name) == 0)
-            return &priv->rules[i];
-    if (priv->n_rules == PROFILE_RULES_MAX) {
-        load_fault(l, entry, "more than %d rules", PROFILE_RULES_MAX);
-        return NULL;
-    }
-    if (priv->rules == NULL)
-        priv->rules = arena_alloc(l->arena, PROFILE_RULES_MAX * sizeof(*priv->rules));
-    if (priv->rules == NULL)
-        return NULL;
-    rule = &priv->rules[priv->n_rules++];
-    *rule = (struct rule){.name = entry->name, .file = entry->file, .line = entry->line};
-    return rule;
-}
-
-void set_match(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    struct rule *rule = load_rule(l, entry);
-    struct expr_names names = load_expr_names(l);
-    struct error err = {0};
-    bool unset;
-
-    if (rule == NULL)
-        return;
-    rule->has_match = true;
-    if (expr_parse(l->arena, slice_str(entry->value), &names, &rule->match, &unset, &err) != 0)
-        load_fault_error(l, entry, &err);
-}
-
-void set_do(struct loader *l, const struct key *key, const struct ini_entry *entry)
-{
-    struct rule *rule = load_rule(l, entry);
-    struct error err = {0};
-
-    if (rule == NULL)
-        return;
-    rule->has_do = true;
-    if (rule_parse_do(l->arena, rule->name, slice_str(entry->value), &rule->actions,
-                      &rule->n_actions, &err) != 0)
-        load_fault_error(l, entry, &err);
 }

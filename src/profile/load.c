@@ -14,6 +14,9 @@
 #define RESET_AFTER_MS 60000
 #define SETTLE_MS 5000
 #define CATCHUP_TIMEOUT_MS 30000
+#define FALLBACK_AFTER 6
+#define RETRY_PRIMARY_MS 60000
+#define FALLBACK_TIMEOUT_MS 60000
 #define PARK_PROBE_MS (60 * 60 * 1000)
 
 void load_fault(struct loader *l, const struct ini_entry *entry, const char *fmt, ...)
@@ -173,22 +176,39 @@ static void take_overrides(struct loader *l)
             take_override(l, l->stream->rest[i]);
 }
 
-/* [profile] and [message] first: what they say decides how the others are read. */
-static bool comes_first(const struct ini_entry *entry)
+/*
+ * What decides how the rest is read comes first: [profile] and [message]; then what declares
+ * variables, which is rules and captures.
+ */
+enum turn { TURN_FIRST, TURN_CAPTURES, TURN_REST };
+
+static enum turn turn_of(const struct ini_entry *entry)
 {
-    return strcmp(entry->section, "profile") == 0 || strcmp(entry->section, "message") == 0;
+    bool http = strcmp(entry->section, "http") == 0;
+
+    if (strcmp(entry->section, "profile") == 0 || strcmp(entry->section, "message") == 0)
+        return TURN_FIRST;
+    if (strcmp(entry->section, "on") == 0 ||
+        (http && (entry->key == NULL || strncmp(entry->key, "capture", 7) == 0)))
+        return TURN_CAPTURES;
+    return TURN_REST;
+}
+
+static void take_turn(struct loader *l, enum turn turn)
+{
+    for (size_t i = 0; i < l->n_entries && !l->arena->failed; i++)
+        if (turn_of(&l->entries[i]) == turn)
+            load_key(l, &l->entries[i]);
 }
 
 static void compile(struct loader *l)
 {
-    for (size_t i = 0; i < l->n_entries && !l->arena->failed; i++)
-        if (comes_first(&l->entries[i]))
-            load_key(l, &l->entries[i]);
+    take_turn(l, TURN_FIRST);
     load_configure(l);
-    for (size_t i = 0; i < l->n_entries && !l->arena->failed; i++)
-        if (!comes_first(&l->entries[i]))
-            load_key(l, &l->entries[i]);
+    take_turn(l, TURN_CAPTURES);
+    take_turn(l, TURN_REST);
     load_keep_secrets(l);
+    load_keep_variables(l);
     if (!l->arena->failed)
         load_check(l);
 }
@@ -201,9 +221,17 @@ static void set_defaults(struct profile *p, const struct settings_stream *stream
 
     p->connect.close_code = 1001;
     p->connect.max_message = LIMIT_MESSAGE_DEFAULT;
+    p->connect.parallel = 1;
+    p->auth.refresh = PROFILE_NONE;
+    p->auth.refresh_at = 0.8;
+    p->fallback.after = FALLBACK_AFTER;
+    p->fallback.retry_primary_ms = RETRY_PRIMARY_MS;
+    p->fallback.timeout_ms = FALLBACK_TIMEOUT_MS;
     p->live.timeout_ms = LIVE_TIMEOUT_MS;
     p->heartbeat.ws_ping_ms = WS_PING_MS;
     p->heartbeat.pong_timeout_ms = PONG_TIMEOUT_MS;
+    p->heartbeat.send = PROFILE_NONE;
+    p->catchup.tip = PROFILE_NONE;
     memcpy(p->backoff.steps_ms, steps_ms, sizeof(steps_ms));
     p->backoff.n_steps = sizeof(steps_ms) / sizeof(steps_ms[0]);
     p->backoff.jitter = 0.2;
@@ -213,17 +241,28 @@ static void set_defaults(struct profile *p, const struct settings_stream *stream
     p->park_probe_ms = stream != NULL ? stream->park_probe_ms : PARK_PROBE_MS;
 }
 
+static void free_paths(struct profile_private *priv)
+{
+    json_paths_free(priv->message.paths);
+    json_paths_free(priv->item.paths);
+    json_paths_free(priv->captured.paths);
+    json_paths_free(priv->page_paths);
+    json_paths_free(priv->framing.frame_paths);
+    json_paths_free(priv->framing.outer_paths);
+}
+
 static struct profile *new_profile(const char *name, const struct settings_stream *stream)
 {
     struct profile *profile = calloc(1, sizeof(*profile));
     struct profile_private *priv = calloc(1, sizeof(*priv));
 
     if (profile == NULL || priv == NULL || json_paths_new(&priv->message.paths) != 0 ||
-        json_paths_new(&priv->item.paths) != 0 || json_paths_new(&priv->page_paths) != 0) {
-        if (priv != NULL) {
-            json_paths_free(priv->message.paths);
-            json_paths_free(priv->item.paths);
-        }
+        json_paths_new(&priv->item.paths) != 0 || json_paths_new(&priv->captured.paths) != 0 ||
+        json_paths_new(&priv->page_paths) != 0 ||
+        json_paths_new(&priv->framing.frame_paths) != 0 ||
+        json_paths_new(&priv->framing.outer_paths) != 0) {
+        if (priv != NULL)
+            free_paths(priv);
         free(priv);
         free(profile);
         return NULL;
@@ -240,9 +279,7 @@ void profile_free(struct profile *profile)
 {
     if (profile == NULL)
         return;
-    json_paths_free(profile->priv->message.paths);
-    json_paths_free(profile->priv->item.paths);
-    json_paths_free(profile->priv->page_paths);
+    free_paths(profile->priv);
     arena_fini(&profile->priv->arena);
     free(profile->priv);
     free(profile);
@@ -295,7 +332,6 @@ int profile_load(const char *const *dirs, const char *name, const struct setting
         goto err_after_loader;
     l->priv = l->profile->priv;
     l->arena = &l->priv->arena;
-    l->fields = &l->priv->message;
     rc = load_file(l);
     if (rc == 0 && diag_count(diag) != faults)
         rc = ERR_PARSE;

@@ -1,3 +1,4 @@
+#include "profile/backward.h"
 #include "profile/scanner.h"
 
 /* `next` as text; .ptr NULL where absent. */
@@ -9,7 +10,7 @@ static int read_next(struct profile_scanner *s, struct slice *out, struct error 
     *out = (struct slice){NULL, 0};
     if (!priv->has_next)
         return 0;
-    rc = scanner_text(&s->slots[priv->page_next], &s->next, out);
+    rc = scanner_text(&s->slots[LEVEL_MESSAGE][priv->page_next], &s->next, out);
     if (rc == 0 && out->len != 0)
         return 0;
     *out = (struct slice){NULL, 0};
@@ -30,7 +31,7 @@ static int read_more(const struct profile_scanner *s, size_t n_items, bool *out,
     *out = n_items != 0;
     if (!priv->has_more)
         return 0;
-    switch (s->slots[priv->page_more].type) {
+    switch (s->slots[LEVEL_MESSAGE][priv->page_more].type) {
     case JSON_TRUE:
         *out = true;
         return 0;
@@ -59,6 +60,31 @@ static size_t count_items(struct json_iter items)
     return n;
 }
 
+static bool is_gone(const struct profile_scanner *s)
+{
+    struct expr_subject subject = {s->slots, s->headers};
+
+    return s->profile->priv->gone != NULL && expr_holds(s->profile->priv->gone, &subject);
+}
+
+/* An item a line; a line that is none is said with its number. */
+static int parse_lines(struct slice body, struct profile_page *out, struct error *err)
+{
+    struct slice rest = body, line;
+    size_t error_offset = 0;
+
+    out->lines = body;
+    while (forward_line(&rest, &line)) {
+        out->n_items++;
+        if (json_scan(NULL, line, NULL, &error_offset) != 0)
+            return error_set(err, ERR_PARSE,
+                             "item %zu of the page is no JSON: byte %zu of %zu is wrong",
+                             out->n_items, error_offset, line.len);
+    }
+    out->more = out->n_items != 0;
+    return 0;
+}
+
 int profile_page_parse(struct profile_scanner *scanner, struct slice body, struct profile_page *out,
                        struct error *err)
 {
@@ -68,15 +94,20 @@ int profile_page_parse(struct profile_scanner *scanner, struct slice body, struc
     int rc;
 
     memset(out, 0, sizeof(*out));
-    if (json_scan(priv->page_paths, body, scanner->slots, &error_offset) != 0)
+    scanner->at_message = false;
+    if (priv->page_ndjson)
+        return parse_lines(body, out, err);
+    if (json_scan(priv->page_paths, body, scanner->slots[LEVEL_MESSAGE], &error_offset) != 0)
         return error_set(err, ERR_PARSE, "the page is no JSON: byte %zu of %zu is wrong",
                          error_offset, body.len);
-    items = &scanner->slots[priv->page_items];
-    /* null is how some servers write a list of none. */
+    out->gone = is_gone(scanner);
+    items = &scanner->slots[LEVEL_MESSAGE][priv->page_items];
     if (items->type == JSON_ARRAY) {
         out->items = json_iter_array(items);
         out->n_items = count_items(out->items);
-    } else if (items->type != JSON_NULL) {
+    } else if (out->gone) {
+        return 0;                          /* nothing else need be in it */
+    } else if (items->type != JSON_NULL) { /* which is how some servers write a list of none */
         return error_set(err, ERR_PROTOCOL, "the page has no list at `%s`%s", priv->items_pointer,
                          items->type == JSON_ABSENT ? "" : ", but something else");
     }
@@ -84,13 +115,28 @@ int profile_page_parse(struct profile_scanner *scanner, struct slice body, struc
     return rc == 0 ? read_more(scanner, out->n_items, &out->more, err) : rc;
 }
 
+static bool take_item(const struct profile *profile, struct profile_page *page, struct slice *item)
+{
+    struct json_value value;
+
+    if (profile->priv->page_ndjson)
+        return profile->catchup.descending ? backward_line(&page->lines, item)
+                                           : forward_line(&page->lines, item);
+    if (profile->catchup.descending)
+        return backward_element(&page->items, item);
+    if (page->items.at == NULL || !json_iter_next(&page->items, &value))
+        return false;
+    *item = value.raw;
+    return true;
+}
+
 bool profile_page_next(struct profile_scanner *scanner, struct profile_page *page,
                        struct profile_message *out)
 {
-    struct json_value item;
+    struct slice item;
 
-    if (page->items.at == NULL || !json_iter_next(&page->items, &item))
+    if (!take_item(scanner->profile, page, &item))
         return false;
-    scanner_read_item(scanner, item.raw, out);
+    scanner_read_item(scanner, item, out);
     return true;
 }

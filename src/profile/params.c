@@ -3,7 +3,7 @@
 #include "base/suggest.h"
 #include "profile/load.h"
 
-static const char *const builtin_names[] = {"position", "n", "uuid", "now_ms"};
+static const char *const builtin_names[] = {"position", "n", "uuid", "now_ms", "each"};
 #define N_BUILTIN (sizeof(builtin_names) / sizeof(builtin_names[0]))
 
 static const char secret_prefix[] = "secret.";
@@ -21,9 +21,14 @@ struct param *load_param(struct loader *l, struct slice name)
     return find_param(l, name, false);
 }
 
+struct param *load_secret(struct loader *l, struct slice name)
+{
+    return find_param(l, name, true);
+}
+
 /* ---- [profile] params, secrets ---- */
 
-static bool name_ok(struct slice name)
+bool load_name_ok(struct slice name)
 {
     if (name.len == 0 || name.len > SUGGEST_WORD_MAX || name.ptr[0] < 'a' || name.ptr[0] > 'z')
         return false;
@@ -47,10 +52,10 @@ static void declare(struct loader *l, const struct ini_entry *entry, struct slic
     struct slice value = slice_from(word, name.len + 1);
     struct param *param = &l->params[l->n_params];
 
-    if (!name_ok(name)) {
+    if (!load_name_ok(name)) {
         load_fault(l, entry,
                    "%s: `" SLICE_FMT "` cannot be a name: a small letter, then small letters, "
-                   "digits and _, and none of position, n, uuid, now_ms",
+                   "digits and _, and none of position, n, uuid, now_ms, each",
                    entry->key, SLICE_ARG(name));
         return;
     }
@@ -71,6 +76,8 @@ static void declare(struct loader *l, const struct ini_entry *entry, struct slic
     }
     *param = (struct param){.name = arena_text(l->arena, name), .secret = secret};
     param->optional = equals != NULL;
+    if (slice_find_byte(value, '|') != NULL && !load_choices(l, entry, name, &value, param))
+        return;
     if (value.len != 0)
         param->value = arena_text(l->arena, value);
     l->n_params += param->name != NULL;
@@ -92,34 +99,6 @@ void load_declare(struct loader *l, const struct ini_entry *entry, bool secrets)
 }
 
 /* ---- what the stream configures ---- */
-
-static bool starts(const char *text, const char *prefix, const char **rest)
-{
-    size_t n = strlen(prefix);
-
-    *rest = text + n;
-    return strncmp(text, prefix, n) == 0;
-}
-
-bool load_secret_source_ok(const char *value, const char **why)
-{
-    const char *rest;
-
-    if (starts(value, "file:", &rest)) {
-        *why = "file: takes an absolute path, such as file:/etc/hawser/token";
-        return rest[0] == '/';
-    }
-    if (starts(value, "env:", &rest)) {
-        *why = "env: takes the name of an environment variable, such as env:CHAT_TOKEN";
-        return rest[0] != '\0' && strpbrk(rest, "= \t\n/") == NULL;
-    }
-    *why = "credential: takes the name of a systemd credential, such as credential:chat-token";
-    if (starts(value, "credential:", &rest))
-        return rest[0] != '\0' && strpbrk(rest, "/ \t\n") == NULL && rest[0] != '.';
-    *why = "a secret is not written into the configuration itself. Put it into a file that only "
-           "hawser can read and write file:/PATH here, or credential:NAME (systemd), or env:NAME";
-    return false;
-}
 
 static void configure_secret(struct loader *l, struct param *param, const struct ini_entry *entry)
 {
@@ -146,7 +125,7 @@ static void configure_param(struct loader *l, struct param *param, const struct 
                        entry->key);
             return;
         }
-    if (value.len != 0)
+    if (value.len != 0 && load_choice_ok(l, entry, param, value))
         param->value = arena_text(l->arena, value);
 }
 
@@ -213,9 +192,10 @@ static struct resolved resolve_param(struct loader *l, struct param *param)
 {
     bool absent = param->value == NULL;
 
-    if (absent && param->optional && l->stream != NULL)
+    l->unset_secret |= absent && param->secret && l->stream != NULL;
+    if (absent && param->optional && l->stream != NULL && !param->captured)
         return (struct resolved){.kind = NAME_UNSET};
-    if (absent && l->stream != NULL && !param->missed) {
+    if (absent && !param->optional && l->stream != NULL && !param->missed) {
         param->missed = true;
         diag_add(l->diag, l->stream->file, l->stream->line, "profile %s needs `%s`%s",
                  l->profile->name, param->name,
@@ -232,11 +212,13 @@ static struct resolved unknown_name(struct loader *l, struct slice name, bool me
                                     struct error *err)
 {
     char secrets[PROFILE_PARAMS_MAX][sizeof(secret_prefix) + SUGGEST_WORD_MAX];
-    const char *candidates[N_BUILTIN + PROFILE_PARAMS_MAX], *near;
+    const char *candidates[N_BUILTIN + PROFILE_VARIABLES_MAX + PROFILE_PARAMS_MAX], *near;
     size_t n = 0;
 
     for (size_t i = 0; i < N_BUILTIN && !message; i++)
         candidates[n++] = builtin_names[i];
+    for (unsigned i = 0; i < l->n_variables && !message; i++)
+        candidates[n++] = l->variables[i];
     for (unsigned i = 0; i < l->n_params; i++) {
         candidates[n] = l->params[i].name;
         if (l->params[i].secret) {
@@ -277,13 +259,17 @@ static struct resolved resolve(void *arg, enum template_context context, struct 
 
     if (param != NULL)
         return resolve_param(l, param);
-    if (name.ptr[0] == '/' || slice_starts_with(name, SLICE("header:")))
+    if (slice_find_byte(name, '=') != NULL)
+        return load_condition(l, name, err);
+    if (name.ptr[0] == '/' || name.ptr[0] == '^' || slice_starts_with(name, SLICE("header:")))
         return resolve_place(l, context, name, err);
     if (context == TEMPLATE_MESSAGE)
         return unknown_name(l, name, true, err);
     for (size_t i = 0; i < N_BUILTIN; i++)
         if (slice_eq_str(name, builtin_names[i]))
             return (struct resolved){.kind = NAME_RUNTIME};
+    if (load_variable_find(l, name) != PROFILE_NONE)
+        return (struct resolved){.kind = NAME_RUNTIME};
     if (slice_starts_with(name, slice_str(secret_prefix))) {
         param = find_param(l, slice_from(name, sizeof(secret_prefix) - 1), true);
         if (param != NULL)

@@ -139,6 +139,10 @@ enum profile_setting {
         PROFILE_SETTING_COUNT
 };
 
+/* What a service may set them to; anything else is a fault of the message, and ignored. */
+#define PROFILE_SET_MIN_MS 100
+#define PROFILE_SET_MAX_MS (24 * 60 * 60 * 1000)
+
 #define PROFILE_SENDS_MAX 16     /* [send NAME] of a profile; a mask of them fits 32 bits */
 #define PROFILE_ONE_OF_MAX 4     /* names in `send A|B` */
 #define PROFILE_VARIABLES_MAX 16 /* captured, of a session */
@@ -192,7 +196,9 @@ struct profile_message {
 struct profile_scanner;
 int profile_scanner_new(const struct profile *profile, struct profile_scanner **out);
 void profile_scanner_free(struct profile_scanner *scanner);
-/* A message of the link. Never fails: what cannot be understood is .json = false or has .fault. */
+/* The first message of a frame of the link, which is the only one where the profile has none of
+ * [message] batch, split and decode. Never fails: what cannot be understood is .json = false or has
+ * .fault. */
 void profile_scan_message(struct profile_scanner *scanner, struct slice text,
                           struct profile_message *out);
 
@@ -201,6 +207,11 @@ void profile_scan_message(struct profile_scanner *scanner, struct slice text,
  * With [message] batch, split or decode one frame is several messages. They come in the order in
  * which they are to be taken: of a split frame first its elements (events, without actions), then
  * the frame itself (its rules, never an event). Without these keys a frame is one message.
+ *
+ * Rules are about the frame: `snapshot` makes rows of its elements, `ignore` and `event` say of all
+ * of them whether they are events. A frame that holds no list to split is one message, and an event
+ * only where a rule says `event`; with something else than a list in its place it is kept whole,
+ * with a fault. Where there is nothing to decode the outer message stands for itself.
  */
 struct profile_meta {
     struct slice id, event; /* of an SSE event: header:id and header:event. .ptr NULL: absent */
@@ -210,7 +221,8 @@ struct profile_frame {
     struct profile_meta meta;
     struct json_iter batch, elements;
     struct slice root; /* the message whose elements come */
-    unsigned stage;
+    unsigned stage, verdict;
+    bool has_meta, snapshot;
 };
 void profile_frame_begin(struct profile_scanner *scanner, struct slice text,
                          const struct profile_meta *meta /* may be NULL */,
@@ -285,8 +297,16 @@ int profile_http_capture(const struct profile *profile, unsigned http,
                          void (*visit)(void *arg, const struct profile_capture *capture), void *arg,
                          struct error *err);
 
+/* The values that ${each} takes, one request for each ([http NAME] foreach; it may be none).
+ * Without a foreach: one value that is unset, for one request. */
+const struct slice *profile_http_each(const struct profile *profile, unsigned http, unsigned *n);
+/* True if what it captures outlives the process ([http NAME] persist). */
+bool profile_http_persists(const struct profile *profile, unsigned http);
+
+#define PROFILE_ADDRESS_MAX 2048 /* bytes of an address that the network names */
 /* May the service send us to this address ([connect] hosts)? err says why not: another host, or
- * weaker than the configured one (wss to ws, https to http). */
+ * weaker than the configured one (wss to ws, https to http). HOST stands for the scheme's port and
+ * the configured one. ERR_PERM, or ERR_INVAL, ERR_LIMIT: it is none. */
 int profile_address_ok(const struct profile *profile, struct slice url, struct error *err);
 /* Unix time at which a JWT expires (RFC 7519, `exp`), -1 where the token is none or has none. The
  * signature is the service's business. */
@@ -391,6 +411,7 @@ struct profile {
         bool exists; /* at most one [fallback NAME] */
         const char *name;
         enum profile_transport transport;
+        unsigned http;  /* longpoll: its [http NAME], for profile_http_ok; else PROFILE_NONE */
         unsigned after; /* links in a row without reset_after of life; 0: by policy only */
         int64_t retry_primary_ms; /* doubling to PROFILE_RETRY_PRIMARY_MAX_MS */
         int64_t idle_ms;          /* sse, ndjson: silence for so long is a dead one; 0: no matter */

@@ -14,29 +14,57 @@ static int reserve(struct buf *scratch, size_t max)
     return buf_reserve(scratch, max);
 }
 
-static unsigned max3(unsigned a, unsigned b, unsigned c)
+static int reserve_slots(struct profile_scanner *s)
 {
-    unsigned ab = a > b ? a : b;
+    const struct profile_private *priv = s->profile->priv;
+    const struct json_paths *of[LEVELS] = {[LEVEL_MESSAGE] = priv->message.paths,
+                                           [LEVEL_FRAME] = priv->framing.frame_paths,
+                                           [LEVEL_OUTER] = priv->framing.outer_paths};
+    const struct json_paths *others[] = {priv->item.paths, priv->page_paths, priv->captured.paths};
+    unsigned counts[LEVELS];
 
-    return ab > c ? ab : c;
+    for (int i = 0; i < LEVELS; i++)
+        counts[i] = json_paths_count(of[i]);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (counts[LEVEL_MESSAGE] < json_paths_count(others[i]))
+            counts[LEVEL_MESSAGE] = json_paths_count(others[i]);
+    for (int i = 0; i < LEVELS; i++) {
+        s->slots[i] = calloc(counts[i] + 1, sizeof(*s->slots[i]));
+        if (s->slots[i] == NULL)
+            return ERR_NOMEM;
+    }
+    return 0;
+}
+
+/* Each as long as it may ever be; what the profile has no use for, not at all. */
+static int reserve_texts(struct profile_scanner *s)
+{
+    const struct profile_private *priv = s->profile->priv;
+    int rc = reserve(&s->id, LIMIT_EVENT_ID);
+
+    rc |= reserve(&s->position, LIMIT_POSITION);
+    rc |= reserve(&s->type, LIMIT_EVENT_TYPE);
+    rc |= reserve(&s->next, LIMIT_POSITION);
+    rc |= reserve(&s->part, s->profile->n_sends != 0 ? LIMIT_VARIABLE : LIMIT_EVENT_ID);
+    if (priv->message.key.n != 0)
+        rc |= reserve(&s->key, LIMIT_POSITION);
+    if (priv->framing.decode)
+        rc |= reserve(&s->decoded, s->profile->connect.max_message);
+    for (int i = 0; i < PROFILE_ACTIONS_MAX && priv->n_taken != 0; i++)
+        rc |= reserve(&s->taken[i], LIMIT_VARIABLE);
+    return rc != 0 ? ERR_NOMEM : 0;
 }
 
 int profile_scanner_new(const struct profile *profile, struct profile_scanner **out)
 {
-    const struct profile_private *priv = profile->priv;
     struct profile_scanner *s = calloc(1, sizeof(*s));
-    unsigned slots = max3(json_paths_count(priv->message.paths), json_paths_count(priv->item.paths),
-                          json_paths_count(priv->page_paths));
 
     *out = s;
     if (s == NULL)
         return ERR_NOMEM;
     s->profile = profile;
-    s->slots = calloc(slots + 1, sizeof(*s->slots));
-    s->headers = calloc(priv->n_headers + 1, sizeof(*s->headers));
-    if (s->slots == NULL || s->headers == NULL || reserve(&s->id, LIMIT_EVENT_ID) != 0 ||
-        reserve(&s->position, LIMIT_POSITION) != 0 || reserve(&s->type, LIMIT_EVENT_TYPE) != 0 ||
-        reserve(&s->next, LIMIT_POSITION) != 0 || reserve(&s->part, LIMIT_EVENT_ID) != 0) {
+    s->headers = calloc(profile->priv->n_headers + 1, sizeof(*s->headers));
+    if (s->headers == NULL || reserve_slots(s) != 0 || reserve_texts(s) != 0) {
         profile_scanner_free(s);
         *out = NULL;
         return ERR_NOMEM;
@@ -52,9 +80,14 @@ void profile_scanner_free(struct profile_scanner *scanner)
     buf_fini(&scanner->position);
     buf_fini(&scanner->type);
     buf_fini(&scanner->next);
+    buf_fini(&scanner->key);
     buf_fini(&scanner->part);
+    buf_fini(&scanner->decoded);
+    for (int i = 0; i < PROFILE_ACTIONS_MAX; i++)
+        buf_fini(&scanner->taken[i]);
+    for (int i = 0; i < LEVELS; i++)
+        free(scanner->slots[i]);
     free(scanner->headers);
-    free(scanner->slots);
     free(scanner);
 }
 
@@ -91,9 +124,7 @@ int scanner_text(const struct json_value *value, struct buf *scratch, struct sli
     return out->len <= scratch->max ? 0 : ERR_LIMIT;
 }
 
-/* The first fault is the one that is told. */
-static void __attribute__((format(printf, 3, 4)))
-say(struct profile_scanner *s, struct profile_message *out, const char *fmt, ...)
+void scanner_fault(struct profile_scanner *s, struct profile_message *out, const char *fmt, ...)
 {
     va_list args;
 
@@ -105,49 +136,56 @@ say(struct profile_scanner *s, struct profile_message *out, const char *fmt, ...
     out->fault = s->fault;
 }
 
-static int source_text(const struct profile_scanner *s, const struct source *source,
-                       struct buf *scratch, struct slice *out)
+int scanner_source(const struct profile_scanner *s, const struct source *source,
+                   struct buf *scratch, struct slice *out)
 {
     if (!source->header)
-        return scanner_text(&s->slots[source->slot], scratch, out);
+        return scanner_text(&s->slots[source->level][source->slot], scratch, out);
     *out = s->headers[source->slot];
     if (out->len == 0)
         return ERR_NOTFOUND;
     return out->len <= scratch->max ? 0 : ERR_LIMIT;
 }
 
-/* As it is written, for the message about it. */
-static size_t source_len(const struct profile_scanner *s, const struct source *source)
+size_t scanner_source_len(const struct profile_scanner *s, const struct source *source)
 {
-    const struct json_value *value = &s->slots[source->slot];
+    const struct json_value *value;
 
     if (source->header)
         return s->headers[source->slot].len;
+    value = &s->slots[source->level][source->slot];
     return value->type == JSON_STRING ? value->raw.len - 2 : value->raw.len;
 }
 
-/* The first place that holds something; absent (.ptr NULL) if none does, or if that is no good. */
+int scanner_sources(const struct profile_scanner *s, const struct sources *sources,
+                    struct buf *scratch, struct slice *out, const struct source **at)
+{
+    for (unsigned i = 0; i < sources->n; i++) {
+        int rc = scanner_source(s, &sources->at[i], scratch, out);
+
+        *at = &sources->at[i];
+        if (rc != ERR_NOTFOUND)
+            return rc;
+    }
+    return ERR_NOTFOUND;
+}
+
+/* Absent (.ptr NULL) if no place holds something, or if what the first one holds is no good. */
 static struct slice read_field(struct profile_scanner *s, const struct sources *sources,
                                const char *name, struct buf *scratch, struct profile_message *out)
 {
-    const struct slice absent = {NULL, 0};
+    const struct source *at;
+    struct slice text;
+    int rc = scanner_sources(s, sources, scratch, &text, &at);
 
-    for (unsigned i = 0; i < sources->n; i++) {
-        struct slice text;
-        int rc = source_text(s, &sources->at[i], scratch, &text);
-
-        if (rc == ERR_NOTFOUND)
-            continue;
-        if (rc == 0)
-            return text.len != 0 ? text : absent;
-        if (rc == ERR_LIMIT)
-            say(s, out, "%s is %zu bytes, limit is %zu", name, source_len(s, &sources->at[i]),
-                scratch->max);
-        else
-            say(s, out, "%s is neither a string nor a number", name);
-        return absent;
-    }
-    return absent;
+    if (rc == 0)
+        return text;
+    if (rc == ERR_LIMIT)
+        scanner_fault(s, out, "%s is %zu bytes, limit is %zu", name, scanner_source_len(s, at),
+                      scratch->max);
+    else if (rc != ERR_NOTFOUND)
+        scanner_fault(s, out, "%s is neither a string nor a number", name);
+    return (struct slice){NULL, 0};
 }
 
 /* An id made of pieces: absent if nothing of the message is in it. */
@@ -163,8 +201,8 @@ static struct slice read_id_template(struct profile_scanner *s, const struct tem
         struct slice text = piece->text;
         int rc = 0;
 
-        if (piece->kind == PIECE_SOURCE) {
-            rc = source_text(s, &piece->source, &s->part, &text);
+        if (piece->kind != PIECE_LITERAL) {
+            rc = scanner_source(s, &piece->source, &s->part, &text);
             present |= rc == 0;
             if (rc == ERR_NOTFOUND)
                 continue;
@@ -172,11 +210,11 @@ static struct slice read_id_template(struct profile_scanner *s, const struct tem
         if (rc == 0)
             rc = buf_append_slice(&s->id, text);
         if (rc == ERR_INVAL) {
-            say(s, out, "a part of the id is neither a string nor a number");
+            scanner_fault(s, out, "a part of the id is neither a string nor a number");
             return absent;
         }
         if (rc != 0) {
-            say(s, out, "id is too long, limit is %d bytes", LIMIT_EVENT_ID);
+            scanner_fault(s, out, "id is too long, limit is %d bytes", LIMIT_EVENT_ID);
             return absent;
         }
     }
@@ -186,7 +224,8 @@ static struct slice read_id_template(struct profile_scanner *s, const struct tem
 static struct slice read_time(const struct profile_scanner *s, const struct sources *sources)
 {
     for (unsigned i = 0; i < sources->n; i++) {
-        const struct json_value *value = &s->slots[sources->at[i].slot];
+        const struct source *at = &sources->at[i];
+        const struct json_value *value = &s->slots[at->level][at->slot];
 
         if (value->type != JSON_ABSENT && value->type != JSON_NULL)
             return value->raw;
@@ -209,8 +248,8 @@ static bool is_ephemeral(const struct profile_private *priv, struct slice type)
     return false;
 }
 
-static void read_fields(struct profile_scanner *s, const struct fields *fields,
-                        struct profile_message *out)
+void scanner_fields(struct profile_scanner *s, const struct fields *fields,
+                    struct profile_message *out)
 {
     int64_t number;
 
@@ -219,9 +258,11 @@ static void read_fields(struct profile_scanner *s, const struct fields *fields,
     out->position = read_field(s, &fields->position, "position", &s->position, out);
     if (out->position.ptr != NULL && s->profile->compare == PROFILE_COMPARE_INT &&
         slice_parse_i64(out->position, &number) != 0) {
-        say(s, out, "position is no integer of 64 bits, but [position] compare = int");
+        scanner_fault(s, out, "position is no integer of 64 bits, but [position] compare = int");
         out->position = (struct slice){NULL, 0};
     }
+    if (fields->key.n != 0)
+        out->key = read_field(s, &fields->key, "key", &s->key, out);
     out->type = read_field(s, &fields->type, "type", &s->type, out);
     out->time = read_time(s, &fields->time);
     out->ephemeral = is_ephemeral(s->profile->priv, out->type);
@@ -271,106 +312,161 @@ static void clear_headers(struct profile_scanner *s)
     memset(s->headers, 0, s->profile->priv->n_headers * sizeof(*s->headers));
 }
 
-static void clear_slots(struct profile_scanner *s, const struct json_paths *paths)
+static void take_meta(struct profile_scanner *s, const struct profile_meta *meta)
 {
-    memset(s->slots, 0, json_paths_count(paths) * sizeof(*s->slots));
+    const struct profile_private *priv = s->profile->priv;
+
+    for (unsigned i = 0; i < priv->n_headers; i++) {
+        if (strcasecmp(priv->headers[i], "id") == 0)
+            s->headers[i] = meta->id;
+        else if (strcasecmp(priv->headers[i], "event") == 0)
+            s->headers[i] = meta->event;
+    }
+}
+
+void scanner_headers(struct profile_scanner *s, const struct profile_meta *meta, struct slice *text,
+                     struct profile_message *out)
+{
+    const struct profile_private *priv = s->profile->priv;
+
+    s->has_headers = meta != NULL || priv->header_block;
+    if (!s->has_headers && priv->n_headers == 0)
+        return;
+    clear_headers(s);
+    if (meta != NULL) {
+        take_meta(s, meta);
+    } else if (priv->header_block && !take_header_block(s, text)) {
+        clear_headers(s);
+        scanner_fault(s, out, "no header block in front of the payload");
+    }
+}
+
+void scanner_clear(struct profile_scanner *s, enum level level, const struct json_paths *paths)
+{
+    memset(s->slots[level], 0, json_paths_count(paths) * sizeof(*s->slots[level]));
 }
 
 /* ---- rules ---- */
 
 static void apply_action(struct profile_scanner *s, const struct profile_rule_action *action,
-                         struct profile_message *out)
+                         enum verdict *verdict, struct profile_message *out)
 {
     switch (action->kind) {
     case PROFILE_RULE_EVENT:
-        out->event = true;
+        *verdict = VERDICT_EVENT;
         return;
     case PROFILE_RULE_IGNORE:
-        out->event = false;
+        *verdict = VERDICT_IGNORE;
         return;
     case PROFILE_RULE_SNAPSHOT:
         out->snapshot = true;
         return;
+    case PROFILE_RULE_LIVE:
     case PROFILE_RULE_ALIVE:
-    case PROFILE_RULE_FRESH:
     case PROFILE_RULE_CAPTURE:
     case PROFILE_RULE_SEND:
     case PROFILE_RULE_CALL:
     case PROFILE_RULE_SET:
     case PROFILE_RULE_HANDOVER:
-    case PROFILE_RULE_SAY:
-    case PROFILE_RULE_LIVE:
     case PROFILE_RULE_RECONNECT:
     case PROFILE_RULE_REFRESH:
+    case PROFILE_RULE_FRESH:
     case PROFILE_RULE_FORGET:
     case PROFILE_RULE_GAP:
+    case PROFILE_RULE_SAY:
     case PROFILE_RULE_HOLD:
     case PROFILE_RULE_PARK:
         break;
     }
-    if (out->n_actions < PROFILE_ACTIONS_MAX)
-        out->actions[out->n_actions++] = (struct profile_trigger){.action = action};
-    else
-        say(s, out, "more than %d actions for one message", PROFILE_ACTIONS_MAX);
+    scanner_trigger(s, action, out);
 }
 
-static void apply_rules(struct profile_scanner *s, struct profile_message *out)
+static void read_answers(const struct profile_scanner *s, const struct expr_subject *subject,
+                         struct profile_message *out)
+{
+    const struct profile_private *priv = s->profile->priv;
+
+    if (priv->acks != NULL)
+        out->acks = expr_holds(priv->acks, subject);
+    for (unsigned i = 0; i < s->profile->n_sends && priv->answered; i++)
+        if (priv->sends[i].answer != NULL && expr_holds(priv->sends[i].answer, subject))
+            out->answers |= UINT32_C(1) << i;
+}
+
+enum verdict scanner_rules(struct profile_scanner *s, struct profile_message *out)
 {
     const struct profile_private *priv = s->profile->priv;
     struct expr_subject subject = {s->slots, s->headers};
+    enum verdict verdict = VERDICT_NONE;
 
-    if (priv->only != NULL)
-        out->event = expr_holds(priv->only, &subject);
     for (unsigned i = 0; i < priv->n_rules; i++) {
         const struct rule *rule = &priv->rules[i];
 
         if (rule->match == NULL || !expr_holds(rule->match, &subject))
             continue;
         for (unsigned j = 0; j < rule->n_actions; j++)
-            apply_action(s, &rule->actions[j], out);
+            apply_action(s, &rule->actions[j], &verdict, out);
     }
+    if (priv->acks != NULL || priv->answered)
+        read_answers(s, &subject, out);
+    return verdict;
+}
+
+bool scanner_event(const struct profile_scanner *s, enum verdict verdict)
+{
+    struct expr_subject subject = {s->slots, s->headers};
+
+    if (verdict != VERDICT_NONE)
+        return verdict == VERDICT_EVENT;
+    return s->profile->priv->only == NULL || expr_holds(s->profile->priv->only, &subject);
 }
 
 /* ---- the whole ---- */
 
-/* Text that is no JSON is an event all the same, kept as text: it must not vanish unsaid. */
-static void read_text(struct profile_scanner *s, size_t error_offset, struct profile_message *out)
+void scanner_begin(struct profile_message *out)
+{
+    memset(out, 0, offsetof(struct profile_message, actions));
+    out->n_actions = 0;
+    out->answers = 0;
+    out->acks = false;
+    out->fault = NULL;
+}
+
+/* Nothing holds the message. */
+static void clear_around(struct profile_scanner *s)
+{
+    scanner_clear(s, LEVEL_FRAME, s->profile->priv->framing.frame_paths);
+    scanner_clear(s, LEVEL_OUTER, s->profile->priv->framing.outer_paths);
+}
+
+/* It is an event all the same, kept as text: it must not vanish unsaid. */
+void scanner_read_text(struct profile_scanner *s, size_t error_offset, struct profile_message *out)
 {
     const struct profile_private *priv = s->profile->priv;
 
-    clear_slots(s, priv->message.paths);
-    if (json_paths_count(priv->message.paths) != 0)
-        say(s, out, "no JSON: byte %zu is wrong; kept as text", error_offset);
-    if (priv->header_block)
-        apply_rules(s, out);
-    read_fields(s, &priv->message, out);
+    scanner_clear(s, LEVEL_MESSAGE, priv->message.paths);
+    clear_around(s);
+    out->event = true;
+    if (json_paths_count(priv->message.paths) != 0 || !priv->framing.whole)
+        scanner_fault(s, out, "no JSON: byte %zu is wrong; kept as text", error_offset);
+    if (s->has_headers)
+        out->event = scanner_event(s, scanner_rules(s, out));
+    scanner_fields(s, &priv->message, out);
 }
 
-void profile_scan_message(struct profile_scanner *scanner, struct slice text,
-                          struct profile_message *out)
+void scanner_read_message(struct profile_scanner *s, struct slice text, struct profile_message *out)
 {
-    const struct profile_private *priv = scanner->profile->priv;
+    const struct profile_private *priv = s->profile->priv;
     size_t error_offset = 0;
 
-    memset(out, 0, offsetof(struct profile_message, actions));
-    out->n_actions = 0;
-    out->fault = NULL;
-    out->event = true;
-    if (priv->header_block) {
-        clear_headers(scanner);
-        if (!take_header_block(scanner, &text)) {
-            clear_headers(scanner);
-            say(scanner, out, "no header block in front of the payload");
-        }
-    }
     out->data = text;
-    out->json = json_scan(priv->message.paths, text, scanner->slots, &error_offset) == 0;
+    out->json = json_scan(priv->message.paths, text, s->slots[LEVEL_MESSAGE], &error_offset) == 0;
     if (!out->json) {
-        read_text(scanner, error_offset, out);
+        scanner_read_text(s, error_offset, out);
         return;
     }
-    apply_rules(scanner, out);
-    read_fields(scanner, &priv->message, out);
+    out->event = scanner_event(s, scanner_rules(s, out));
+    scanner_fields(s, &priv->message, out);
 }
 
 void scanner_read_item(struct profile_scanner *s, struct slice text, struct profile_message *out)
@@ -382,10 +478,13 @@ void scanner_read_item(struct profile_scanner *s, struct slice text, struct prof
     out->event = true;
     out->data = text;
     clear_headers(s);
-    out->json = json_scan(priv->item.paths, text, s->slots, &error_offset) == 0;
+    s->at_message = false;
+    if (!priv->framing.whole)
+        clear_around(s);
+    out->json = json_scan(priv->item.paths, text, s->slots[LEVEL_MESSAGE], &error_offset) == 0;
     if (!out->json) {
-        clear_slots(s, priv->item.paths);
-        say(s, out, "no JSON: byte %zu of the item is wrong", error_offset);
+        scanner_clear(s, LEVEL_MESSAGE, priv->item.paths);
+        scanner_fault(s, out, "no JSON: byte %zu of the item is wrong", error_offset);
     }
-    read_fields(s, &priv->item, out);
+    scanner_fields(s, &priv->item, out);
 }

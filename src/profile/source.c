@@ -10,15 +10,32 @@ static bool is_token_byte(char c)
            c == '_';
 }
 
+/* Events of an SSE fallback have an id and a name beside their data. */
+static bool has_event_source(const struct loader *l)
+{
+    for (size_t i = 0; i < l->n_entries; i++)
+        if (l->entries[i].key != NULL && strcmp(l->entries[i].section, "fallback") == 0 &&
+            strcmp(l->entries[i].key, "transport") == 0 && strcmp(l->entries[i].value, "sse") == 0)
+            return true;
+    return false;
+}
+
+static bool is_event_field(struct slice name)
+{
+    return (name.len == 2 && strncasecmp(name.ptr, "id", 2) == 0) ||
+           (name.len == 5 && strncasecmp(name.ptr, "event", 5) == 0);
+}
+
 static int header_source(struct loader *l, struct slice name, struct source *out, struct error *err)
 {
     struct profile_private *priv = l->priv;
     bool token = name.len != 0;
 
-    if (!priv->header_block)
-        return error_set(err, ERR_PARSE,
-                         "`header:" SLICE_FMT "` needs [message] header_block = yes",
-                         SLICE_ARG(name));
+    if (!priv->header_block && !(has_event_source(l) && is_event_field(name)))
+        return error_set(
+            err, ERR_PARSE, "`header:" SLICE_FMT "` needs [message] header_block = yes%s",
+            SLICE_ARG(name),
+            has_event_source(l) ? "; an SSE event has header:id and header:event" : "");
     for (size_t i = 0; i < name.len; i++)
         token = token && is_token_byte(name.ptr[i]);
     if (!token)
@@ -51,6 +68,20 @@ int load_pointer(struct json_paths *paths, struct slice pointer, unsigned *slot,
     return rc == ERR_NOMEM ? error_set(err, rc, "%s", error_text(rc)) : rc;
 }
 
+static int outer_source(struct loader *l, struct slice place, struct source *out, struct error *err)
+{
+    struct slice pointer = slice_from(place, 1);
+
+    if (l->scope.outer_paths == NULL)
+        return error_set(err, ERR_PARSE, "`" SLICE_FMT "`: %s", SLICE_ARG(place),
+                         l->scope.no_outer);
+    if (pointer.len == 0 || pointer.ptr[0] != '/')
+        return error_set(err, ERR_PARSE, "`" SLICE_FMT "`: behind \"^\" stands a JSON Pointer",
+                         SLICE_ARG(place));
+    out->level = l->scope.outer_level;
+    return load_pointer(l->scope.outer_paths, pointer, &out->slot, err);
+}
+
 int load_source(struct loader *l, struct slice place, struct source *out, struct error *err)
 {
     const size_t n = sizeof(header_prefix) - 1;
@@ -58,17 +89,20 @@ int load_source(struct loader *l, struct slice place, struct source *out, struct
     *out = (struct source){0};
     if (slice_starts_with(place, slice_str(header_prefix)))
         return header_source(l, slice_from(place, n), out, err);
+    if (slice_starts_with(place, SLICE("^")))
+        return outer_source(l, place, out, err);
     if (place.len == 0 || place.ptr[0] != '/')
         return error_set(err, ERR_PARSE,
                          "`" SLICE_FMT "` is no JSON Pointer; it must begin with \"/\"",
                          SLICE_ARG(place));
-    return load_pointer(l->fields->paths, place, &out->slot, err);
+    out->level = l->scope.level;
+    return load_pointer(l->scope.paths, place, &out->slot, err);
 }
 
-int load_sources(struct loader *l, const char *text, struct sources *out, struct error *err)
+int load_sources(struct loader *l, struct slice text, struct sources *out, struct error *err)
 {
     struct source list[PROFILE_SOURCES_MAX];
-    struct slice rest = slice_str(text);
+    struct slice rest = text;
     unsigned n = 0;
     bool more = true;
 
@@ -100,4 +134,54 @@ static int expr_source(void *arg, struct slice place, struct source *out, struct
 struct expr_names load_expr_names(struct loader *l)
 {
     return (struct expr_names){expr_source, load_resolver(l), l};
+}
+
+/* ---- what pointers lead into ---- */
+
+void load_scope_rules(struct loader *l)
+{
+    struct framing *framing = &l->priv->framing;
+
+    l->scope = (struct scope){
+        .paths = framing->split ? framing->frame_paths : l->priv->message.paths,
+        .level = framing->rules,
+        .no_outer = framing->split ? "a rule is about the frame, and nothing holds that"
+                                   : "there is no [message] split or decode to take it out of"};
+    if (framing->decode) {
+        l->scope.outer_paths = framing->outer_paths;
+        l->scope.outer_level = LEVEL_OUTER;
+    }
+}
+
+/* Of events: those of the link, or items of a page. */
+void load_scope_event(struct loader *l, const struct fields *fields)
+{
+    load_scope_rules(l);
+    l->scope.paths = fields->paths;
+    l->scope.level = LEVEL_MESSAGE;
+    if (l->priv->framing.split) {
+        l->scope.outer_paths = l->priv->framing.frame_paths;
+        l->scope.outer_level = LEVEL_FRAME;
+    }
+}
+
+void load_scope_page(struct loader *l)
+{
+    l->scope = (struct scope){
+        .paths = l->priv->page_paths, .level = LEVEL_MESSAGE, .no_outer = "nothing holds a page"};
+}
+
+bool load_expr(struct loader *l, const struct ini_entry *entry, const struct expr **out)
+{
+    struct expr_names names = load_expr_names(l);
+    struct error err = {0};
+    bool unset;
+
+    if (expr_parse(l->arena, slice_str(entry->value), &names, out, &unset, &err) != 0)
+        load_fault_error(l, entry, &err);
+    else if (unset)
+        load_fault(l, entry, "%s: names a parameter that has no value", entry->key);
+    else
+        return true;
+    return false;
 }

@@ -88,11 +88,9 @@ int template_add_piece(struct template_builder *builder, struct arena *arena, st
 
     if (rc != 0)
         return rc;
-    if (piece.kind != PIECE_SOURCE) {
-        piece.text = arena_slice(arena, piece.text);
-        if (piece.text.ptr == NULL)
-            return error_set(err, ERR_NOMEM, "out of memory");
-    }
+    piece.text = arena_slice(arena, piece.text);
+    if (piece.text.ptr == NULL)
+        return error_set(err, ERR_NOMEM, "out of memory");
     return push(builder, piece, err);
 }
 
@@ -141,7 +139,11 @@ static int add_variable(struct template_builder *builder, struct arena *arena,
             err);
     case NAME_SOURCE:
         return template_add_piece(
-            builder, arena, (struct piece){.kind = PIECE_SOURCE, .source = found.source}, err);
+            builder, arena,
+            (struct piece){.kind = token->raw ? PIECE_SOURCE_RAW : PIECE_SOURCE,
+                           .text = token->text,
+                           .source = found.source},
+            err);
     }
     return ERR_PARSE;
 }
@@ -253,8 +255,8 @@ static int check_value(enum template_context context, const struct piece *piece,
     return 0;
 }
 
-static int render_piece(const struct piece *piece, enum template_context context,
-                        profile_lookup lookup, void *arg, struct buf *out, struct error *err)
+int template_render_piece(const struct piece *piece, enum template_context context,
+                          profile_lookup lookup, void *arg, struct buf *out, struct error *err)
 {
     struct slice value;
     int rc;
@@ -282,7 +284,7 @@ int template_render(const struct template *template, enum template_context conte
     if (template->omitted)
         return 0;
     for (unsigned i = 0; i < template->n; i++) {
-        int rc = render_piece(&template->pieces[i], context, lookup, arg, out, err);
+        int rc = template_render_piece(&template->pieces[i], context, lookup, arg, out, err);
 
         if (rc != 1) {
             out->len = start;

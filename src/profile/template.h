@@ -69,6 +69,10 @@ bool template_uses(const struct template *template, struct slice variable);
 /* Appends `value` as it must look in the context. */
 int template_encode(enum template_context context, struct slice value, struct buf *out);
 
+/* As template_render(), of one piece that is not of the message. */
+int template_render_piece(const struct piece *piece, enum template_context context,
+                          profile_lookup lookup, void *arg, struct buf *out, struct error *err);
+
 /*
  * 1: appended. 0: a variable is unset, nothing was appended. ERR_INVAL: the value may not stand
  * there (a control byte in a header, a space in a raw piece of a URL). ERR_NOMEM, ERR_LIMIT.

@@ -25,8 +25,19 @@ void session_dial(struct session *s, struct session_actions *out, const char *wh
         s->wake_ms = SESSION_NEVER;
         return;
     }
+    if (session_in(s, SESSION_BIT(STALLED) | SESSION_BIT(PAUSED)))
+        session_enter(s, out, SESSION_WAITING, s->now_ms, "%s", why);
+    s->wake_ms = SESSION_NEVER;
+    s->retry_at_ms = s->now_ms;
+    session_ask_slot(s, out, SESSION_WISH_LINK, why);
+}
+
+void session_dial_now(struct session *s, struct session_actions *out, const char *why)
+{
     s->link = ++s->link_last;
     s->link_phase = SESSION_LINK_DIALING;
+    s->accepted_ms = -1;
+    s->save_at_ms = SESSION_NEVER;
     session_do(out, SESSION_DO_DIAL)->link = s->link;
     session_enter(s, out, SESSION_DIALING, SESSION_NEVER, "%s", why);
 }
@@ -51,6 +62,13 @@ void session_link_close(struct session *s, struct session_actions *out, int code
         s->link_phase = SESSION_LINK_CLOSING;
         s->close_by_ms = session_after(s, SESSION_CLOSE_MS);
     }
+}
+
+void session_redial(struct session *s, struct session_actions *out, const char *why)
+{
+    session_leave_link(s, out);
+    session_link_close(s, out, s->profile->connect.close_code);
+    session_dial(s, out, why);
 }
 
 void session_closed(struct session *s, struct session_actions *out)
@@ -84,11 +102,15 @@ void session_go_live(struct session *s, struct session_actions *out, const char 
     if (s->profile->live.by_rule)
         s->refreshes = 0; /* where a mere 101 is live, it takes SESSION_CALM_MS of it */
     session_enter(s, out, SESSION_LIVE, SESSION_NEVER, "%s", why);
+    session_plan_save(s);
 }
 
 void session_accepted(struct session *s, struct session_actions *out)
 {
     const char *why = s->profile->live.by_rule ? "accepted by the service" : "the link is open";
+    s->accepted_ms = s->now_ms;
+    session_pulse_accepted(s, &s->pulse);
+    session_plan_save(s);
     if (s->has_position && s->sync.gate != SESSION_GATE_PASS)
         session_catchup_begin(s, out, why);
     else
@@ -99,6 +121,7 @@ void session_leave_link(struct session *s, struct session_actions *out)
 {
     bool was_live = s->state == SESSION_LIVE;
     session_catchup_abandon(s, out);
+    session_drop_slot(s, out);
     s->probing = false;
     if (!was_live)
         return;

@@ -11,16 +11,30 @@
 
 #define SESSION_NEVER INT64_MAX
 
+#define SESSION_BIT(state) (1u << SESSION_##state)
+/* States that have a link which serves. */
+#define SESSION_LINKED                                                                             \
+    (SESSION_BIT(DIALING) | SESSION_BIT(OPENING) | SESSION_BIT(GREETING) |                         \
+     SESSION_BIT(CATCHING_UP) | SESSION_BIT(LIVE) | SESSION_BIT(POLLING))
+
+static inline bool session_in(const struct session *s, unsigned states)
+{
+    return (1u << s->state & states) != 0;
+}
+
 /* Worst cases of the building blocks, in actions. session.c adds them up. */
 enum {
     SESSION_COST_STATE = 1,
     SESSION_COST_CLOSE = 1,                        /* LINK_CLOSE or LINK_ABORT */
-    SESSION_COST_DIAL = 2,                         /* DIAL, STATE */
+    SESSION_COST_DIAL = 2,                         /* STATE, ASK_SLOT; then DIAL, STATE */
     SESSION_COST_REQUEST = 1,                      /* HTTP_START */
     SESSION_COST_ABANDON = 2,                      /* HTTP_CANCEL, DISCARD */
-    SESSION_COST_LEAVE = SESSION_COST_ABANDON + 1, /* and GAP no_position */
+    SESSION_COST_LEAVE = SESSION_COST_ABANDON + 2, /* and DROP_SLOT, GAP no_position */
     SESSION_COST_FORGET = 2,                       /* FORGET, GAP epoch */
-    SESSION_COST_FOLLOW = SESSION_COST_FORGET + SESSION_COST_STATE,
+    SESSION_COST_FOLLOW = SESSION_COST_FORGET + SESSION_COST_STATE, /* or REFRESH, or FRESH */
+    SESSION_COST_SAY = 1,
+    SESSION_COST_SAVE = 1,  /* of any step */
+    SESSION_COST_PROBE = 2, /* LINK_PING, HEARTBEAT */
     SESSION_COST_LIVE =
         3 + SESSION_COST_STATE, /* GAP no_resume or no_position, HTTP_CANCEL, RELEASE */
 };
@@ -39,11 +53,28 @@ void session_gap(struct session_actions *out, enum session_gap gap, const char *
 /* Drops the position, if there is one, and says so. */
 void session_forget(struct session *s, struct session_actions *out, const char *why);
 
+/* ---- slot.c: the broker's leave to dial ---- */
+/* Asks for a slot, one at a time: a wish for another kind takes the place of the one before. When
+ * it is granted, session_slot_granted() calls who wanted it. */
+void session_ask_slot(struct session *s, struct session_actions *out, enum session_wish wish,
+                      const char *why);
+/* No longer wanted. Nothing where none was asked for. */
+void session_drop_slot(struct session *s, struct session_actions *out);
+void session_slot_granted(struct session *s, struct session_actions *out);
+void session_slot_later(struct session *s, struct session_actions *out, int64_t at_ms,
+                        const char *why);
+
 /* ---- link.c: the one link ---- */
+/* The session wants to dial: asks for a slot, after the old link's end and when the store takes
+ * events. The state stays, but for STALLED and PAUSED, which are over: WAITING. */
 void session_dial(struct session *s, struct session_actions *out, const char *why);
+/* The slot for it is there. */
+void session_dial_now(struct session *s, struct session_actions *out, const char *why);
 /* Starts the close handshake of an open link; drops one that is not open. */
 void session_link_close(struct session *s, struct session_actions *out, int code);
 void session_link_abort(struct session *s, struct session_actions *out);
+/* Leaves an open link by our own will and dials anew, without backoff. */
+void session_redial(struct session *s, struct session_actions *out, const char *why);
 /* The link is open and the service has accepted us. */
 void session_accepted(struct session *s, struct session_actions *out);
 void session_go_live(struct session *s, struct session_actions *out, const char *why);
@@ -67,6 +98,15 @@ struct profile_policy_action session_judge(struct session *s, const struct profi
 void session_follow(struct session *s, struct session_actions *out,
                     const struct profile_policy_action *action, const struct profile_end *end,
                     const char *why);
+/* The captured variables are of no use; nor is what the service would have resumed by them. */
+void session_fresh(struct session *s, struct session_actions *out);
+/* The wait for another try of the refresh is over. */
+void session_refresh_again(struct session *s, struct session_actions *out);
+void session_wait_backoff(struct session *s, struct session_actions *out,
+                          const struct profile_policy_action *action, const struct profile_end *end,
+                          const char *why);
+/* The next wake-up of a parked stream, SESSION_NEVER: someone has to come. */
+int64_t session_next_probe_ms(struct session *s);
 void session_park(struct session *s, struct session_actions *out, const struct profile_end *end,
                   const char *why);
 bool session_same_end(const struct profile_end *a, const struct profile_end *b);
@@ -81,12 +121,53 @@ int64_t session_backoff_delay_ms(struct session *s, const struct profile_policy_
 /* delay lengthened by up to a tenth. */
 int64_t session_jitter_up_ms(struct session *s, int64_t delay_ms);
 
-/* ---- heartbeat.c ---- */
-void session_heartbeat_start(struct session *s);
-int64_t session_heartbeat_deadline_ms(const struct session *s);
-/* Pings when due. True when the link is dead; *end then says why. */
+/* ---- heartbeat.c: the pulse of a link ---- */
+/* The link has just opened. A successor has a pulse of its own, which becomes s->pulse. */
+void session_pulse_start(const struct session *s, struct session_pulse *pulse);
+/* The service has accepted us: its own heartbeat begins, where it did not at the opening. */
+void session_pulse_accepted(const struct session *s, struct session_pulse *pulse);
+void session_pulse_set(const struct session *s, struct session_pulse *pulse,
+                       enum profile_setting setting, int64_t value_ms);
+void session_pulse_rx(struct session_pulse *pulse, int64_t rx_ms);
+void session_pulse_acked(struct session_pulse *pulse);
+void session_pulse_sent(const struct session *s, struct session_pulse *pulse, unsigned send);
+void session_pulse_answered(struct session_pulse *pulse, uint32_t sends);
+int64_t session_pulse_deadline_ms(const struct session *s, const struct session_pulse *pulse);
+/* Pings and beats when due. True when the link is dead; *end then says why. */
 bool session_heartbeat_tick(struct session *s, struct session_actions *out,
                             struct profile_end *end);
+/* Asks the peer for a sign of life now, by what the service allows. */
+void session_heartbeat_probe(struct session *s, struct session_actions *out);
+
+/* ---- rtt.c, rhythm.c: what links are like ---- */
+void session_rtt_pong(struct session *s, struct session_actions *out, int64_t rtt_ms);
+/* The link, which was open, has broken without a close frame. */
+void session_rhythm_cut(struct session *s, struct session_actions *out);
+
+/* ---- saved.c: what outlives the process ---- */
+void session_restore(struct session *s, const struct session_init_args *args);
+/* START: takes up what was saved, or dials. */
+void session_begin(struct session *s, struct session_actions *out);
+/* Plans SAVE for when time alone will have brought news. */
+void session_plan_save(struct session *s);
+/* SAVE, if the step has brought news: its last action. */
+void session_end_step(struct session *s, struct session_actions *out);
+
+/* ---- rules.c ---- */
+void session_on_rule(struct session *s, const struct session_event *event,
+                     struct session_actions *out);
+
+/* ---- outside.c: the operator, the store, the credentials ---- */
+/* STOP and PAUSE: `to` is STOPPED or PAUSED. */
+void session_on_leave(struct session *s, struct session_actions *out, enum session_state to);
+void session_on_resume(struct session *s, struct session_actions *out);
+void session_on_reconnect(struct session *s, struct session_actions *out);
+void session_on_credential(struct session *s, struct session_actions *out);
+void session_on_refresh_failed(struct session *s, struct session_actions *out,
+                               const struct profile_end *end);
+void session_on_network(struct session *s, struct session_actions *out);
+void session_on_stalled(struct session *s, struct session_actions *out);
+void session_on_ready(struct session *s, struct session_actions *out, bool has_position);
 
 /* ---- catchup.c ---- */
 void session_hold(struct session *s, struct session_actions *out);

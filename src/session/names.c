@@ -46,3 +46,14 @@ const char *session_action_name(enum session_action_kind kind)
     assert((unsigned)kind < sizeof(names) / sizeof(names[0]));
     return names[kind];
 }
+
+const char *session_purpose_name(enum session_purpose purpose)
+{
+    static const char *const names[] = {
+#define X(id, text) [SESSION_FOR_##id] = text,
+        SESSION_PURPOSES(X)
+#undef X
+    };
+    assert((unsigned)purpose < sizeof(names) / sizeof(names[0]));
+    return names[purpose];
+}

@@ -81,6 +81,7 @@ struct profile_policy_action session_judge(struct session *s, const struct profi
             !outweighs(&row->action, &result))
             continue;
         result = row->action;
+        s->by_flap = true;
         snprintf(rhythm, sizeof(rhythm), "%u times in %lld s: ", row->count,
                  (long long)(row->period_ms / 1000));
     }
@@ -106,17 +107,21 @@ static bool about_credential(const struct session *s, const struct profile_end *
     return false;
 }
 
+int64_t session_next_probe_ms(struct session *s)
+{
+    int64_t probe = s->profile->park_probe_ms;
+    if (probe <= 0)
+        return SESSION_NEVER;
+    for (unsigned i = 0; i < s->probes && probe < SESSION_PROBE_MS; i++)
+        probe = probe < SESSION_PROBE_MS / 2 ? probe * 2 : SESSION_PROBE_MS;
+    s->probes++;
+    return session_after(s, session_jitter_up_ms(s, probe));
+}
+
 void session_park(struct session *s, struct session_actions *out, const struct profile_end *end,
                   const char *why)
 {
-    int64_t probe = s->profile->park_probe_ms;
-    int64_t wake = SESSION_NEVER;
-    if (probe > 0) {
-        for (unsigned i = 0; i < s->probes && probe < SESSION_PROBE_MS; i++)
-            probe = probe < SESSION_PROBE_MS / 2 ? probe * 2 : SESSION_PROBE_MS;
-        wake = session_after(s, session_jitter_up_ms(s, probe));
-        s->probes++;
-    }
+    int64_t wake = session_next_probe_ms(s);
     /* No end has code 0: what a rule parked is the same only to the same rule. */
     s->park = end != NULL ? *end : (struct profile_end){.kind = PROFILE_END_CLOSE};
     session_enter(s, out, SESSION_PARKED, wake, "%s", why);
@@ -135,14 +140,24 @@ static void rest(struct session *s, struct session_actions *out,
                   why);
 }
 
-static void wait_backoff(struct session *s, struct session_actions *out,
-                         const struct profile_policy_action *action, const struct profile_end *end,
-                         const char *why)
+/* Is this wait one that only spares the network? Then a changed network ends it. */
+static bool is_plain(const struct session *s, const struct profile_policy_action *action,
+                     const struct profile_end *end)
+{
+    bool told =
+        action->kind == PROFILE_POLICY_RETRY_AFTER && end != NULL && end->retry_after_ms > 0;
+    return !told && !s->by_flap;
+}
+
+void session_wait_backoff(struct session *s, struct session_actions *out,
+                          const struct profile_policy_action *action, const struct profile_end *end,
+                          const char *why)
 {
     int64_t delay = session_backoff_delay_ms(s, action, end, s->step);
     if (s->step < s->profile->backoff.n_steps)
         s->step++;
     session_enter(s, out, SESSION_WAITING, session_after(s, delay), "%s", why);
+    s->plain_wait = is_plain(s, action, end);
 }
 
 static void refresh(struct session *s, struct session_actions *out,
@@ -157,9 +172,69 @@ static void refresh(struct session *s, struct session_actions *out,
     }
     s->refreshes++;
     session_do(out, SESSION_DO_REFRESH);
-    wait_backoff(s, out, action, end, why);
+    session_wait_backoff(s, out, action, end, why);
     s->refreshing = true;
     s->wake_ms = session_after(s, SESSION_REFRESH_MS);
+}
+
+void session_refresh_again(struct session *s, struct session_actions *out)
+{
+    session_do(out, SESSION_DO_REFRESH);
+    session_enter(s, out, SESSION_WAITING, SESSION_NEVER, "asking for a new credential again");
+    s->refreshing = true;
+    s->wake_ms = session_after(s, SESSION_REFRESH_MS);
+}
+
+void session_on_refresh_failed(struct session *s, struct session_actions *out,
+                               const struct profile_end *end)
+{
+    char what[SESSION_TEXT], why[SESSION_TEXT + 64];
+    if (s->leaving != SESSION_STATE_COUNT || !s->refreshing)
+        return;
+    struct profile_policy_action action = session_judge(s, end, what, sizeof(what));
+    snprintf(why, sizeof(why), "no new credential: %s", what);
+    switch (action.kind) {
+    case PROFILE_POLICY_RETRY:
+    case PROFILE_POLICY_RETRY_AFTER:
+    case PROFILE_POLICY_FRESH:
+    case PROFILE_POLICY_FORGET: /* the link's business; here it is one more try */
+        s->attempts++;
+        session_wait_backoff(s, out, &action, end, why);
+        s->refresh_due = true;
+        return;
+    case PROFILE_POLICY_REFRESH:
+        snprintf(why, sizeof(why), "the refresh token was refused: %s", what);
+        session_park(s, out, end, why);
+        return;
+    case PROFILE_POLICY_PARK:
+        session_park(s, out, end, why);
+        return;
+    case PROFILE_POLICY_FALLBACK:
+        action.delay_ms = SESSION_NO_FALLBACK_MS;
+        rest(s, out, &action, end, why);
+        return;
+    case PROFILE_POLICY_HOLD:
+        rest(s, out, &action, end, why);
+        return;
+    }
+}
+
+void session_fresh(struct session *s, struct session_actions *out)
+{
+    session_do(out, SESSION_DO_FRESH);
+    if (s->profile->catchup.via == PROFILE_CATCHUP_SESSION && s->whole_ms != INT64_MIN)
+        s->owes_no_resume = true;
+}
+
+/* The fallback transport, now. Where there is none, the way that is barred is left alone. */
+static void fall_back(struct session *s, struct session_actions *out,
+                      const struct profile_policy_action *action, const struct profile_end *end,
+                      const char *why)
+{
+    struct profile_policy_action hold = *action;
+    if (hold.delay_ms < SESSION_NO_FALLBACK_MS)
+        hold.delay_ms = SESSION_NO_FALLBACK_MS;
+    rest(s, out, &hold, end, why);
 }
 
 void session_follow(struct session *s, struct session_actions *out,
@@ -169,17 +244,18 @@ void session_follow(struct session *s, struct session_actions *out,
     switch (action->kind) {
     case PROFILE_POLICY_RETRY:
     case PROFILE_POLICY_RETRY_AFTER:
-        wait_backoff(s, out, action, end, why);
+        session_wait_backoff(s, out, action, end, why);
         return;
     case PROFILE_POLICY_FORGET:
         session_forget(s, out, why);
-        wait_backoff(s, out, action, end, why);
+        session_wait_backoff(s, out, action, end, why);
         return;
     case PROFILE_POLICY_FRESH:
-        wait_backoff(s, out, action, end, why);
+        session_fresh(s, out);
+        session_wait_backoff(s, out, action, end, why);
         return;
     case PROFILE_POLICY_FALLBACK:
-        rest(s, out, action, end, why);
+        fall_back(s, out, action, end, why);
         return;
     case PROFILE_POLICY_REFRESH:
         refresh(s, out, action, end, why);

@@ -14,13 +14,14 @@
 
 #include "session/machine.h"
 
+#define BIT(state) SESSION_BIT(state)
+
 /* ---- states ---- */
 
-#define BIT(state) (1u << SESSION_##state)
 #define REST (BIT(WAITING) | BIT(HELD) | BIT(PARKED) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED))
 
 static const unsigned allowed[SESSION_STATE_COUNT] = {
-    [SESSION_STARTING] = BIT(DIALING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_STARTING] = BIT(DIALING) | REST,
     [SESSION_DIALING] = BIT(OPENING) | BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
     [SESSION_OPENING] = BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
     [SESSION_GREETING] = BIT(CATCHING_UP) | BIT(LIVE) | REST,
@@ -28,22 +29,15 @@ static const unsigned allowed[SESSION_STATE_COUNT] = {
     [SESSION_CATCHING_UP] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | REST,
     [SESSION_LIVE] = REST,
     [SESSION_POLLING] = BIT(POLLING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
-    [SESSION_WAITING] = BIT(DIALING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
+    /* To itself: the broker says that it will be later, and why; a refresh is tried again. To HELD
+     * and PARKED: the refresh that it waits for has failed. */
+    [SESSION_WAITING] = BIT(DIALING) | REST,
     [SESSION_HELD] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_PARKED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_STALLED] = BIT(DIALING) | BIT(WAITING) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_PAUSED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(STOPPED),
     [SESSION_STOPPED] = 0,
 };
-
-static bool state_in(const struct session *s, unsigned states)
-{
-    return (1u << s->state & states) != 0;
-}
-
-/* States that have a link which serves. */
-#define LINKED                                                                                     \
-    (BIT(DIALING) | BIT(OPENING) | BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING))
 
 size_t session_copy_text(char *out, size_t size, const char *text)
 {
@@ -66,7 +60,8 @@ struct session_action *session_do(struct session_actions *out, enum session_acti
     action->link = 0;
     action->request = 0;
     action->code = 0;
-    action->use_next = false;
+    action->purpose = SESSION_FOR_CATCHUP;
+    action->use_next = action->moved = action->fallback = false;
     action->retry_ms = -1;
     action->text[0] = '\0';
     return action;
@@ -96,10 +91,12 @@ void session_enter(struct session *s, struct session_actions *out, enum session_
         s->since_ms = s->now_ms;
     s->state = to;
     s->wake_ms = wake_ms;
-    s->dial_due = false;
-    s->refreshing = false;
+    s->dial_due = s->refreshing = s->refresh_due = s->plain_wait = false;
     s->retry_at_ms = -1;
-    if (state_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED)) && wake_ms != SESSION_NEVER) {
+    /* What is to be taken up again after a crash. */
+    s->save_due = s->save_due || session_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED) |
+                                                   BIT(PAUSED) | BIT(STOPPED));
+    if (session_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED)) && wake_ms != SESSION_NEVER) {
         s->retry_at_ms = wake_ms;
         action->retry_ms = wake_ms - s->now_ms;
     } else if (s->sync.backing_off) {
@@ -130,7 +127,7 @@ void session_forget(struct session *s, struct session_actions *out, const char *
 static void on_open(struct session *s, struct session_actions *out)
 {
     s->link_phase = SESSION_LINK_UP;
-    session_heartbeat_start(s);
+    session_pulse_start(s, &s->pulse);
     if (s->profile->catchup.via == PROFILE_CATCHUP_HTTP && s->has_position) {
         session_hold(s, out);
     } else if (s->sync.gate != SESSION_GATE_PASS) {
@@ -141,7 +138,7 @@ static void on_open(struct session *s, struct session_actions *out)
         session_accepted(s, out);
         return;
     }
-    int64_t timeout = s->profile->live.timeout_ms;
+    int64_t timeout = s->pulse.live_timeout_ms;
     session_enter(s, out, SESSION_GREETING, timeout > 0 ? session_after(s, timeout) : SESSION_NEVER,
                   "the link is open; waiting to be accepted");
 }
@@ -152,9 +149,25 @@ static void on_end(struct session *s, struct session_actions *out, const struct 
         session_closed(s, out);
         return;
     }
+    if (s->link_phase == SESSION_LINK_UP && end->kind == PROFILE_END_CLOSE && end->code == 1006 &&
+        !end->local)
+        session_rhythm_cut(s, out);
     s->link = 0;
     s->link_phase = SESSION_LINK_NONE;
     session_lost(s, out, end);
+}
+
+static void on_pulse(struct session *s, const struct session_event *event,
+                     struct session_actions *out)
+{
+    if (event->kind == SESSION_EV_SENT)
+        session_pulse_sent(s, &s->pulse, event->send);
+    else if (event->kind == SESSION_EV_ANSWERED)
+        session_pulse_answered(&s->pulse, event->sends);
+    else if (event->kind == SESSION_EV_ACKED)
+        session_pulse_acked(&s->pulse);
+    else if (event->kind == SESSION_EV_PONG)
+        session_rtt_pong(s, out, event->rtt_ms);
 }
 
 static void on_link(struct session *s, const struct session_event *event,
@@ -172,80 +185,18 @@ static void on_link(struct session *s, const struct session_event *event,
         s->sync.held = true;
     else if (event->kind == SESSION_EV_HELD_FULL && s->sync.gate == SESSION_GATE_HOLD)
         session_catchup_overflow(s, out);
+    else if (s->link_phase == SESSION_LINK_UP)
+        on_pulse(s, event, out);
 }
 
 static void on_dead_link(struct session *s, struct session_actions *out,
                          const struct profile_end *end)
 {
-    session_link_abort(s, out);
+    if (end->kind == PROFILE_END_CLOSE)
+        session_link_abort(s, out); /* half-open: nobody would read a close frame */
+    else
+        session_link_close(s, out, s->profile->connect.close_code);
     session_lost(s, out, end);
-}
-
-/* ---- rules ---- */
-
-static void rule_ends(struct session *s, struct session_actions *out,
-                      const struct profile_rule_action *rule, enum profile_policy_kind kind)
-{
-    struct profile_policy_action action = {.kind = kind, .delay_ms = rule->delay_ms};
-    char why[1024];
-    bool text = rule->text != NULL && rule->text[0] != '\0';
-    snprintf(why, sizeof(why), "rule %s%s%s", rule->rule != NULL ? rule->rule : "?",
-             text ? ": " : "", text ? rule->text : "");
-    session_link_close(s, out, s->profile->connect.close_code);
-    session_lost_to(s, out, &action, NULL, why);
-}
-
-static void rule_forgets(struct session *s, struct session_actions *out, const char *text)
-{
-    session_forget(s, out, text);
-    if (!state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
-        return; /* GREETING: going live releases what is held */
-    session_go_live(s, out, "the position was dropped: nothing to catch up from");
-}
-
-static void on_rule(struct session *s, const struct session_event *event,
-                    struct session_actions *out)
-{
-    const struct profile_rule_action *rule = event->rule->action;
-    if (event->link != s->link || s->link_phase != SESSION_LINK_UP)
-        return;
-    const char *text = rule->text != NULL ? rule->text : rule->rule != NULL ? rule->rule : "";
-    switch (rule->kind) {
-    case PROFILE_RULE_EVENT:
-    case PROFILE_RULE_IGNORE:
-    case PROFILE_RULE_SNAPSHOT:
-    case PROFILE_RULE_ALIVE:
-    case PROFILE_RULE_FRESH:
-    case PROFILE_RULE_CAPTURE:
-    case PROFILE_RULE_SEND:
-    case PROFILE_RULE_CALL:
-    case PROFILE_RULE_SET:
-    case PROFILE_RULE_HANDOVER:
-    case PROFILE_RULE_SAY:
-        return;
-    case PROFILE_RULE_LIVE:
-        if (s->state == SESSION_GREETING)
-            session_accepted(s, out);
-        return;
-    case PROFILE_RULE_RECONNECT:
-        rule_ends(s, out, rule, PROFILE_POLICY_RETRY);
-        return;
-    case PROFILE_RULE_REFRESH:
-        rule_ends(s, out, rule, PROFILE_POLICY_REFRESH);
-        return;
-    case PROFILE_RULE_FORGET:
-        rule_forgets(s, out, text);
-        return;
-    case PROFILE_RULE_GAP:
-        session_gap(out, SESSION_GAP_UPSTREAM, text);
-        return;
-    case PROFILE_RULE_HOLD:
-        rule_ends(s, out, rule, PROFILE_POLICY_HOLD);
-        return;
-    case PROFILE_RULE_PARK:
-        rule_ends(s, out, rule, PROFILE_POLICY_PARK);
-        return;
-    }
 }
 
 /* ---- time ---- */
@@ -253,14 +204,17 @@ static void on_rule(struct session *s, const struct session_event *event,
 static void wake(struct session *s, struct session_actions *out)
 {
     char why[SESSION_TEXT];
+    bool late = s->now_ms - s->wake_ms > SESSION_LATE_MS;
     s->wake_ms = SESSION_NEVER;
-    if (s->state == SESSION_GREETING) {
+    if (s->state == SESSION_GREETING && late) {
+        s->wake_ms = session_after(s, s->pulse.live_timeout_ms); /* it was hawser that stood still */
+    } else if (s->state == SESSION_GREETING) {
         struct profile_end end = {.kind = PROFILE_END_FAILURE,
                                   .failure = PROFILE_FAILURE_TIMEOUT,
                                   .phase = PROFILE_PHASE_LIVE,
                                   .retry_after_ms = -1};
         snprintf(end.text, sizeof(end.text), "the service has not accepted us within %lld s",
-                 (long long)(s->profile->live.timeout_ms / 1000));
+                 (long long)(s->pulse.live_timeout_ms / 1000));
         session_link_close(s, out, s->profile->connect.close_code);
         session_lost(s, out, &end);
     } else if (s->state == SESSION_PARKED) {
@@ -270,7 +224,9 @@ static void wake(struct session *s, struct session_actions *out)
         }
         snprintf(why, sizeof(why), "probe %u", s->probes);
         session_dial(s, out, why);
-        s->probing = true;
+        s->slot.probe = true;
+    } else if (s->refresh_due) {
+        session_refresh_again(s, out);
     } else if (s->refreshing && s->now_ms < s->retry_at_ms) {
         s->refreshing = false;
         s->wake_ms = s->retry_at_ms;
@@ -299,104 +255,11 @@ static void on_tick(struct session *s, struct session_actions *out)
     }
     if (s->now_ms >= s->wake_ms)
         wake(s, out);
-    else if (state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+    else if (session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         session_catchup_tick(s, out);
 }
 
-/* ---- from outside ---- */
-
-static void on_leave(struct session *s, struct session_actions *out, enum session_state to)
-{
-    if (state_in(s, 1u << to | BIT(STOPPED)) || s->leaving == SESSION_STOPPED)
-        return;
-    if (s->leaving != SESSION_STATE_COUNT) {
-        s->leaving = to; /* STOP overtakes PAUSE */
-        return;
-    }
-    session_leave_link(s, out);
-    session_link_close(s, out, s->profile->connect.close_code);
-    s->wake_ms = SESSION_NEVER;
-    s->retry_at_ms = -1;
-    s->dial_due = false;
-    s->refreshing = false;
-    if (s->link_phase == SESSION_LINK_CLOSING)
-        s->leaving = to;
-    else
-        session_enter(s, out, to, SESSION_NEVER, "by request");
-}
-
-static void fresh_start(struct session *s)
-{
-    s->refreshes = 0;
-    s->probes = 0;
-}
-
-static void on_reconnect(struct session *s, struct session_actions *out)
-{
-    const char *why = "asked for by the operator";
-    if (s->leaving != SESSION_STATE_COUNT)
-        return;
-    if (s->link_phase == SESSION_LINK_UP) {
-        session_leave_link(s, out);
-        session_link_close(s, out, s->profile->connect.close_code);
-        fresh_start(s);
-        session_dial(s, out, why);
-    } else if (state_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED))) {
-        fresh_start(s);
-        session_dial(s, out, why);
-    }
-}
-
-static void on_credential(struct session *s, struct session_actions *out)
-{
-    if (s->leaving != SESSION_STATE_COUNT)
-        return;
-    if (s->refreshing) {
-        s->refreshing = false;
-        if (s->now_ms >= s->retry_at_ms)
-            session_dial(s, out, "credentials were read anew");
-        else
-            s->wake_ms = s->retry_at_ms;
-    } else if (s->state == SESSION_PARKED || (s->state == SESSION_HELD && s->wakes_on_credential)) {
-        fresh_start(s);
-        session_dial(s, out, "credentials have changed");
-    }
-}
-
-static void on_stalled(struct session *s, struct session_actions *out)
-{
-    s->store_stalled = true;
-    if (s->leaving != SESSION_STATE_COUNT || !state_in(s, LINKED))
-        return; /* waits and rests go on; session_dial() looks */
-    session_leave_link(s, out);
-    session_link_close(s, out, 1001);
-    session_enter(s, out, SESSION_STALLED, SESSION_NEVER, "the store takes no more");
-}
-
-static void on_ready(struct session *s, struct session_actions *out, bool has_position)
-{
-    /* What had not reached the disk is gone: a first position, and a gap that told of none. */
-    bool none_left = s->store_stalled && !has_position && (s->has_position || s->told_no_position);
-    bool gap = s->owes_no_position || none_left;
-    s->store_stalled = false;
-    s->has_position = has_position;
-    s->owes_no_position = false;
-    s->told_no_position = gap;
-    if (gap && s->profile->catchup.via != PROFILE_CATCHUP_NONE)
-        session_gap(out, SESSION_GAP_NO_POSITION,
-                    "the store failed before the stream had a position to resume from");
-    if (s->state == SESSION_STALLED && s->leaving == SESSION_STATE_COUNT)
-        session_dial(s, out, "the store takes events again");
-}
-
-static void on_resume(struct session *s, struct session_actions *out)
-{
-    if (s->leaving == SESSION_PAUSED)
-        s->leaving = SESSION_STATE_COUNT;
-    else if (s->state != SESSION_PAUSED)
-        return;
-    session_dial(s, out, "resumed by the operator");
-}
+/* ---- requests ---- */
 
 static void on_http(struct session *s, const struct session_event *event,
                     struct session_actions *out)
@@ -431,7 +294,7 @@ static_assert(SESSION_COST_LEAVE + SESSION_COST_CLOSE + SESSION_COST_DIAL <= SES
 /* Nothing waits for nothing: each state has a deadline, or something that is owed from outside. */
 static void check(const struct session *s)
 {
-    bool linked = state_in(s, LINKED);
+    bool linked = session_in(s, SESSION_LINKED);
     bool closing = s->link_phase == SESSION_LINK_CLOSING;
 
     assert((s->link == 0) == (s->link_phase == SESSION_LINK_NONE));
@@ -441,14 +304,17 @@ static void check(const struct session *s)
         return;
     /* The executor owes LINK_* for as long as there is a link, and HTTP_* for a request. */
     assert(linked == (s->link_phase == SESSION_LINK_DIALING || s->link_phase == SESSION_LINK_UP));
-    if (state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+    if (session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         assert(s->sync.request != 0 || s->sync.next_ms != SESSION_NEVER);
     else
         assert(s->sync.request == 0);
+    /* The broker owes SLOT. */
+    bool asked = s->slot.wish == SESSION_WISH_LINK;
+    assert(!asked || (s->link == 0 && !s->store_stalled));
     if (s->state == SESSION_WAITING)
-        assert(s->wake_ms != SESSION_NEVER || (s->dial_due && closing));
+        assert(s->wake_ms != SESSION_NEVER || asked || (s->dial_due && closing));
     if (s->state == SESSION_HELD)
-        assert(s->wake_ms != SESSION_NEVER);
+        assert(s->wake_ms != SESSION_NEVER || asked);
     /* STARTING waits for START, PARKED for the operator or a credential, STALLED for STORE_READY,
      * PAUSED for RESUME, STOPPED for nothing. */
     assert(s->state != SESSION_STALLED || s->store_stalled);
@@ -463,51 +329,55 @@ static void dispatch(struct session *s, const struct session_event *event,
     case SESSION_EV_UNKEYED:
     case SESSION_EV_FALLBACK_OPEN:
     case SESSION_EV_FALLBACK_ENDED:
-    case SESSION_EV_SLOT:
-    case SESSION_EV_SLOT_LATER:
-    case SESSION_EV_REFRESH_FAILED:
     case SESSION_EV_EXPIRING:
-    case SESSION_EV_SENT:
-    case SESSION_EV_ANSWERED:
-    case SESSION_EV_ACKED:
-    case SESSION_EV_PONG:
     case SESSION_EV_WINDOW_HALF:
+        return;
+    case SESSION_EV_REFRESH_FAILED:
+        session_on_refresh_failed(s, out, event->end);
+        return;
     case SESSION_EV_NETWORK:
+        session_on_network(s, out);
+        return;
+    case SESSION_EV_SLOT:
+        session_slot_granted(s, out);
+        return;
+    case SESSION_EV_SLOT_LATER:
+        session_slot_later(s, out, event->at_ms, event->text);
         return;
     case SESSION_EV_START:
         if (s->state == SESSION_STARTING)
-            session_dial(s, out, "start");
+            session_begin(s, out);
         return;
     case SESSION_EV_STOP:
-        on_leave(s, out, SESSION_STOPPED);
+        session_on_leave(s, out, SESSION_STOPPED);
         return;
     case SESSION_EV_TICK:
         on_tick(s, out);
         return;
     case SESSION_EV_STORE_STALLED:
-        on_stalled(s, out);
+        session_on_stalled(s, out);
         return;
     case SESSION_EV_STORE_READY:
-        on_ready(s, out, event->has_position);
+        session_on_ready(s, out, event->has_position);
         return;
     case SESSION_EV_POSITION:
         s->has_position = true;
         s->told_no_position = false;
         return;
     case SESSION_EV_RESUME:
-        on_resume(s, out);
+        session_on_resume(s, out);
         return;
     case SESSION_EV_PAUSE:
-        on_leave(s, out, SESSION_PAUSED);
+        session_on_leave(s, out, SESSION_PAUSED);
         return;
     case SESSION_EV_RECONNECT:
-        on_reconnect(s, out);
+        session_on_reconnect(s, out);
         return;
     case SESSION_EV_CREDENTIAL:
-        on_credential(s, out);
+        session_on_credential(s, out);
         return;
     case SESSION_EV_RULE:
-        on_rule(s, event, out);
+        session_on_rule(s, event, out);
         return;
     case SESSION_EV_HTTP_PAGE:
     case SESSION_EV_HTTP_FAILED:
@@ -519,6 +389,10 @@ static void dispatch(struct session *s, const struct session_event *event,
     case SESSION_EV_LINK_CLOSED:
     case SESSION_EV_HELD_FIRST:
     case SESSION_EV_HELD_FULL:
+    case SESSION_EV_SENT:
+    case SESSION_EV_ANSWERED:
+    case SESSION_EV_ACKED:
+    case SESSION_EV_PONG:
         on_link(s, event, out);
         return;
     }
@@ -531,12 +405,11 @@ int session_step(struct session *session, const struct session_event *event,
     out->count = 0;
     if (event->now_ms > s->now_ms)
         s->now_ms = event->now_ms;
-    if (s->link_phase == SESSION_LINK_UP && event->last_rx_ms > s->rx_ms) {
-        s->rx_ms = event->last_rx_ms;
-        if (s->rx_ms > s->pinged_ms)
-            s->pinged_ms = -1;
-    }
+    if (s->link_phase == SESSION_LINK_UP)
+        session_pulse_rx(&s->pulse, event->last_rx_ms);
+    s->by_flap = false;
     dispatch(s, event, out);
+    session_end_step(s, out);
     check(s);
     return 0;
 }
@@ -548,8 +421,12 @@ void session_init(struct session *session, const struct session_init_args *args)
         .state = SESSION_STARTING,
         .wake_ms = SESSION_NEVER,
         .retry_at_ms = -1,
-        .pinged_ms = -1,
-        .ping_at_ms = SESSION_NEVER,
+        .rtt = {.slow_since_ms = -1},
+        .rtt_reconnects = args->rtt_reconnects,
+        .accepted_ms = -1,
+        .save_at_ms = SESSION_NEVER,
+        .whole_ms = INT64_MIN,
+        .network_ms = -1,
         .has_position = args->has_position,
         .owes_no_resume = args->profile->catchup.via == PROFILE_CATCHUP_NONE &&
                           (args->lived || args->has_position),
@@ -559,6 +436,7 @@ void session_init(struct session *session, const struct session_init_args *args)
         .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1},
     };
     rng_seed(&session->rng, args->seed);
+    session_restore(session, args);
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -575,8 +453,8 @@ int64_t session_deadline_ms(const struct session *session)
     if (s->link_phase == SESSION_LINK_CLOSING)
         at = earlier(at, s->close_by_ms);
     if (s->link_phase == SESSION_LINK_UP)
-        at = earlier(at, session_heartbeat_deadline_ms(s));
-    if (s->sync.request == 0 && state_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+        at = earlier(at, earlier(s->save_at_ms, session_pulse_deadline_ms(s, &s->pulse)));
+    if (s->sync.request == 0 && session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         at = earlier(at, s->sync.next_ms);
     return at;
 }

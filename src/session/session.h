@@ -201,7 +201,7 @@ struct session_action {
 };
 
 /* Worst case of one step; session.c proves it. */
-#define SESSION_ACTIONS_MAX 12
+#define SESSION_ACTIONS_MAX 16
 struct session_actions {
     struct session_action item[SESSION_ACTIONS_MAX];
     unsigned count;
@@ -244,6 +244,7 @@ struct session_init_args {
 #define SESSION_FLAP_TIMES 16           /* ends remembered for each row of flap */
 #define SESSION_CLOSE_MS 3000           /* for a close handshake, then LINK_ABORT */
 #define SESSION_REFRESH_MS 30000        /* for CREDENTIAL to answer a REFRESH */
+#define SESSION_NO_FALLBACK_MS 300000   /* rest where a fallback is asked for and there is none */
 #define SESSION_LATE_MS 2000            /* a TICK later than this: hawser stalled, not the peer */
 #define SESSION_SPREAD_MS 500           /* a backoff step of 0 is spread over this */
 #define SESSION_CALM_MS 10000           /* so long live takes one backoff step back */
@@ -252,12 +253,70 @@ struct session_init_args {
 #define SESSION_DISCARDS 3              /* full holds in a row, then sync delivers */
 #define SESSION_RETRY_AFTER_MS 86400000 /* longest Retry-After that is believed: 24 h */
 #define SESSION_PROBE_MS 86400000       /* longest pause between probes of a parked stream */
+#define SESSION_NETWORK_MS 30000        /* at most one reaction to a changed network in this time */
+#define SESSION_SET_MIN_MS 1000         /* shortest time that a rule's `set` can set, but for 0 */
+#define SESSION_SET_MAX_MS 86400000     /* longest */
+#define SESSION_CUTS 3                  /* links that broke in the same way are a rhythm */
+#define SESSION_CUT_MIN_MS 5000         /* shorter silences and ages have other causes */
+#define SESSION_RTT_SAMPLES 64          /* round trips that the usual one is the median of */
+#define SESSION_RTT_ENOUGH 8            /* before that nothing is called slow */
+#define SESSION_RTT_TIMES 3             /* times the usual is slow */
+#define SESSION_RTT_MARGIN_MS 50        /* if it is so much more, too */
+#define SESSION_RTT_EPISODE_MS 300000   /* for so long, then it is told */
+#define SESSION_WAIT_MAX_MS 31536000000 /* longest wait that a saved state may ask for: a year */
 
 enum session_link_phase {
     SESSION_LINK_NONE,
     SESSION_LINK_DIALING, /* until LINK_OPEN */
     SESSION_LINK_UP,
     SESSION_LINK_CLOSING /* its end is decided; LINK_CLOSED is owed */
+};
+
+/* What a slot is wanted for. */
+enum session_wish {
+    SESSION_WISH_NONE,
+    SESSION_WISH_LINK,
+    SESSION_WISH_SUCCESSOR,
+    SESSION_WISH_FALLBACK
+};
+
+struct session_slot {
+    enum session_wish wish; /* asked for, and neither granted nor dropped */
+    bool probe;             /* LINK: quietly, out of PARKED */
+    char why[SESSION_TEXT]; /* the reason of the dial to come */
+};
+
+/* What keeps one link alive, or finds it dead. */
+struct session_pulse {
+    int64_t opened_ms;
+    int64_t rx_ms;                                /* last sign of life */
+    int64_t ping_every_ms, ping_at_ms, pinged_ms; /* oldest unanswered ping, -1: none */
+    int64_t beat_every_ms, beat_at_ms, beat_ms;   /* the same of the service's own heartbeat */
+    int64_t idle_ms, live_timeout_ms, max_age_ms; /* of this link; 0: none */
+    int64_t answer_by_ms[PROFILE_SENDS_MAX];      /* SESSION_NEVER: none awaited */
+    bool beats;                                   /* heartbeats go out */
+};
+
+/* The last links that broke without a word, oldest first, and what they taught. */
+struct session_rhythm {
+    int64_t quiet_ms[SESSION_CUTS], age_ms[SESSION_CUTS];
+    unsigned cuts;
+    int64_t ping_ms, max_age_ms; /* 0: nothing learnt */
+};
+
+struct session_rtt {
+    uint32_t sample_ms[SESSION_RTT_SAMPLES];
+    unsigned count;
+    int64_t slow_since_ms; /* -1: it is not slow */
+    uint32_t least_ms;     /* of the slow ones */
+    bool told;
+};
+
+/* From session_init() to START: what session_init_args.saved asks for. */
+struct session_resumed {
+    enum session_state state; /* STARTING: nothing is taken up */
+    int64_t wait_ms, since_ms;
+    bool dialled;
 };
 
 /* What flow does with the link's events. */
@@ -295,16 +354,29 @@ struct session {
 
     uint64_t link, link_last; /* 0: none; the newest number */
     enum session_link_phase link_phase;
-    int64_t close_by_ms;                  /* CLOSING: LINK_ABORT then */
-    int64_t rx_ms, pinged_ms, ping_at_ms; /* last sign of life; oldest unanswered ping, -1: none */
+    struct session_slot slot;
+    int64_t close_by_ms; /* CLOSING: LINK_ABORT then */
+    struct session_pulse pulse;
+    struct session_rhythm rhythm;
+    struct session_rtt rtt;
+    bool rtt_reconnects;
+    struct session_resumed resumed;
+    int64_t accepted_ms; /* of the link, -1: not yet */
+    int64_t save_at_ms;  /* news that only time brings, SESSION_NEVER: none */
+    int64_t whole_ms;    /* when the stream was last LIVE, INT64_MIN: never */
+    bool save_due;       /* at the end of the step */
 
     struct session_catchup sync;
     bool has_position;
     bool owes_no_resume, owes_no_position; /* gaps to be said when that can be done */
     bool told_no_position;                 /* and there is no position yet */
     bool store_stalled;
-    bool dial_due;   /* WAITING: dial as soon as the old link is gone */
-    bool refreshing; /* WAITING: for CREDENTIAL */
+    bool dial_due;      /* WAITING: dial as soon as the old link is gone */
+    bool refreshing;    /* WAITING: for CREDENTIAL */
+    bool refresh_due;   /* WAITING: refresh again when it is over */
+    bool plain_wait;    /* WAITING: by backoff alone, which a changed network cuts short */
+    bool by_flap;       /* session_judge() has just answered by a row of flap */
+    int64_t network_ms; /* when a changed network was last acted upon, -1: never */
     bool wakes_on_credential;
     enum session_state leaving; /* STOPPED or PAUSED while the link closes; else STATE_COUNT */
 
@@ -325,6 +397,7 @@ int session_step(struct session *session, const struct session_event *event,
 int64_t session_deadline_ms(const struct session *session);
 enum session_state session_state(const struct session *session);
 const char *session_state_name(enum session_state state);
+const char *session_purpose_name(enum session_purpose purpose);
 const char *session_gap_name(enum session_gap gap);
 const char *session_event_name(enum session_event_kind kind);
 const char *session_action_name(enum session_action_kind kind);

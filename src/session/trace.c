@@ -35,28 +35,35 @@ size_t session_trace_action(const struct session_action *action, char *out, size
 
     switch (action->kind) {
     case SESSION_DO_DIAL:
+        return put(out, size, "%s link=%llu%s", name, link, action->moved ? " moved" : "");
     case SESSION_DO_LINK_ABORT:
     case SESSION_DO_LINK_PING:
+    case SESSION_DO_HEARTBEAT:
+    case SESSION_DO_SUCCEED:
+    case SESSION_DO_SWITCH:
         return put(out, size, "%s link=%llu", name, link);
     case SESSION_DO_LINK_CLOSE:
         return put(out, size, "%s link=%llu code=%d", name, link, action->code);
     case SESSION_DO_HTTP_START:
-        return put(out, size, "%s request=%llu%s", name, request, action->use_next ? " next" : "");
+        return put(out, size, "%s request=%llu%s%s%s", name, request,
+                   action->purpose != SESSION_FOR_CATCHUP ? " " : "",
+                   action->purpose != SESSION_FOR_CATCHUP ? session_purpose_name(action->purpose)
+                                                          : "",
+                   action->use_next ? " next" : "");
+    case SESSION_DO_SAY:
+        return put(out, size, "%s (%s)", name, action->text);
     case SESSION_DO_HTTP_CANCEL:
+    case SESSION_DO_FALLBACK_START:
         return put(out, size, "%s request=%llu", name, request);
     case SESSION_DO_GAP:
         return put(out, size, "%s %s (%s)", name, session_gap_name(action->gap), action->text);
     case SESSION_DO_ASK_SLOT:
+        return put(out, size, "%s%s", name, action->fallback ? " fallback" : "");
     case SESSION_DO_DROP_SLOT:
-    case SESSION_DO_HEARTBEAT:
-    case SESSION_DO_SUCCEED:
-    case SESSION_DO_SWITCH:
-    case SESSION_DO_FALLBACK_START:
     case SESSION_DO_UNKEYED_KEEP:
     case SESSION_DO_AUDITED:
     case SESSION_DO_FRESH:
     case SESSION_DO_SAVE:
-    case SESSION_DO_SAY:
     case SESSION_DO_HOLD:
     case SESSION_DO_RELEASE:
     case SESSION_DO_DISCARD:

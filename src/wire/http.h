@@ -71,6 +71,9 @@ void http_parser_free(struct http_parser_state *parser);
 int http_parser_feed(struct http_parser_state *parser, const char *bytes, size_t n, size_t *used,
                      bool *done, struct error *err);
 int http_parser_eof(struct http_parser_state *parser, struct error *err);
+/* Forgets the body that has come so far, so that room for body_max bytes is there again: for a body
+ * that is handed on as it comes. */
+void http_parser_drop_body(struct http_parser_state *parser);
 bool http_parser_headers_done(const struct http_parser_state *parser);
 const struct http_response *http_parser_response(const struct http_parser_state *parser);
 

@@ -347,6 +347,11 @@ int http_parser_eof(struct http_parser_state *parser, struct error *err)
     return report(parser, err);
 }
 
+void http_parser_drop_body(struct http_parser_state *parser)
+{
+    buf_clear(&parser->response.body);
+}
+
 bool http_parser_headers_done(const struct http_parser_state *parser)
 {
     return parser->headers_done;

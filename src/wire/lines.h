@@ -2,7 +2,8 @@
  * lines: cuts a byte stream into lines, as NDJSON has them (https://github.com/ndjson/ndjson-spec).
  *
  * Decides: a line ends at LF, a CR before it is dropped, empty lines are skipped.
- * Fails: a line over the limit is thrown away in constant memory and told once.
+ * Fails: a line over the limit (its end not counted) is thrown away in constant memory and told
+ * once, as soon as that is known. What the end of the stream cuts off is dropped.
  */
 #ifndef HAWSER_WIRE_LINES_H
 #define HAWSER_WIRE_LINES_H

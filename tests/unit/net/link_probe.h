@@ -32,6 +32,8 @@ struct probe {
     char trace[2048];
     bool closed;
     struct net_end end;
+    int refused_status; /* of the answer that on_closed had, 0: none */
+    char location[100];
 };
 
 static inline void probe_note(struct probe *probe, const char *what, struct slice text)
@@ -121,9 +123,13 @@ static inline void probe_on_oversize(void *arg, uint64_t bytes)
 static inline void probe_on_closed(void *arg, const struct net_end *end,
                                    const struct http_response *response)
 {
-    (void)response;
     struct probe *probe = arg;
 
+    if (response != NULL) {
+        probe->refused_status = response->status;
+        snprintf(probe->location, sizeof probe->location, SLICE_FMT,
+                 SLICE_ARG(http_response_header(response, "location")));
+    }
     probe_note(probe, "closed", SLICE(""));
     probe->closed = true;
     probe->end = *end;

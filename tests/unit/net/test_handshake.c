@@ -94,6 +94,8 @@ static void test_redirect_tells_where(void **state)
 
     probe_run(&probe, &peer, script_302);
     assert_end(&probe, NET_END_STATUS, NET_PHASE_UPGRADE, 302, "Location: wss://other.example/x");
+    assert_int_equal(probe.refused_status, 302);
+    assert_string_equal(probe.location, "wss://other.example/x");
 }
 
 static void script_200(struct peer *peer)

@@ -230,7 +230,7 @@ static void test_bad_actions(void **state)
         {"reconnect soon", "`reconnect` takes a duration such as 30s or 5m, not `soon`"},
         {"hold", "`hold` takes a duration such as 30s or 5m, not ``"},
         {"hold 5", "`hold` takes a duration such as 30s or 5m, not `5`"},
-        {"capture x=/y", "unknown action `capture`"},
+        {"captur x=/y", "unknown action `captur`; did you mean `capture`?"},
         {"live,live,live,live,live,live,live,live,live,live,live,live,live,live,live,live,live",
          "more than 16 actions"},
     };

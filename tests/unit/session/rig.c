@@ -15,11 +15,25 @@ void rig_init(struct rig *rig)
     rig->seed = 1;
 }
 
+/* A slot is granted at once, and what follows counts to the same step. */
+static void grant(struct rig *rig)
+{
+    struct session_event event = {
+        .kind = SESSION_EV_SLOT, .now_ms = rig->now_ms, .last_rx_ms = rig->rx_ms};
+    struct session_actions more;
+    assert_int_equal(session_step(&rig->session, &event, &more), 0);
+    assert_true(rig->out.count + more.count <= SESSION_ACTIONS_MAX);
+    for (unsigned i = 0; i < more.count; i++)
+        rig->out.item[rig->out.count++] = more.item[i];
+}
+
 static void step(struct rig *rig, struct session_event event)
 {
     event.now_ms = rig->now_ms;
     event.last_rx_ms = rig->rx_ms;
     assert_int_equal(session_step(&rig->session, &event, &rig->out), 0);
+    if (rig_did(rig, SESSION_DO_ASK_SLOT) != NULL && !rig->withhold)
+        grant(rig);
     for (unsigned i = 0; i < rig->out.count; i++) {
         if (rig->out.item[i].kind == SESSION_DO_DIAL)
             rig->link = rig->out.item[i].link;
@@ -70,7 +84,7 @@ void rig_page(struct rig *rig, struct session_page page)
                   .kind = SESSION_EV_HTTP_PAGE, .request = rig->request, .page = &page});
 }
 
-void rig_tick(struct rig *rig)
+static void tick_once(struct rig *rig)
 {
     int64_t deadline = session_deadline_ms(&rig->session);
     assert_true(deadline != INT64_MAX);
@@ -79,10 +93,17 @@ void rig_tick(struct rig *rig)
     rig_do(rig, SESSION_EV_TICK);
 }
 
+void rig_tick(struct rig *rig)
+{
+    do
+        tick_once(rig);
+    while (rig->out.count == 1 && rig->out.item[0].kind == SESSION_DO_SAVE);
+}
+
 void rig_run(struct rig *rig, int64_t until_ms, bool answers)
 {
     while (session_deadline_ms(&rig->session) <= until_ms) {
-        rig_tick(rig);
+        tick_once(rig);
         if (answers && rig_did(rig, SESSION_DO_LINK_PING) != NULL)
             rig->rx_ms = rig->now_ms + 1;
     }

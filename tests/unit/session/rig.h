@@ -11,6 +11,7 @@ struct rig {
     struct profile profile;     /* change it before rig_start() */
     int64_t now_ms, rx_ms;
     bool has_position, lived;
+    bool withhold; /* slots are not granted by themselves: rig_do(rig, SESSION_EV_SLOT) */
     uint64_t seed;
     uint64_t link, request; /* the newest */
 };
@@ -22,7 +23,7 @@ void rig_end(struct rig *rig, enum session_event_kind kind, const struct profile
 void rig_close(struct rig *rig, int code);
 void rig_rule(struct rig *rig, enum profile_rule_kind kind, int64_t delay_ms);
 void rig_page(struct rig *rig, struct session_page page);
-/* TICK at the deadline. */
+/* TICK at the deadline; one that only brings SAVE is passed over. */
 void rig_tick(struct rig *rig);
 /* As executors do: TICK at each deadline up to then. The link answers pings while `answers`. */
 void rig_run(struct rig *rig, int64_t until_ms, bool answers);

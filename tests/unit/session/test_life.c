@@ -487,7 +487,8 @@ static void F12_greeting_has_a_deadline(void **state)
     rig_tick(&rig);
     assert_int_equal(rig.now_ms, 10000 + SESSION_CLOSE_MS);
     assert_int_equal(rig.out.item[0].kind, SESSION_DO_LINK_ABORT);
-    assert_int_equal(rig.out.item[1].kind, SESSION_DO_DIAL);
+    assert_int_equal(rig.out.item[1].kind, SESSION_DO_ASK_SLOT);
+    assert_int_equal(rig.out.item[2].kind, SESSION_DO_DIAL);
 }
 
 static void rules_end_links(void **state)

@@ -33,6 +33,7 @@ struct walker {
     uint64_t request, request_newest;
     enum { PASS, HOLD, DISCARD } gate;
     bool stalled;
+    bool slot_asked, slot_granted; /* granted: not used yet */
     unsigned most;
 };
 
@@ -59,6 +60,8 @@ static void saw(struct walker *w, const struct session_action *action)
     switch (action->kind) {
     case SESSION_DO_DIAL:
         assert_int_equal(w->link, 0); /* never two links */
+        assert_true(w->slot_granted); /* and never one without leave */
+        w->slot_granted = false;
         assert_false(w->stalled);
         assert_true(action->link > w->link_newest);
         w->link = w->link_newest = action->link;
@@ -89,7 +92,13 @@ static void saw(struct walker *w, const struct session_action *action)
         w->request = 0;
         return;
     case SESSION_DO_ASK_SLOT:
+        assert_false(w->slot_asked);
+        w->slot_asked = true;
+        return;
     case SESSION_DO_DROP_SLOT:
+        assert_true(w->slot_asked || w->slot_granted);
+        w->slot_asked = w->slot_granted = false;
+        return;
     case SESSION_DO_HEARTBEAT:
     case SESSION_DO_SUCCEED:
     case SESSION_DO_SWITCH:
@@ -150,6 +159,8 @@ static void check_deadline(struct walker *w)
         return;
     case SESSION_WAITING:
     case SESSION_HELD:
+        assert_true(w->slot_asked); /* the broker's turn */
+        return;
     case SESSION_STATE_COUNT:
         fail_msg("%s without a deadline", session_state_name(state));
     }
@@ -225,6 +236,10 @@ static void book(struct walker *w, const struct session_event *event)
         if (event->request == w->request)
             w->request = 0;
         return;
+    case SESSION_EV_SLOT:
+        w->slot_granted = w->slot_asked;
+        w->slot_asked = false;
+        return;
     case SESSION_EV_STORE_STALLED:
         w->stalled = true;
         return;
@@ -236,7 +251,6 @@ static void book(struct walker *w, const struct session_event *event)
     case SESSION_EV_UNKEYED:
     case SESSION_EV_FALLBACK_OPEN:
     case SESSION_EV_FALLBACK_ENDED:
-    case SESSION_EV_SLOT:
     case SESSION_EV_SLOT_LATER:
     case SESSION_EV_REFRESH_FAILED:
     case SESSION_EV_EXPIRING:
@@ -270,7 +284,7 @@ static enum session_event_kind random_kind(struct walker *w)
         SESSION_EV_LINK_OPEN, SESSION_EV_RULE,        SESSION_EV_HELD_FIRST,
         SESSION_EV_HELD_FULL, SESSION_EV_HTTP_PAGE,   SESSION_EV_LINK_CLOSED,
         SESSION_EV_POSITION,  SESSION_EV_HTTP_FAILED, SESSION_EV_STORE_READY,
-        SESSION_EV_RESUME,
+        SESSION_EV_RESUME,    SESSION_EV_SLOT,        SESSION_EV_SLOT,
     };
     if (pick(w, 3) != 0)
         return usual[pick(w, sizeof(usual) / sizeof(usual[0]))];
@@ -315,6 +329,8 @@ static void random_step(struct walker *w)
     event.link = near_number(w, w->link, w->link_newest);
     event.request = near_number(w, w->request, w->request_newest);
     event.has_position = pick(w, 2) == 0;
+    event.at_ms = w->now_ms + (int64_t)pick(w, 4) * 20000;
+    event.text = texts[pick(w, 4)];
     event.end = &end;
     struct profile_trigger trigger = {.action = &rule};
     event.rule = &trigger;
@@ -354,10 +370,11 @@ static void begin(struct walker *w)
     w->state = SESSION_STARTING;
     w->link = w->link_newest = w->request = w->request_newest = 0;
     w->link_open = w->link_closing = w->stalled = false;
+    w->slot_asked = w->slot_granted = false;
     w->gate = PASS;
     struct session_event start = {.kind = SESSION_EV_START, .now_ms = w->now_ms};
     step(w, &start);
-    assert_int_equal(session_state(&w->session), SESSION_DIALING);
+    assert_true(w->slot_asked);
 }
 
 static void random_walk_keeps_the_invariants(void **state)

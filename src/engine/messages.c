@@ -1,0 +1,189 @@
+/*
+ * messages: what a link says. A frame may be many messages; of each, what it is (flow) comes before
+ * what it says about the link (rules). A frame that finds no room in its middle is offered again,
+ * and what was taken of it is skipped.
+ */
+#include <stdio.h>
+
+#include "engine/stream_private.h"
+
+/* ---- rules ---- */
+
+static void post_rule(struct stream *stream, uint64_t link, const struct profile_trigger *rule)
+{
+    struct session_event event = {.kind = SESSION_EV_RULE, .link = link, .rule = rule};
+    stream_post(stream, &event);
+}
+
+static void hand_over(struct stream *stream, uint64_t link, const struct profile_trigger *rule)
+{
+    struct profile_trigger checked = *rule;
+    if (!stream_move(stream, rule->value))
+        checked.value = slice_make(NULL, 0);
+    post_rule(stream, link, &checked);
+}
+
+static void do_rule(struct stream *stream, struct stream_link *link,
+                    const struct profile_trigger *rule)
+{
+    switch (rule->action->kind) {
+    case PROFILE_RULE_EVENT:
+    case PROFILE_RULE_IGNORE:
+    case PROFILE_RULE_SNAPSHOT:
+        return; /* the message says what they came to */
+    case PROFILE_RULE_ALIVE:
+        stream_post_link(stream, SESSION_EV_ACKED, link->number, NULL);
+        return;
+    case PROFILE_RULE_CAPTURE:
+        stream_capture(stream, rule->action->variable, rule->value);
+        return;
+    case PROFILE_RULE_SEND:
+        stream_send_by_rule(stream, link, rule->action);
+        return;
+    case PROFILE_RULE_CALL:
+        stream_call(stream, rule->action, link);
+        return;
+    case PROFILE_RULE_SAY:
+        stream_say(stream, "rule %s: %s", rule->action->rule, rule->action->text);
+        return;
+    case PROFILE_RULE_HANDOVER:
+        hand_over(stream, link->number, rule);
+        return;
+    case PROFILE_RULE_LIVE:
+    case PROFILE_RULE_SET:
+    case PROFILE_RULE_RECONNECT:
+    case PROFILE_RULE_REFRESH:
+    case PROFILE_RULE_FRESH:
+    case PROFILE_RULE_FORGET:
+    case PROFILE_RULE_GAP:
+    case PROFILE_RULE_HOLD:
+    case PROFILE_RULE_PARK:
+        post_rule(stream, link->number, rule);
+        return;
+    }
+}
+
+static void do_rules(struct stream *stream, struct stream_link *link,
+                     const struct profile_message *message)
+{
+    uint64_t number = link->number;
+    if (message->acks)
+        stream_post_link(stream, SESSION_EV_ACKED, number, NULL);
+    if (message->answers != 0) {
+        struct session_event event = {
+            .kind = SESSION_EV_ANSWERED, .link = number, .sends = message->answers};
+        stream_post(stream, &event);
+    }
+    /* A rule may end the link: the rest of the message then speaks of nothing. */
+    for (size_t i = 0; i < message->n_actions && link->number == number; i++)
+        do_rule(stream, link, &message->actions[i]);
+}
+
+/* ---- messages ---- */
+
+static void tell(struct stream *stream, uint64_t link, enum flow_result result)
+{
+    switch (result) {
+    case FLOW_HELD_FIRST:
+        stream_post_link(stream, SESSION_EV_HELD_FIRST, link, NULL);
+        return;
+    case FLOW_HELD_FULL:
+        stream_post_link(stream, SESSION_EV_HELD_FULL, link, NULL);
+        return;
+    case FLOW_MET:
+        stream_check_flow(stream);
+        stream_post_link(stream, SESSION_EV_MET, link, NULL);
+        return;
+    case FLOW_HOLE:
+        stream_post_link(stream, SESSION_EV_HOLE, link, NULL);
+        return;
+    case FLOW_UNKEYED:
+        stream_post_link(stream, SESSION_EV_UNKEYED, link, NULL);
+        return;
+    case FLOW_EMITTED:
+        stream_check_flow(stream);
+        return;
+    case FLOW_DUPLICATE:
+    case FLOW_HELD:
+    case FLOW_DISCARDED:
+    case FLOW_IGNORED:
+    case FLOW_SUSPECT:
+    case FLOW_AGAIN:
+        return;
+    }
+}
+
+/* False: no room. */
+static bool take(struct stream *stream, struct stream_link *link,
+                 const struct profile_message *message, struct slice raw, bool binary)
+{
+    enum flow_side side = link->role == STREAM_SUCCESSOR ? FLOW_SUCCESSOR : FLOW_LINK;
+    bool acks = stream->stored_sends != 0 && message->event;
+    if (acks && !stream_acks_room(stream))
+        return false;
+    enum flow_result result =
+        flow_message(stream->flow, side, message, raw, binary, stream->ops->wall_us(stream->arg));
+    if (result == FLOW_AGAIN)
+        return false;
+    link->taken++;
+    uint64_t number = link->number;
+    if (acks)
+        stream_acks_add(stream, link, result, message->ephemeral);
+    if (link->number == number)
+        tell(stream, number, result);
+    return true;
+}
+
+int stream_message(struct stream *stream, uint64_t number, enum stream_message_type type,
+                   struct slice payload)
+{
+    struct stream_link *link = stream_link_find(stream, number);
+    struct profile_frame frame;
+    struct profile_message message;
+    if (link == NULL || link->role == STREAM_RETIRED)
+        return 0;
+    unsigned skip = link->taken;
+    profile_frame_begin(stream->scanner, payload, NULL, &frame);
+    while (profile_frame_next(stream->scanner, &frame, &message)) {
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        if (!take(stream, link, &message, payload, type == STREAM_BINARY)) {
+            link->blocked = true;
+            return ERR_AGAIN;
+        }
+        if (link->number == number &&
+            (message.n_actions > 0 || message.acks || message.answers != 0))
+            do_rules(stream, link, &message);
+        if (link->number != number)
+            return 0;
+    }
+    link->taken = 0;
+    stream->stats.messages++;
+    stream->stats.bytes += payload.len;
+    return 0;
+}
+
+void stream_oversize(struct stream *stream, uint64_t number, uint64_t bytes)
+{
+    struct stream_link *link = stream_link_find(stream, number);
+    (void)bytes;
+    if (link == NULL || link->role == STREAM_RETIRED)
+        return;
+    if (link->role == STREAM_SUCCESSOR)
+        link->missing = true; /* the link has it too, unless it has gone by then */
+    else
+        flow_missing(stream->flow);
+}
+
+void stream_pong(struct stream *stream, uint64_t number, int64_t rtt_ms)
+{
+    const struct stream_link *link = stream_link_find(stream, number);
+    struct session_event event = {.kind = SESSION_EV_PONG, .link = number, .rtt_ms = rtt_ms};
+    if (link == NULL)
+        return;
+    if (link->role == STREAM_LINK)
+        stream->stats.rtt_ms = rtt_ms;
+    stream_post(stream, &event);
+}
