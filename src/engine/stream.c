@@ -71,10 +71,10 @@ int stream_new(const struct stream_options *options, struct stream **out)
     stream->deadline_ms = INT64_MAX;
     stream->stats.rtt_ms = -1;
     buf_init(&stream->page.body, LIMIT_HTTP_BODY);
-    buf_init(&stream->page.next, LIMIT_VARIABLE);
+    buf_init(&stream->page.next, LIMIT_POSITION);
     buf_init(&stream->page.last, LIMIT_POSITION);
-    buf_init(&stream->fallback.id, LIMIT_VARIABLE);
-    buf_init(&stream->fallback.event, LIMIT_VARIABLE);
+    buf_init(&stream->fallback.id, SSE_ID_MAX);
+    buf_init(&stream->fallback.event, SSE_TYPE_MAX);
     saved_variables_init(&stream->variables);
     profile_request_init(&stream->form);
     struct flow_options flow = {
@@ -354,15 +354,22 @@ void stream_check_flow(struct stream *stream)
     }
 }
 
+/* Says what made a release hold again. */
+static void holds_again(struct stream *stream, bool unkeyed)
+{
+    stream_post_link(stream, unkeyed ? SESSION_EV_UNKEYED : SESSION_EV_HOLE,
+                     stream_link_number(stream), NULL);
+}
+
 void stream_release(struct stream *stream)
 {
     int status = flow_release(stream->flow);
-    bool unkeyed = stream->profile->unkeyed_sync && flow_unkeyed(stream->flow);
-    if (status == 0 && !unkeyed && stream->acks.count > 0)
+    bool unkeyed = flow_unkeyed(stream->flow), hole = flow_hole(stream->flow);
+    if (status == 0 && !unkeyed && !hole && stream->acks.count > 0)
         stream_acks_stamp(stream);
     stream_check_flow(stream);
-    if (status == 0 && unkeyed)
-        stream_post_link(stream, SESSION_EV_UNKEYED, stream_link_number(stream), NULL);
+    if (status == 0 && (unkeyed || hole))
+        holds_again(stream, unkeyed);
 }
 
 void stream_unblock(struct stream *stream)

@@ -134,8 +134,10 @@ struct io_child_result {
 };
 /* Runs argv[0] (a path, no PATH search, no shell) with an empty environment, / as its directory,
  * nothing on standard input, standard error to ours, no other descriptor, default signals and its
- * own process group, which is killed whole when timeout_ms has passed or more than
- * IO_CHILD_OUTPUT_MAX has come. Ends in exactly one cb. ERR_NOTFOUND, ERR_PERM, ERR_IO. */
+ * own process group, which is killed whole when timeout_ms has passed, more than
+ * IO_CHILD_OUTPUT_MAX has come or its first process has ended: what that one says counts, and a
+ * grandchild that keeps the pipe open delays nothing. Ends in exactly one cb; the child is gone
+ * when that is called: it is not cancelled after that. ERR_NOTFOUND, ERR_PERM, ERR_IO. */
 int io_child_start(struct io_loop *loop, const char *const *argv, int64_t timeout_ms,
                    void (*cb)(void *arg, const struct io_child_result *result), void *arg,
                    struct io_child **out, struct error *err);
@@ -148,8 +150,12 @@ void io_cloexec_all(void);
 struct io_watch;
 /* cb fires soon after the file of that path was written, replaced (rename counts), made, removed
  * or got other rights, also when its directory itself comes or goes; several changes close together
- * may be told once. The directory is watched, or the nearest one above that exists. Never fails for
- * want of the file. ERR_LIMIT: the system has no more watches; then poll. */
+ * may be told once, and one change twice. The directory is watched, or the nearest one above that
+ * exists, and those of symbolic links on the way. Fails for want of memory only: where the system
+ * has no more watches, it looks each IO_WATCH_BLIND_MS; each IO_WATCH_LOOK_MS it does anyway, since
+ * there are file systems that tell nothing. */
+#define IO_WATCH_BLIND_MS 2000
+#define IO_WATCH_LOOK_MS 30000
 int io_watch_start(struct io_loop *loop, const char *path, void (*cb)(void *arg), void *arg,
                    struct io_watch **out, struct error *err);
 void io_watch_close(struct io_watch *watch);
@@ -162,11 +168,12 @@ struct io_network;
 #define IO_NETWORK_DEBOUNCE_MS 1000
 #define IO_NETWORK_RUN_MS 5000
 #define IO_NETWORK_SLEPT_MS 2000
+#define IO_NETWORK_TICK_MS 1000 /* how often the clocks are compared */
 int io_network_start(struct io_loop *loop, void (*cb)(void *arg, bool slept), void *arg,
                      struct io_network **out, struct error *err);
 void io_network_close(struct io_network *network);
-/* The address that this host would use towards that one, and the interface, as text
- * ("192.0.2.5 eth0"); "" if there is no route. Sends nothing. */
+/* The address that this host would use towards that one, the interface and the gateway if there is
+ * one, as text ("192.0.2.5 eth0 via 192.0.2.1"); "" if there is no route. Sends nothing. */
 void io_network_route(const struct io_address *to, char *out, size_t size);
 
 /* ---- worker: one thread of its own, jobs in order ---- */

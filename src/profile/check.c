@@ -20,6 +20,27 @@ static void check_requests(struct loader *l)
     }
 }
 
+bool load_http_uses(const struct http *http, struct slice name)
+{
+    bool found = template_uses(&http->url, name);
+
+    for (unsigned i = 0; i < http->n_query; i++)
+        found |= template_uses(&http->query[i].value, name);
+    for (unsigned i = 0; i < http->n_header; i++)
+        found |= template_uses(&http->header[i].value, name);
+    for (unsigned i = 0; i < http->n_body; i++)
+        found |= template_uses(&http->body[i], name);
+    return found;
+}
+
+unsigned load_http_find(const struct loader *l, struct slice name)
+{
+    for (unsigned i = 0; i < l->priv->n_https; i++)
+        if (slice_eq_str(name, l->priv->https[i].name))
+            return i;
+    return PROFILE_NONE;
+}
+
 /* ---- fingerprint ---- */
 
 static int by_name(const void *a, const void *b)
@@ -39,8 +60,8 @@ static void make_fingerprint(struct loader *l)
     if (n != 0)
         qsort(sorted, n, sizeof(sorted[0]), by_name);
     buf_init(&text, BUF_UNBOUNDED);
-    l->arena->failed |=
-        buf_appendf(&text, "%s\n" SLICE_FMT "\n", l->profile->name, SLICE_ARG(l->authority)) != 0;
+    l->arena->failed |= buf_appendf(&text, "%s\n" SLICE_FMT "\n", l->profile->name,
+                                    SLICE_ARG(l->priv->connect.head.authority)) != 0;
     for (size_t i = 0; i < n; i++)
         l->arena->failed |= buf_appendf(&text, "%s=%s\n", sorted[i]->name, sorted[i]->value) != 0;
     l->profile->fingerprint = arena_slice(l->arena, buf_slice(&text));
@@ -52,6 +73,7 @@ void load_check(struct loader *l)
     load_check_event(l);
     load_check_sends(l);
     check_requests(l);
+    load_check_connect(l);
     load_check_catchup(l);
     if (policy_add_default_flaps(l->profile) != 0)
         diag_add(l->diag, l->path, 1, "more than %d flap lines, the built-in ones counted",

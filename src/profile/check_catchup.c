@@ -1,19 +1,6 @@
 /* [catchup], when all keys are known: what it asks, and what it reads from the answer. */
 #include "profile/load.h"
 
-static bool carries(const struct http *http, struct slice name)
-{
-    bool found = template_uses(&http->url, name);
-
-    for (unsigned i = 0; i < http->n_query; i++)
-        found |= template_uses(&http->query[i].value, name);
-    for (unsigned i = 0; i < http->n_header; i++)
-        found |= template_uses(&http->header[i].value, name);
-    for (unsigned i = 0; i < http->n_body; i++)
-        found |= template_uses(&http->body[i], name);
-    return found;
-}
-
 static const struct http *find_catchup_http(struct loader *l)
 {
     unsigned i;
@@ -66,7 +53,7 @@ static void check_via(struct loader *l)
     if (l->position == NULL && l->map_position == NULL)
         load_fault(l, l->catchup_via,
                    "via: there is nothing to resume from without [event] position");
-    else if (http != NULL && !carries(http, SLICE("position")))
+    else if (http != NULL && !load_http_uses(http, SLICE("position")))
         load_fault(l, l->catchup_via, "via: nothing in %s%s%s carries ${position}",
                    http->name != NULL ? "[http " : "[connect", http->name != NULL ? http->name : "",
                    "]");
@@ -87,30 +74,33 @@ static void check_pages(struct loader *l)
 
 static void check_tip(struct loader *l)
 {
-    struct profile *p = l->profile;
-
     if (l->tip == NULL)
         return;
-    p->catchup.tip = load_http_named(l, l->tip);
+    l->profile->catchup.tip = load_http_named(l, l->tip);
     if (l->position == NULL && l->map_position == NULL)
         load_fault(l, l->tip, "tip: there is no position to learn without [event] position");
-    if (p->catchup.tip == PROFILE_NONE || p->catchup.via != PROFILE_CATCHUP_HTTP)
-        return;
-    if (l->priv->https[p->catchup.tip].ndjson != l->priv->https[p->catchup.http].ndjson)
-        load_fault(l, l->tip,
-                   "tip: [http %s] and [http %s] must have the same `format`; both are read as "
-                   "pages",
-                   l->priv->https[p->catchup.tip].name, l->priv->https[p->catchup.http].name);
 }
 
-/* The [http NAME] whose answers are pages, NULL for none. */
-static const struct http *page_http(const struct loader *l)
+/* Whose answers are pages. They are read alike, since a page does not say what it answers. */
+static const struct http *find_pages(struct loader *l)
 {
     const struct profile *p = l->profile;
+    const unsigned https[] = {p->catchup.via == PROFILE_CATCHUP_HTTP ? p->catchup.http
+                                                                     : PROFILE_NONE,
+                              p->catchup.tip, p->fallback.http};
+    const struct http *first = NULL;
 
-    if (p->catchup.via == PROFILE_CATCHUP_HTTP && l->priv->n_https != 0)
-        return &l->priv->https[p->catchup.http];
-    return p->catchup.tip != PROFILE_NONE ? &l->priv->https[p->catchup.tip] : NULL;
+    for (size_t i = 0; i < sizeof(https) / sizeof(https[0]); i++) {
+        const struct http *http = https[i] < l->priv->n_https ? &l->priv->https[https[i]] : NULL;
+
+        if (first == NULL)
+            first = http;
+        else if (http != NULL && http->ndjson != first->ndjson)
+            diag_add(l->diag, http->file, http->line,
+                     "[http %s] and [http %s] must have the same `format`; both are read as pages",
+                     http->name, first->name);
+    }
+    return first;
 }
 
 /* The whole body is the list where the profile names none. */
@@ -118,7 +108,7 @@ static void compile_page(struct loader *l)
 {
     const struct ini_entry *const inside[] = {l->items, l->next, l->more, l->gone};
     struct profile_private *priv = l->priv;
-    const struct http *http = page_http(l);
+    const struct http *http = find_pages(l);
 
     priv->page_ndjson = http != NULL && http->ndjson;
     for (size_t i = 0; i < sizeof(inside) / sizeof(inside[0]) && priv->page_ndjson; i++)

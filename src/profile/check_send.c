@@ -40,12 +40,12 @@ static int unknown_name(struct error *err, const char *section, struct slice nam
 
 unsigned load_http_named(struct loader *l, const struct ini_entry *entry)
 {
+    unsigned i = load_http_find(l, slice_str(entry->value));
     const char *names[PROFILE_HTTPS_MAX];
-    unsigned n = http_names(l, names), i = find_name(slice_str(entry->value), names, n);
     struct error err;
 
     if (i == PROFILE_NONE) {
-        unknown_name(&err, "http", slice_str(entry->value), names, n);
+        unknown_name(&err, "http", slice_str(entry->value), names, http_names(l, names));
         load_fault_error(l, entry, &err);
     }
     return i;
@@ -81,12 +81,11 @@ static int resolve_sends(struct loader *l, struct profile_rule_action *action, s
 static int resolve_call(struct loader *l, struct profile_rule_action *action, struct error *err)
 {
     const char *names[PROFILE_HTTPS_MAX];
-    unsigned n = http_names(l, names);
 
-    action->http = find_name(slice_str(action->text), names, n);
-    if (action->http == PROFILE_NONE)
-        return unknown_name(err, "http", slice_str(action->text), names, n);
-    return 0;
+    action->http = load_http_find(l, slice_str(action->text));
+    if (action->http != PROFILE_NONE)
+        return 0;
+    return unknown_name(err, "http", slice_str(action->text), names, http_names(l, names));
 }
 
 static void resolve_rules(struct loader *l)

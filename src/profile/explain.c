@@ -36,12 +36,19 @@ static const struct text_row close_texts[] = {
     {1014, 1014,
      "a gateway before the service got no good answer from it. Fix: nothing, hawser reconnects"},
     {1015, 1015, "TLS failed. Fix: see the TLS error beside it"},
+    {1016, 2999,
+     "a code that no standard defines yet. Fix: look it up in the service's documentation and put "
+     "it into the profile's [close] and [explain]"},
     {3000, 4999,
      "a code of the service's own. Fix: look it up in the service's documentation and put it into "
      "the profile's [close] and [explain]"},
 };
 
 static const struct text_row status_texts[] = {
+    {100, 199, "an interim answer instead of the upgrade. Fix: see what proxy stands between"},
+    {200, 299,
+     "an ordinary answer instead of the upgrade, or one that the profile does not count as good. "
+     "Fix: check the path; behind a proxy, let it pass Upgrade and Connection"},
     {300, 399, "the service has moved. Fix: write the new address into the configuration"},
     {400, 400, "the service does not understand the request. Fix: check the profile's [connect]"},
     {401, 401,
@@ -61,11 +68,48 @@ static const struct text_row status_texts[] = {
     {429, 429,
      "too many requests. Fix: see whether another program uses the same account; hawser waits as "
      "long as the service asks"},
+    {410, 410, "what stood at this path is gone for good. Fix: see the service's documentation"},
+    {431, 431,
+     "the request's headers are too large, mostly for a long token. Fix: see the credential"},
+    {451, 451, "the service may not answer for legal reasons. Fix: ask the service"},
+    {400, 499, "the service refuses the request. Fix: see its answer, and the profile's [connect]"},
     {501, 501, "the service knows no upgrade here. Fix: check the address"},
+    {502, 502, "a gateway got no good answer from the service. Fix: nothing, hawser tries again"},
+    {503, 503, "the service is overloaded or being deployed. Fix: nothing, hawser tries again"},
+    {504, 504,
+     "a gateway got no answer from the service in time. Fix: nothing, hawser tries "
+     "again"},
     {500, 599, "the service or a gateway before it fails. Fix: nothing, hawser tries again"},
 };
 
-static const char *explain_failure(enum profile_failure failure)
+static const char *explain_timeout(enum profile_phase phase)
+{
+    switch (phase) {
+    case PROFILE_PHASE_DNS:
+        return "the resolver did not answer in time. Fix: check this machine's resolver";
+    case PROFILE_PHASE_TCP:
+        return "no address of the host answered in time; a firewall that drops silently looks like "
+               "this. Fix: check network, firewall and port";
+    case PROFILE_PHASE_TLS:
+        return "TLS was begun but not finished in time. Fix: nothing if it is rare; else see what "
+               "inspects TLS between, and the path's MTU";
+    case PROFILE_PHASE_UPGRADE:
+        return "connected, but no answer to the handshake. Fix: nothing if it is rare; else a "
+               "proxy between holds it back";
+    case PROFILE_PHASE_LIVE:
+        return "the link opened, but the service's greeting did not come. Fix: nothing if it is "
+               "rare; else check the address and what the profile waits for ([live])";
+    case PROFILE_PHASE_ANSWER:
+        return "the service did not answer what was sent to it. Fix: nothing if it is rare; else "
+               "check the profile's [send] and the account's rights";
+    case PROFILE_PHASE_HTTP:
+        return "no answer to an HTTP request in time. Fix: nothing if it is rare; else raise the "
+               "timeout of [catchup] or [fallback]";
+    }
+    return NULL;
+}
+
+static const char *explain_failure(enum profile_failure failure, enum profile_phase phase)
 {
     switch (failure) {
     case PROFILE_FAILURE_DNS:
@@ -83,8 +127,7 @@ static const char *explain_failure(enum profile_failure failure)
         return "the upgrade was accepted with a wrong answer. Fix: a proxy answers in the "
                "service's place, or the path is not a WebSocket one; go around it, check the path";
     case PROFILE_FAILURE_TIMEOUT:
-        return "nothing came in time. Fix: see which phase it was; a firewall that drops silently "
-               "looks like this";
+        return explain_timeout(phase);
     case PROFILE_FAILURE_CREDENTIAL:
         return "a secret or CA could not be read. Fix: make the file that the message names; "
                "hawser goes on by itself";
@@ -111,7 +154,7 @@ const char *explain_builtin(const struct profile_end *end)
     case PROFILE_END_STATUS:
         return find(status_texts, sizeof(status_texts) / sizeof(status_texts[0]), end->code);
     case PROFILE_END_FAILURE:
-        return explain_failure(end->failure);
+        return explain_failure(end->failure, end->phase);
     }
     return NULL;
 }

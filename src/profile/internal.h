@@ -126,9 +126,22 @@ struct rows {
 };
 
 /* ---- requests ---- */
+struct url_head {
+    struct slice authority; /* HOST[:PORT] as the URL has it */
+    bool secure;            /* wss or https */
+};
+
+/* What an answer gives to a variable or a secret. */
+struct capture {
+    const char *name;
+    bool secret;
+    struct sources sources;
+};
+
 #define PROFILE_OK_MAX 8
 struct http {
     const char *name;
+    struct url_head head;
     const char *method;
     struct template url;
     struct line *query, *header;
@@ -140,8 +153,22 @@ struct http {
     } ok[PROFILE_OK_MAX];
     unsigned n_ok;
     bool ndjson; /* as a page: an item a line */
+    struct capture *captures;
+    unsigned n_captures;
+    const struct slice *each; /* the values of foreach */
+    unsigned n_each;
+    bool foreach;
+    bool persist, persist_given;
+    bool lacks_secret; /* it names a secret that has no source */
     const char *file;
     unsigned line;
+};
+
+/* ---- where the service may send us ---- */
+struct host_pattern {
+    struct slice glob; /* a host's name with wildcards, or an authority's host */
+    unsigned port;     /* 0: the scheme's own, or that of [connect] url */
+    bool any_port;
 };
 
 /* ---- what a message, or an item of a page, is made of ---- */
@@ -180,6 +207,12 @@ struct profile_private {
     struct template subprotocol;
     struct http *https;
     unsigned n_https;
+    struct fields captured; /* .paths of all captures; nothing else */
+    struct http fallback;   /* as it is rendered: what it leaves open is of its [http NAME] */
+    struct host_pattern *hosts;
+    unsigned n_hosts;
+    bool plaintext;   /* the stream allows it to other hosts than this one */
+    bool http_secure; /* a URL of [http NAME] or [fallback NAME] is https:// */
 
     bool header_block;
     const char **headers; /* names that sources ask for */

@@ -11,7 +11,7 @@
 #define KEYS_MAX 128
 
 static key_setter set_title, set_docs, set_params, set_secrets, set_duration, set_size,
-    set_close_code, set_audit;
+    set_close_code, set_ws_ping, set_audit;
 
 #define DURATION(section, name, field, least, most)                                                \
     {                                                                                              \
@@ -34,6 +34,11 @@ static const struct key keys[] = {
     {"connect", "query.*", false, set_query},
     {"connect", "header.*", false, set_header},
     {"connect", "subprotocol", false, set_subprotocol},
+    {"connect", "data", false, set_permission, offsetof(struct profile, connect.data_forbidden)},
+    {"connect", "ping", false, set_permission, offsetof(struct profile, connect.ping_forbidden)},
+    {"connect", "parallel", false, set_parallel},
+    {"connect", "hosts", false, set_hosts},
+    DURATION("connect", "max_age", connect.max_age_ms, 0, 30 * 24 * HOUR_MS),
     {"connect", "close_code", false, set_close_code},
     {"connect", "max_message", false, set_size, offsetof(struct profile, connect.max_message), 1,
      LIMIT_MESSAGE_MAX},
@@ -45,6 +50,14 @@ static const struct key keys[] = {
     {"http", "body", true, set_body},
     {"http", "ok", true, set_ok},
     {"http", "format", true, set_format},
+    {"http", "capture.*", true, set_capture},
+    {"http", "capture_secret.*", true, set_capture_secret},
+    {"http", "persist", true, set_persist},
+    {"http", "foreach", true, set_foreach},
+
+    {"auth", "token", false, set_auth_token},
+    {"auth", "refresh", false, set_auth_refresh},
+    {"auth", "refresh_at", false, set_refresh_at},
 
     {"live", "when", false, set_live_when},
     DURATION("live", "timeout", live.timeout_ms, 1, HOUR_MS),
@@ -78,7 +91,8 @@ static const struct key keys[] = {
     {"send", "answer", true, set_send_answer},
     {"send", "answer_timeout", true, set_answer_timeout, 0, 1, HOUR_MS},
 
-    DURATION("heartbeat", "ws_ping", heartbeat.ws_ping_ms, 0, HOUR_MS),
+    {"heartbeat", "ws_ping", false, set_ws_ping, offsetof(struct profile, heartbeat.ws_ping_ms), 0,
+     HOUR_MS},
     DURATION("heartbeat", "pong_timeout", heartbeat.pong_timeout_ms, 1, HOUR_MS),
     DURATION("heartbeat", "idle", heartbeat.idle_ms, 0, 24 * HOUR_MS),
     KEPT("heartbeat", "send", heartbeat_send),
@@ -113,6 +127,25 @@ static const struct key keys[] = {
     KEPT("catchup", "map.time", map_time),
     DURATION("catchup", "settle", catchup.settle_ms, 0, HOUR_MS),
     DURATION("catchup", "timeout", catchup.timeout_ms, 1, HOUR_MS),
+
+    {"fallback", "transport", true, set_transport},
+    {"fallback", "http", true, set_fallback_http},
+    {"fallback", "url", true, set_url},
+    {"fallback", "query.*", true, set_query},
+    {"fallback", "header.*", true, set_header},
+    {"fallback", "after", true, set_after},
+    {"fallback", "retry_primary", true, set_duration,
+     offsetof(struct profile, fallback.retry_primary_ms), SECOND_MS, PROFILE_RETRY_PRIMARY_MAX_MS},
+    {"fallback", "idle", true, set_duration, offsetof(struct profile, fallback.idle_ms), 0,
+     24 * HOUR_MS},
+    {"fallback", "timeout", true, set_duration, offsetof(struct profile, fallback.timeout_ms), 1,
+     HOUR_MS},
+
+    {"limits", "connects", false, set_rate, offsetof(struct profile, limits.connects)},
+    {"limits", "sends", false, set_rate, offsetof(struct profile, limits.sends)},
+    {"limits", "sessions", false, set_rate, offsetof(struct profile, limits.sessions)},
+    {"limits", "links", false, set_links},
+    {"limits", "scope", false, set_scope},
 
     {"explain", "*", false, set_explain},
 };
@@ -171,6 +204,12 @@ static void set_audit(struct loader *l, const struct key *key, const struct ini_
 {
     l->audit = entry;
     load_duration(l, key, entry, &l->profile->catchup.audit_ms);
+}
+
+static void set_ws_ping(struct loader *l, const struct key *key, const struct ini_entry *entry)
+{
+    set_duration(l, key, entry);
+    l->ws_ping = entry;
 }
 
 static void set_size(struct loader *l, const struct key *key, const struct ini_entry *entry)
@@ -260,6 +299,8 @@ static void open_section(struct loader *l, const struct ini_entry *entry)
         load_rule(l, entry);
     else if (strcmp(entry->section, "send") == 0)
         load_send(l, entry);
+    else if (strcmp(entry->section, "fallback") == 0)
+        load_fallback(l, entry);
 }
 
 /* Faults of a section are said at its header; an override has none. */

@@ -4,7 +4,7 @@
 void set_via(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"none", "http", "url", "session"};
-    int i = load_choice(l, entry, words, 4);
+    int i = load_choose(l, entry, words, 4);
 
     if (i < 0)
         return;
@@ -19,7 +19,7 @@ void set_order(struct loader *l, const struct key *key, const struct ini_entry *
 {
     static const char *const words[] = {"asc", "desc"};
 
-    l->profile->catchup.descending = load_choice(l, entry, words, 2) == 1;
+    l->profile->catchup.descending = load_choose(l, entry, words, 2) == 1;
     l->order = entry;
 }
 
@@ -29,7 +29,7 @@ void set_format(struct loader *l, const struct key *key, const struct ini_entry 
     struct http *http = load_http(l, entry);
 
     if (http != NULL)
-        http->ndjson = load_choice(l, entry, words, 2) == 1;
+        http->ndjson = load_choose(l, entry, words, 2) == 1;
 }
 
 static bool add_page_pointer(struct loader *l, const struct ini_entry *entry, unsigned *slot)

@@ -3,32 +3,17 @@
 
 /* ---- words ---- */
 
-int load_choice(struct loader *l, const struct ini_entry *entry, const char *const *words,
-                int n_words)
-{
-    char list[128] = "";
-
-    for (int i = 0; i < n_words; i++) {
-        if (strcmp(entry->value, words[i]) == 0)
-            return i;
-        strncat(list, i != 0 ? ", " : "", sizeof(list) - strlen(list) - 1);
-        strncat(list, words[i], sizeof(list) - strlen(list) - 1);
-    }
-    load_fault(l, entry, "%s: `%s` is none of %s", entry->key, entry->value, list);
-    return -1;
-}
-
 void set_header_block(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"no", "yes"};
 
-    l->priv->header_block = load_choice(l, entry, words, 2) == 1;
+    l->priv->header_block = load_choose(l, entry, words, 2) == 1;
 }
 
 void set_dedup(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"id", "position", "hash", "off"};
-    int i = load_choice(l, entry, words, 4);
+    int i = load_choose(l, entry, words, 4);
 
     if (i < 0)
         return;
@@ -42,7 +27,7 @@ _Static_assert(PROFILE_DEDUP_ID == 0 && PROFILE_DEDUP_POSITION == 1 && PROFILE_D
 void set_compare(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     static const char *const words[] = {"opaque", "int"};
-    int i = load_choice(l, entry, words, 2);
+    int i = load_choose(l, entry, words, 2);
 
     if (i < 0)
         return;
@@ -56,7 +41,7 @@ void set_live_when(struct loader *l, const struct key *key, const struct ini_ent
 {
     static const char *const words[] = {"open", "rule"};
 
-    l->profile->live.by_rule = load_choice(l, entry, words, 2) == 1;
+    l->profile->live.by_rule = load_choose(l, entry, words, 2) == 1;
     l->live_when = entry;
 }
 
@@ -64,7 +49,7 @@ void set_unkeyed(struct loader *l, const struct key *key, const struct ini_entry
 {
     static const char *const words[] = {"store", "sync"};
 
-    l->profile->unkeyed_sync = load_choice(l, entry, words, 2) == 1;
+    l->profile->unkeyed_sync = load_choose(l, entry, words, 2) == 1;
     l->unkeyed = entry;
 }
 
@@ -72,7 +57,7 @@ void set_contiguous(struct loader *l, const struct key *key, const struct ini_en
 {
     static const char *const words[] = {"no", "yes"};
 
-    l->profile->position.contiguous = load_choice(l, entry, words, 2) == 1;
+    l->profile->position.contiguous = load_choose(l, entry, words, 2) == 1;
     l->contiguous = entry;
 }
 
@@ -105,7 +90,7 @@ void set_batch(struct loader *l, const struct key *key, const struct ini_entry *
     if (entry->value[0] == '\0')
         l->priv->framing.batch = false;
     else
-        l->priv->framing.batch = load_choice(l, entry, words + 1, 1) == 0;
+        l->priv->framing.batch = load_choose(l, entry, words + 1, 1) == 0;
 }
 
 static bool add_frame_pointer(struct loader *l, const struct ini_entry *entry,

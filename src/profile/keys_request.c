@@ -13,6 +13,8 @@ struct http *load_http(struct loader *l, const struct ini_entry *entry)
 
     if (strcmp(entry->section, "connect") == 0)
         return &priv->connect;
+    if (strcmp(entry->section, "fallback") == 0)
+        return load_fallback(l, entry);
     for (unsigned i = 0; i < priv->n_https; i++)
         if (strcmp(priv->https[i].name, entry->name) == 0)
             return &priv->https[i];
@@ -43,8 +45,11 @@ void set_url(struct loader *l, const struct key *key, const struct ini_entry *en
     http->file = entry->file;
     http->line = entry->line;
     http->url.omitted = true;
-    if (load_url(l, entry->value, connect, &http->url, connect ? &l->authority : NULL, &err) == 0)
+    l->unset_secret = false;
+    if (load_url(l, entry->value, connect, &http->url, &http->head, &err) == 0) {
+        http->lacks_secret |= l->unset_secret;
         return;
+    }
     /* Told where it can be mended: at the stream's parameter, once for all URLs it is part of. */
     if (l->blamed == NULL)
         load_fault_error(l, entry, &err);
@@ -61,14 +66,28 @@ static bool token_bytes(const char *text)
                         "!#$%&'*+-.^_`|~") == strlen(text);
 }
 
-static void add_line(struct loader *l, const struct ini_entry *entry, struct line **lines,
-                     unsigned *n, struct slice name, enum template_context context)
+static int compile(struct loader *l, struct http *http, enum template_context context,
+                   struct slice text, struct template *out, struct error *err)
 {
     struct resolver resolver = load_resolver(l);
+    int rc;
+
+    l->unset_secret = false;
+    rc = template_compile(l->arena, context, text, &resolver, out, err);
+    http->lacks_secret |= l->unset_secret;
+    return rc;
+}
+
+/* An empty value is how a stream takes a line of the profile away, and a [fallback] one of its
+ * [http NAME]: a line that is always left out. */
+static void add_line(struct loader *l, const struct ini_entry *entry, struct http *http,
+                     bool header, struct slice name)
+{
+    struct line **lines = header ? &http->header : &http->query;
+    unsigned *n = header ? &http->n_header : &http->n_query;
+    enum template_context context = header ? TEMPLATE_HEADER : TEMPLATE_QUERY;
     struct error err = {0};
 
-    if (entry->value[0] == '\0')
-        return; /* how a stream takes a line of the profile away */
     if (*n == PROFILE_LINES_MAX) {
         load_fault(l, entry, "%s: more than %d such lines", entry->key, PROFILE_LINES_MAX);
         return;
@@ -77,9 +96,9 @@ static void add_line(struct loader *l, const struct ini_entry *entry, struct lin
         *lines = arena_alloc(l->arena, PROFILE_LINES_MAX * sizeof(**lines));
     if (*lines == NULL)
         return;
-    (*lines)[*n].name = name;
-    if (template_compile(l->arena, context, slice_str(entry->value), &resolver, &(*lines)[*n].value,
-                         &err) != 0)
+    (*lines)[*n] = (struct line){.name = name, .value = {.omitted = true}};
+    if (entry->value[0] != '\0' &&
+        compile(l, http, context, slice_str(entry->value), &(*lines)[*n].value, &err) != 0)
         load_fault_error(l, entry, &err);
     else
         ++*n;
@@ -97,8 +116,7 @@ void set_query(struct loader *l, const struct key *key, const struct ini_entry *
         0)
         l->arena->failed = true;
     else
-        add_line(l, entry, &http->query, &http->n_query, arena_slice(l->arena, buf_slice(&name)),
-                 TEMPLATE_QUERY);
+        add_line(l, entry, http, false, arena_slice(l->arena, buf_slice(&name)));
     buf_fini(&name);
 }
 
@@ -137,7 +155,7 @@ void set_header(struct loader *l, const struct key *key, const struct ini_entry 
     else if (has_control(entry->value))
         load_fault(l, entry, "%s: a control byte (or a continued line) in a header", entry->key);
     else
-        add_line(l, entry, &http->header, &http->n_header, slice_str(name), TEMPLATE_HEADER);
+        add_line(l, entry, http, true, slice_str(name));
 }
 
 void set_subprotocol(struct loader *l, const struct key *key, const struct ini_entry *entry)
@@ -171,7 +189,6 @@ void set_method(struct loader *l, const struct key *key, const struct ini_entry 
 void set_body(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
     struct http *http = load_http(l, entry);
-    struct resolver resolver = load_resolver(l);
     struct slice rest = slice_str(entry->value);
 
     if (http == NULL)
@@ -186,8 +203,8 @@ void set_body(struct loader *l, const struct key *key, const struct ini_entry *e
             load_fault(l, entry, "body: more than %d lines", PROFILE_LINES_MAX);
             return;
         }
-        if (template_compile(l->arena, TEMPLATE_BODY, slice_make(rest.ptr, n), &resolver,
-                             &http->body[http->n_body], &err) != 0) {
+        if (compile(l, http, TEMPLATE_BODY, slice_make(rest.ptr, n), &http->body[http->n_body],
+                    &err) != 0) {
             load_fault_error(l, entry, &err);
             return;
         }

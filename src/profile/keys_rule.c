@@ -105,7 +105,7 @@ void set_send_on(struct loader *l, const struct key *key, const struct ini_entry
 {
     static const char *const words[] = {"rule", "open", "stored"};
     struct send_entries *send = load_send(l, entry);
-    int i = load_choice(l, entry, words, 3);
+    int i = load_choose(l, entry, words, 3);
 
     if (send != NULL && i >= 0)
         send->when = (enum profile_send_when)i;
@@ -118,7 +118,7 @@ void set_send_once(struct loader *l, const struct key *key, const struct ini_ent
 {
     static const char *const words[] = {"no", "yes"};
     struct send_entries *send = load_send(l, entry);
-    int i = load_choice(l, entry, words, 2);
+    int i = load_choose(l, entry, words, 2);
 
     if (send != NULL)
         send->once = i == 1 ? entry : NULL;

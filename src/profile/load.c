@@ -14,6 +14,9 @@
 #define RESET_AFTER_MS 60000
 #define SETTLE_MS 5000
 #define CATCHUP_TIMEOUT_MS 30000
+#define FALLBACK_AFTER 6
+#define RETRY_PRIMARY_MS 60000
+#define FALLBACK_TIMEOUT_MS 60000
 #define PARK_PROBE_MS (60 * 60 * 1000)
 
 void load_fault(struct loader *l, const struct ini_entry *entry, const char *fmt, ...)
@@ -218,6 +221,12 @@ static void set_defaults(struct profile *p, const struct settings_stream *stream
 
     p->connect.close_code = 1001;
     p->connect.max_message = LIMIT_MESSAGE_DEFAULT;
+    p->connect.parallel = 1;
+    p->auth.refresh = PROFILE_NONE;
+    p->auth.refresh_at = 0.8;
+    p->fallback.after = FALLBACK_AFTER;
+    p->fallback.retry_primary_ms = RETRY_PRIMARY_MS;
+    p->fallback.timeout_ms = FALLBACK_TIMEOUT_MS;
     p->live.timeout_ms = LIVE_TIMEOUT_MS;
     p->heartbeat.ws_ping_ms = WS_PING_MS;
     p->heartbeat.pong_timeout_ms = PONG_TIMEOUT_MS;
@@ -236,6 +245,7 @@ static void free_paths(struct profile_private *priv)
 {
     json_paths_free(priv->message.paths);
     json_paths_free(priv->item.paths);
+    json_paths_free(priv->captured.paths);
     json_paths_free(priv->page_paths);
     json_paths_free(priv->framing.frame_paths);
     json_paths_free(priv->framing.outer_paths);
@@ -247,7 +257,8 @@ static struct profile *new_profile(const char *name, const struct settings_strea
     struct profile_private *priv = calloc(1, sizeof(*priv));
 
     if (profile == NULL || priv == NULL || json_paths_new(&priv->message.paths) != 0 ||
-        json_paths_new(&priv->item.paths) != 0 || json_paths_new(&priv->page_paths) != 0 ||
+        json_paths_new(&priv->item.paths) != 0 || json_paths_new(&priv->captured.paths) != 0 ||
+        json_paths_new(&priv->page_paths) != 0 ||
         json_paths_new(&priv->framing.frame_paths) != 0 ||
         json_paths_new(&priv->framing.outer_paths) != 0) {
         if (priv != NULL)

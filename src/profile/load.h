@@ -21,11 +21,16 @@
 #define PROFILE_HEADER_NAMES_MAX 16 /* different header:NAME in one profile */
 #define PROFILE_SOURCES_MAX 8       /* places in "a | b | c" */
 #define PROFILE_EPHEMERAL_MAX 64    /* globs */
+#define PROFILE_CAPTURES_MAX 16     /* capture.VAR and capture_secret.NAME of one request */
+#define PROFILE_EACH_MAX 256        /* values of one foreach */
+#define PROFILE_HOSTS_MAX 32        /* words of [connect] hosts */
 
 struct param {
     const char *name;
-    const char *value; /* NULL: none */
+    const char *value;   /* NULL: none */
+    const char *choices; /* "a|b|c": the values it may have; NULL: any */
     bool secret, optional;
+    bool captured;    /* a secret that an [http NAME] sets */
     bool missed;      /* said once that it is missing */
     bool blamed;      /* said once that it makes a bad URL */
     const char *file; /* where it is configured */
@@ -81,11 +86,15 @@ struct loader {
     const struct ini_entry *catchup_via, *catchup_http, *live_when, *gone, *tip, *audit, *order;
     const struct ini_entry *items, *next, *more;
     const struct ini_entry *heartbeat_send, *ack;
-    struct slice authority; /* of [connect] url */
+    const struct ini_entry *auth_token, *auth_refresh, *refresh_at;
+    const struct ini_entry *fallback_http, *ws_ping;
+    bool has_transport, transport_known, too_many_fallbacks;
+    bool unset_secret; /* the text just compiled names a secret that has no source */
 };
 
 /* The parameter (not the secret) of that name, or NULL. */
 struct param *load_param(struct loader *l, struct slice name);
+struct param *load_secret(struct loader *l, struct slice name);
 /* Adds a fault at the entry. */
 void load_fault(struct loader *l, const struct ini_entry *entry, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -97,8 +106,19 @@ void load_declare(struct loader *l, const struct ini_entry *entry, bool secrets)
 void load_configure(struct loader *l); /* takes the stream's parameters and secrets */
 void load_keep_secrets(struct loader *l);
 struct resolver load_resolver(struct loader *l);
-/* A secret's source is right, or *why says what is wrong; never with the value. */
+
+/* secret.c: a secret's source is right, or *why says what is wrong; never with the value. */
 bool load_secret_source_ok(const char *value, const char **why);
+
+/* choices.c: parameters with a fixed set of values */
+/* "a|b|c": the parameter's choices, and in *value the first, its default. False after a fault. */
+bool load_choices(struct loader *l, const struct ini_entry *entry, struct slice name,
+                  struct slice *value, struct param *param);
+/* False after saying that the value is none of them. */
+bool load_choice_ok(struct loader *l, const struct ini_entry *entry, const struct param *param,
+                    struct slice value);
+/* "NAME=VALUE" in a template: nothing where the parameter has that value, else unset. */
+struct resolved load_condition(struct loader *l, struct slice text, struct error *err);
 
 /* Whether this may be the name of a parameter or a variable: none of the built-in ones. */
 bool load_name_ok(struct slice name);
@@ -122,9 +142,9 @@ void load_scope_page(struct loader *l);
 bool load_expr(struct loader *l, const struct ini_entry *entry, const struct expr **out);
 struct expr_names load_expr_names(struct loader *l);
 
-/* url.c: authority (may be NULL) gets HOST[:PORT] as the URL has it. */
+/* url.c */
 int load_url(struct loader *l, const char *text, bool websocket, struct template *out,
-             struct slice *authority, struct error *err);
+             struct url_head *head, struct error *err);
 
 /* keys.c: finds the setter and calls it. */
 void load_key(struct loader *l, const struct ini_entry *entry);
@@ -133,10 +153,14 @@ void load_key(struct loader *l, const struct ini_entry *entry);
 void load_check(struct loader *l);
 void load_check_event(struct loader *l);   /* check_event.c */
 void load_check_catchup(struct loader *l); /* check_catchup.c */
-/* The index of the [http NAME] that the entry's value names; PROFILE_NONE: said. */
+void load_check_sends(struct loader *l);   /* check_send.c: and [heartbeat], names in rules */
+/* The [http NAME] of that name, or PROFILE_NONE. */
+unsigned load_http_find(const struct loader *l, struct slice name);
+bool load_http_uses(const struct http *http, struct slice variable);
+/* check_connect.c: the same for [connect], [auth], [fallback] and captures. */
+void load_check_connect(struct loader *l);
+/* As load_http_find(), of the entry's value; PROFILE_NONE: that is said. */
 unsigned load_http_named(struct loader *l, const struct ini_entry *entry);
-void load_check_sends(
-    struct loader *l); /* check_send.c: [send NAME], [heartbeat], names in rules */
 
 /* One row of the key table. */
 struct key {
@@ -149,6 +173,17 @@ struct key {
 };
 typedef void key_setter(struct loader *l, const struct key *key, const struct ini_entry *entry);
 
+/* keys_connect.c */
+key_setter set_permission, set_parallel, set_hosts, set_auth_token, set_auth_refresh,
+    set_refresh_at, set_rate, set_links, set_scope;
+/* The index of the value among the words, or -1 after saying so. */
+int load_choose(struct loader *l, const struct ini_entry *entry, const char *const *words,
+                int n_words);
+/* keys_fallback.c */
+key_setter set_transport, set_fallback_http, set_after;
+struct http *load_fallback(struct loader *l, const struct ini_entry *entry);
+/* keys_capture.c */
+key_setter set_capture, set_capture_secret, set_persist, set_foreach;
 /* keys_request.c */
 key_setter set_url, set_query, set_header, set_method, set_body, set_ok, set_subprotocol;
 struct http *load_http(struct loader *l, const struct ini_entry *entry);
@@ -162,9 +197,6 @@ key_setter set_match, set_do, set_send_text, set_send_on, set_send_once, set_sen
     set_answer_timeout;
 struct rule *load_rule(struct loader *l, const struct ini_entry *entry);
 struct send_entries *load_send(struct loader *l, const struct ini_entry *entry);
-/* The index of the value among the words, or -1 after saying so. */
-int load_choice(struct loader *l, const struct ini_entry *entry, const char *const *words,
-                int n_words);
 bool load_duration(struct loader *l, const struct key *key, const struct ini_entry *entry,
                    int64_t *out);
 /* keys_policy.c */

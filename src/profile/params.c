@@ -21,6 +21,11 @@ struct param *load_param(struct loader *l, struct slice name)
     return find_param(l, name, false);
 }
 
+struct param *load_secret(struct loader *l, struct slice name)
+{
+    return find_param(l, name, true);
+}
+
 /* ---- [profile] params, secrets ---- */
 
 bool load_name_ok(struct slice name)
@@ -71,6 +76,8 @@ static void declare(struct loader *l, const struct ini_entry *entry, struct slic
     }
     *param = (struct param){.name = arena_text(l->arena, name), .secret = secret};
     param->optional = equals != NULL;
+    if (slice_find_byte(value, '|') != NULL && !load_choices(l, entry, name, &value, param))
+        return;
     if (value.len != 0)
         param->value = arena_text(l->arena, value);
     l->n_params += param->name != NULL;
@@ -92,34 +99,6 @@ void load_declare(struct loader *l, const struct ini_entry *entry, bool secrets)
 }
 
 /* ---- what the stream configures ---- */
-
-static bool starts(const char *text, const char *prefix, const char **rest)
-{
-    size_t n = strlen(prefix);
-
-    *rest = text + n;
-    return strncmp(text, prefix, n) == 0;
-}
-
-bool load_secret_source_ok(const char *value, const char **why)
-{
-    const char *rest;
-
-    if (starts(value, "file:", &rest)) {
-        *why = "file: takes an absolute path, such as file:/etc/hawser/token";
-        return rest[0] == '/';
-    }
-    if (starts(value, "env:", &rest)) {
-        *why = "env: takes the name of an environment variable, such as env:CHAT_TOKEN";
-        return rest[0] != '\0' && strpbrk(rest, "= \t\n/") == NULL;
-    }
-    *why = "credential: takes the name of a systemd credential, such as credential:chat-token";
-    if (starts(value, "credential:", &rest))
-        return rest[0] != '\0' && strpbrk(rest, "/ \t\n") == NULL && rest[0] != '.';
-    *why = "a secret is not written into the configuration itself. Put it into a file that only "
-           "hawser can read and write file:/PATH here, or credential:NAME (systemd), or env:NAME";
-    return false;
-}
 
 static void configure_secret(struct loader *l, struct param *param, const struct ini_entry *entry)
 {
@@ -146,7 +125,7 @@ static void configure_param(struct loader *l, struct param *param, const struct 
                        entry->key);
             return;
         }
-    if (value.len != 0)
+    if (value.len != 0 && load_choice_ok(l, entry, param, value))
         param->value = arena_text(l->arena, value);
 }
 
@@ -213,9 +192,10 @@ static struct resolved resolve_param(struct loader *l, struct param *param)
 {
     bool absent = param->value == NULL;
 
-    if (absent && param->optional && l->stream != NULL)
+    l->unset_secret |= absent && param->secret && l->stream != NULL;
+    if (absent && param->optional && l->stream != NULL && !param->captured)
         return (struct resolved){.kind = NAME_UNSET};
-    if (absent && l->stream != NULL && !param->missed) {
+    if (absent && !param->optional && l->stream != NULL && !param->missed) {
         param->missed = true;
         diag_add(l->diag, l->stream->file, l->stream->line, "profile %s needs `%s`%s",
                  l->profile->name, param->name,
@@ -279,6 +259,8 @@ static struct resolved resolve(void *arg, enum template_context context, struct 
 
     if (param != NULL)
         return resolve_param(l, param);
+    if (slice_find_byte(name, '=') != NULL)
+        return load_condition(l, name, err);
     if (name.ptr[0] == '/' || name.ptr[0] == '^' || slice_starts_with(name, SLICE("header:")))
         return resolve_place(l, context, name, err);
     if (context == TEMPLATE_MESSAGE)

@@ -32,7 +32,8 @@
 /*
  * What holds where a profile says nothing. A refusal that time alone may mend (a certificate to
  * be renewed, an address to be corrected by the service) rests; what another try may mend is
- * tried again; what needs a person parks.
+ * tried again; what needs a person parks; where WebSocket does not get through, another transport
+ * may (without one, `fallback` is a rest).
  */
 static const struct row defaults[] = {
     CLOSE(1000, 1001, PROFILE_POLICY_RETRY, 5000),
@@ -42,12 +43,13 @@ static const struct row defaults[] = {
     STATUS(401, 401, PROFILE_POLICY_REFRESH, 0),
     STATUS(408, 408, PROFILE_POLICY_RETRY_AFTER, 0),
     STATUS(429, 429, PROFILE_POLICY_RETRY_AFTER, 0),
-    STATUS(501, 501, PROFILE_POLICY_HOLD, 5 * MINUTE_MS),
+    STATUS(426, 426, PROFILE_POLICY_FALLBACK, 0),
+    STATUS(501, 501, PROFILE_POLICY_FALLBACK, 0),
     STATUS(500, 599, PROFILE_POLICY_RETRY_AFTER, 0),
     DEFAULT(PROFILE_END_STATUS, PROFILE_POLICY_HOLD, 5 * MINUTE_MS),
 
     FAILURE(TLS, PROFILE_POLICY_HOLD, 5 * MINUTE_MS),
-    FAILURE(STRIPPED, PROFILE_POLICY_HOLD, 5 * MINUTE_MS),
+    FAILURE(STRIPPED, PROFILE_POLICY_FALLBACK, 0),
     FAILURE(HANDSHAKE, PROFILE_POLICY_HOLD, 5 * MINUTE_MS),
     FAILURE(CREDENTIAL, PROFILE_POLICY_PARK, 0),
     DEFAULT(PROFILE_END_FAILURE, PROFILE_POLICY_RETRY, 0),

@@ -238,8 +238,9 @@ int policy_parse_flap(enum profile_end_kind kind, struct slice line, struct prof
     if (rc != 0)
         return error_wrap(err, "flap");
     if (row.rank != ROW_CODE && row.rank != ROW_RANGE)
-        return error_set(err, ERR_PARSE, "flap: `" SLICE_FMT "` is neither CODE nor FROM-TO",
-                         SLICE_ARG(key));
+        return error_set(err, ERR_PARSE, "flap: `" SLICE_FMT "` is %s", SLICE_ARG(key),
+                         kind == PROFILE_END_FAILURE ? "no failure's name"
+                                                     : "neither CODE nor FROM-TO");
     *out = (struct profile_flap){.kind = kind, .code_from = row.from, .code_to = row.to};
     rc = parse_rate(rate, out, err);
     if (rc == 0)

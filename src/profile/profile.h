@@ -143,7 +143,6 @@ enum profile_setting {
 #define PROFILE_SET_MIN_MS 100
 #define PROFILE_SET_MAX_MS (24 * 60 * 60 * 1000)
 
-#define PROFILE_ADDRESS_MAX 2048 /* bytes of an address that `handover` names */
 #define PROFILE_SENDS_MAX 16     /* [send NAME] of a profile; a mask of them fits 32 bits */
 #define PROFILE_ONE_OF_MAX 4     /* names in `send A|B` */
 #define PROFILE_VARIABLES_MAX 16 /* captured, of a session */
@@ -298,8 +297,16 @@ int profile_http_capture(const struct profile *profile, unsigned http,
                          void (*visit)(void *arg, const struct profile_capture *capture), void *arg,
                          struct error *err);
 
+/* The values that ${each} takes, one request for each ([http NAME] foreach; it may be none).
+ * Without a foreach: one value that is unset, for one request. */
+const struct slice *profile_http_each(const struct profile *profile, unsigned http, unsigned *n);
+/* True if what it captures outlives the process ([http NAME] persist). */
+bool profile_http_persists(const struct profile *profile, unsigned http);
+
+#define PROFILE_ADDRESS_MAX 2048 /* bytes of an address that the network names */
 /* May the service send us to this address ([connect] hosts)? err says why not: another host, or
- * weaker than the configured one (wss to ws, https to http). */
+ * weaker than the configured one (wss to ws, https to http). HOST stands for the scheme's port and
+ * the configured one. ERR_PERM, or ERR_INVAL, ERR_LIMIT: it is none. */
 int profile_address_ok(const struct profile *profile, struct slice url, struct error *err);
 /* Unix time at which a JWT expires (RFC 7519, `exp`), -1 where the token is none or has none. The
  * signature is the service's business. */
@@ -404,6 +411,7 @@ struct profile {
         bool exists; /* at most one [fallback NAME] */
         const char *name;
         enum profile_transport transport;
+        unsigned http;  /* longpoll: its [http NAME], for profile_http_ok; else PROFILE_NONE */
         unsigned after; /* links in a row without reset_after of life; 0: by policy only */
         int64_t retry_primary_ms; /* doubling to PROFILE_RETRY_PRIMARY_MAX_MS */
         int64_t idle_ms;          /* sse, ndjson: silence for so long is a dead one; 0: no matter */

@@ -183,6 +183,16 @@ int profile_render_http(const struct profile *profile, unsigned http, profile_lo
     return rc == 0 ? 0 : in(&r, rc, "http ", slice_str(request->name));
 }
 
+int profile_render_fallback(const struct profile *profile, profile_lookup lookup, void *arg,
+                            struct profile_request *out, struct error *err)
+{
+    struct renderer r = {lookup, arg, err};
+    const struct http *request = &profile->priv->fallback;
+    int rc = render(request, &r, out);
+
+    return rc == 0 ? 0 : in(&r, rc, "fallback ", slice_str(request->name));
+}
+
 bool profile_http_ok(const struct profile *profile, unsigned http, int status)
 {
     const struct http *request = &profile->priv->https[http];

@@ -20,14 +20,14 @@ static int reserve_slots(struct profile_scanner *s)
     const struct json_paths *of[LEVELS] = {[LEVEL_MESSAGE] = priv->message.paths,
                                            [LEVEL_FRAME] = priv->framing.frame_paths,
                                            [LEVEL_OUTER] = priv->framing.outer_paths};
+    const struct json_paths *others[] = {priv->item.paths, priv->page_paths, priv->captured.paths};
     unsigned counts[LEVELS];
 
     for (int i = 0; i < LEVELS; i++)
         counts[i] = json_paths_count(of[i]);
-    if (counts[LEVEL_MESSAGE] < json_paths_count(priv->item.paths))
-        counts[LEVEL_MESSAGE] = json_paths_count(priv->item.paths);
-    if (counts[LEVEL_MESSAGE] < json_paths_count(priv->page_paths))
-        counts[LEVEL_MESSAGE] = json_paths_count(priv->page_paths);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (counts[LEVEL_MESSAGE] < json_paths_count(others[i]))
+            counts[LEVEL_MESSAGE] = json_paths_count(others[i]);
     for (int i = 0; i < LEVELS; i++) {
         s->slots[i] = calloc(counts[i] + 1, sizeof(*s->slots[i]));
         if (s->slots[i] == NULL)

@@ -3,9 +3,9 @@
  * host cannot be moved by anything that a message says, and plain text is refused before it is
  * ever spoken.
  */
+#include "profile/authority.h"
 #include "profile/load.h"
 
-#define HOST_MAX 253
 #define HOST_EXAMPLE "NAME, NAME:PORT, ADDRESS or [IPV6]:PORT"
 
 enum url_part { URL_SCHEME, URL_AUTHORITY, URL_TARGET };
@@ -17,71 +17,9 @@ struct url_parser {
     enum url_part part;
     size_t authority;    /* where it begins in head */
     struct param *param; /* the last that was put in */
+    bool secure;         /* wss or https */
     bool unchecked;      /* a stand-in for a parameter is in the head */
 };
-
-/* ---- authority ---- */
-
-/* Four decimal octets, nothing else that a resolver might take for an address. */
-static bool parse_ipv4(struct slice host, unsigned char out[4])
-{
-    for (int i = 0; i < 4; i++) {
-        const char *dot = slice_find_byte(host, '.');
-        size_t n = i < 3 ? (dot != NULL ? (size_t)(dot - host.ptr) : 0) : host.len;
-        uint64_t octet;
-
-        if (n == 0 || n > 3 || slice_parse_u64(slice_make(host.ptr, n), &octet) != 0 || octet > 255)
-            return false;
-        out[i] = (unsigned char)octet;
-        host = slice_from(host, n + 1);
-    }
-    return true;
-}
-
-static bool is_loopback(struct slice host)
-{
-    unsigned char v4[4];
-
-    return slice_eq_str(host, "localhost") || slice_eq_str(host, "[::1]") ||
-           (parse_ipv4(host, v4) && v4[0] == 127);
-}
-
-static bool all_of(struct slice s, const char *allowed)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] == '\0' || strchr(allowed, s.ptr[i]) == NULL)
-            return false;
-    return s.len != 0;
-}
-
-/* Splits HOST[:PORT]; false if it is none. host keeps the brackets of an IPv6 address. */
-static bool split_authority(struct slice text, struct slice *host)
-{
-    static const char name_bytes[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
-    const char *end;
-    struct slice port;
-    uint64_t number;
-
-    if (text.len != 0 && text.ptr[0] == '[') {
-        end = slice_find_byte(text, ']');
-        if (end == NULL)
-            return false;
-        *host = slice_make(text.ptr, (size_t)(end - text.ptr) + 1);
-        if (!all_of(slice_make(host->ptr + 1, host->len - 2), "0123456789abcdefABCDEF:."))
-            return false;
-    } else {
-        end = slice_find_byte(text, ':');
-        *host = slice_make(text.ptr, end != NULL ? (size_t)(end - text.ptr) : text.len);
-        if (!all_of(*host, name_bytes) || host->len > HOST_MAX)
-            return false;
-    }
-    port = slice_from(text, host->len);
-    if (port.len == 0)
-        return true;
-    return port.ptr[0] == ':' && slice_parse_u64(slice_from(port, 1), &number) == 0 &&
-           number >= 1 && number <= 65535;
-}
 
 /* ---- the parts in turn ---- */
 
@@ -149,7 +87,7 @@ static int put_text(struct url_parser *u, struct slice text, struct error *err)
 static int put_value(struct url_parser *u, const struct token *token, struct slice value,
                      struct error *err)
 {
-    struct slice host;
+    struct authority authority;
     int rc;
 
     u->unchecked |= u->l->placeholder && u->part != URL_TARGET;
@@ -162,7 +100,7 @@ static int put_value(struct url_parser *u, const struct token *token, struct sli
     case URL_SCHEME:
         break;
     case URL_AUTHORITY:
-        if (!split_authority(value, &host))
+        if (!authority_parse(value, &authority))
             return error_set(err, ERR_PARSE, "`" SLICE_FMT "` is `" SLICE_FMT "`, which is no %s",
                              SLICE_ARG(token->text), SLICE_ARG(value), HOST_EXAMPLE);
         return put_head(u, value, err);
@@ -211,9 +149,10 @@ static int put_variable(struct url_parser *u, const struct token *token, struct 
 
 /* ---- the whole ---- */
 
-static int check_head(const struct url_parser *u, bool websocket, struct error *err)
+static int check_head(struct url_parser *u, bool websocket, struct error *err)
 {
-    struct slice head = buf_slice(&u->head), authority = slice_from(head, u->authority), host;
+    struct slice head = buf_slice(&u->head), text = slice_from(head, u->authority);
+    struct authority authority;
     const char *secure = websocket ? "wss" : "https", *plain = websocket ? "ws" : "http";
     struct slice scheme;
 
@@ -223,25 +162,26 @@ static int check_head(const struct url_parser *u, bool websocket, struct error *
     if (!slice_eq_str(scheme, secure) && !slice_eq_str(scheme, plain))
         return error_set(err, ERR_PARSE, "the scheme must be %s (or %s), not `" SLICE_FMT "`",
                          secure, plain, SLICE_ARG(scheme));
-    if (!split_authority(authority, &host)) {
-        if (slice_find_byte(authority, '@') != NULL)
+    if (!authority_parse(text, &authority)) {
+        if (slice_find_byte(text, '@') != NULL)
             return error_set(err, ERR_PARSE, "user and password cannot stand in a URL");
         return error_set(
-            err, ERR_PARSE, "`" SLICE_FMT "` is no %s%s", SLICE_ARG(authority), HOST_EXAMPLE,
-            authority.len != 0 && !all_of(authority, "\t !\"#$%&'()*+,-./0123456789:;<="
+            err, ERR_PARSE, "`" SLICE_FMT "` is no %s%s", SLICE_ARG(text), HOST_EXAMPLE,
+            text.len != 0 && !authority_all_of(text, "\t !\"#$%&'()*+,-./0123456789:;<="
                                                      ">?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]"
                                                      "^_`abcdefghijklmnopqrstuvwxyz{|}~")
                 ? "; write a name outside ASCII in its xn-- form"
                 : "");
     }
-    if (slice_eq_str(scheme, secure) || is_loopback(host) ||
+    u->secure = slice_eq_str(scheme, secure);
+    if (u->secure || authority_is_loopback(authority.host) ||
         (u->l->stream != NULL && u->l->stream->plaintext))
         return 0;
     return error_set(err, ERR_PARSE,
                      "%s:// to `" SLICE_FMT
                      "` would send everything, secrets too, unencrypted; use "
                      "%s://, or set plaintext = yes for the stream",
-                     plain, SLICE_ARG(host), secure);
+                     plain, SLICE_ARG(authority.host), secure);
 }
 
 static int parse_url(struct url_parser *u, struct slice text, struct error *err)
@@ -258,7 +198,7 @@ static int parse_url(struct url_parser *u, struct slice text, struct error *err)
 }
 
 int load_url(struct loader *l, const char *text, bool websocket, struct template *out,
-             struct slice *authority, struct error *err)
+             struct url_head *head, struct error *err)
 {
     struct url_parser u = {.l = l};
     int rc;
@@ -271,8 +211,10 @@ int load_url(struct loader *l, const char *text, bool websocket, struct template
     l->blamed = rc != 0 && u.param != NULL && u.param->file != NULL ? u.param : NULL;
     if (rc == 0)
         rc = template_finish(&u.builder, l->arena, out, err);
-    if (rc == 0 && authority != NULL)
-        *authority = arena_slice(l->arena, slice_from(buf_slice(&u.head), u.authority));
+    if (rc == 0)
+        *head = (struct url_head){
+            .authority = arena_slice(l->arena, slice_from(buf_slice(&u.head), u.authority)),
+            .secure = u.secure};
     buf_fini(&u.head);
     template_builder_fini(&u.builder);
     return rc;

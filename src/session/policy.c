@@ -180,7 +180,7 @@ static void refresh(struct session *s, struct session_actions *out,
 void session_refresh_again(struct session *s, struct session_actions *out)
 {
     session_do(out, SESSION_DO_REFRESH);
-    session_enter(s, out, SESSION_WAITING, s->now_ms, "asking for a new credential again");
+    session_enter(s, out, SESSION_WAITING, SESSION_NEVER, "asking for a new credential again");
     s->refreshing = true;
     s->wake_ms = session_after(s, SESSION_REFRESH_MS);
 }
@@ -241,17 +241,20 @@ void session_follow(struct session *s, struct session_actions *out,
                     const struct profile_policy_action *action, const struct profile_end *end,
                     const char *why)
 {
+    bool fallback = session_fallback_takes(s, action);
+    if (action->kind == PROFILE_POLICY_FORGET)
+        session_forget(s, out, why);
+    if (action->kind == PROFILE_POLICY_FRESH)
+        session_fresh(s, out);
+    if (fallback && !s->store_stalled) {
+        session_fallback_begin(s, out, action, end, why);
+        return;
+    }
     switch (action->kind) {
     case PROFILE_POLICY_RETRY:
     case PROFILE_POLICY_RETRY_AFTER:
-        session_wait_backoff(s, out, action, end, why);
-        return;
     case PROFILE_POLICY_FORGET:
-        session_forget(s, out, why);
-        session_wait_backoff(s, out, action, end, why);
-        return;
     case PROFILE_POLICY_FRESH:
-        session_fresh(s, out);
         session_wait_backoff(s, out, action, end, why);
         return;
     case PROFILE_POLICY_FALLBACK:

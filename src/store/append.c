@@ -1,5 +1,6 @@
 /*
- * Appending a batch: one transaction for records, positions, dedup keys and the reservation.
+ * Appending a batch: one transaction for records, positions, dedup keys, saved states and the
+ * reservation.
  *
  * First the whole batch is looked at, without LMDB: what is wrong with it is found before anything
  * is written, and each stream's share of it is counted. Then the transaction; only when it is on
@@ -20,6 +21,9 @@ enum {
 struct batch {
     const struct store_record *records;
     size_t count;
+    const struct store_state *states;
+    size_t n_states;
+    int64_t now_us;
     uint64_t reserve_seq;
     uint64_t bytes; /* of file that it may take */
     struct stream *touched[LIMIT_STREAMS];
@@ -81,7 +85,7 @@ static int plan(struct store *store, struct batch *b, struct error *err)
     uint64_t newest = atomic_load(&store->newest_seq);
     uint64_t bound = store_bound(store);
     size_t keys = 0;
-    int rc = 0;
+    int rc = store_states_check(b->states, b->n_states, err);
 
     for (size_t i = 0; i < b->count && rc == 0; i++) {
         rc = check_record(&b->records[i], newest, err);
@@ -91,6 +95,7 @@ static int plan(struct store *store, struct batch *b, struct error *err)
     }
     if (rc != 0)
         return rc;
+    b->bytes += store_states_bytes(store, b->states, b->n_states);
     b->bytes += (b->touched_count * STORE_STREAM_PAGES + STORE_COMMON_PAGES) * store->page_bytes;
     if (b->bytes > STORE_BATCH_MAX)
         return error_set(err, ERR_LIMIT, "store: a batch of about %llu bytes: at most %d",
@@ -251,6 +256,10 @@ static int append_body(struct store *store, MDB_txn *txn, void *arg, const char 
     }
     if (rc != 0)
         return rc;
+    *what = "cannot write saved states";
+    rc = store_states_put(store, txn, b->states, b->n_states, b->now_us);
+    if (rc != 0)
+        return rc;
     *what = "cannot write the reservation";
     return put_reserved(store, txn, b->reserve_seq);
 }
@@ -271,6 +280,8 @@ static void publish(struct store *store, const struct batch *b)
             atomic_store(&stream->oldest_seq, p->first_seq);
         atomic_store(&stream->newest_seq, p->last_seq);
     }
+    if (b->n_states > 0)
+        atomic_store(&store->has_states, true);
     if (b->count > 0)
         newest = b->records[b->count - 1].seq;
     if (b->reserve_seq > store->reserved_seq)
@@ -282,12 +293,14 @@ static void publish(struct store *store, const struct batch *b)
 
 static int append_locked(struct store *store, struct batch *b, struct error *err)
 {
+    bool makes_states = b->n_states > 0 && !atomic_load(&store->has_states);
+    enum store_write_mode mode = makes_states ? STORE_WRITE_OPEN : STORE_WRITE_GROW;
     int rc = store_sticky(store, err);
 
     if (rc == 0)
         rc = plan(store, b, err);
-    if (rc == 0 && (b->count > 0 || b->reserve_seq > store->reserved_seq))
-        rc = store_write(store, STORE_WRITE_GROW, b->bytes, append_body, b, err);
+    if (rc == 0 && (b->count > 0 || b->n_states > 0 || b->reserve_seq > store->reserved_seq))
+        rc = store_write(store, mode, b->bytes, append_body, b, err);
     if (rc == 0)
         publish(store, b);
     if (rc == ERR_FULL && store->failed.code == 0)
@@ -302,7 +315,19 @@ static int append_locked(struct store *store, struct batch *b, struct error *err
 int store_append(struct store *store, const struct store_record *records, size_t count,
                  uint64_t reserve_seq, struct error *err)
 {
-    struct batch b = {.records = records, .count = count, .reserve_seq = reserve_seq};
+    return store_append_with(store, records, count, NULL, 0, 0, reserve_seq, err);
+}
+
+int store_append_with(struct store *store, const struct store_record *records, size_t count,
+                      const struct store_state *states, size_t n_states, int64_t now_us,
+                      uint64_t reserve_seq, struct error *err)
+{
+    struct batch b = {.records = records,
+                      .count = count,
+                      .states = states,
+                      .n_states = n_states,
+                      .now_us = now_us,
+                      .reserve_seq = reserve_seq};
     int rc;
 
     pthread_mutex_lock(&store->write);

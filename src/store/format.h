@@ -6,7 +6,9 @@
  * Owns: nothing; pure functions over the caller's bytes.
  * Fails: decoders return ERR_CORRUPT for bytes that we cannot have written, and never read
  * outside of them.
- *
+ */
+/* clang-format off */
+/*
  * The directory holds data.mdb and lock.mdb (LMDB's), and `lock`, which the daemon keeps locked
  * and which holds its pid in decimal. In data.mdb are these databases:
  *
@@ -19,13 +21,30 @@
  *              4  u32 id                                   names e.<id> and d.<id>
  *              8  fingerprint[16]                          SipHash-128 under hash_key
  *             24  u64 first_seq                            the first ever stored, 0: none yet
- *             32  u64 trimmed_seq                          the newest that retention deleted, 0:
- * none 40  u64 retain_size_bytes                    as last configured; 0: no limit 48  i64
- * retain_age_ms                        the same 56  u32 dedup_window 60  u16 position length,
- * 0xFFFF: no position 62  u16 zero 64  position e.<id>    the records of a stream, key is the seq
- * (MDB_INTEGERKEY) 0  u32 crc 4  u8 layout, 1 5  u8 kind, 0 event, 1 gap 6  u16 type length 8  u32
- * line length 12  i64 received_us 20  type, line d.<id>    dedup keys, one row a commit, key is the
- * seq of the first record that has one 0  u32 crc 4  keys of 16 bytes, in the order they came
+ *             32  u64 trimmed_seq                          the newest that retention deleted, 0: none
+ *             40  u64 retain_size_bytes                    as last configured; 0: no limit
+ *             48  i64 retain_age_ms                        the same
+ *             56  u32 dedup_window
+ *             60  u16 position length, 0xFFFF: no position
+ *             62  u16 zero
+ *             64  position
+ *   e.<id>    the records of a stream, key is the seq (MDB_INTEGERKEY)
+ *              0  u32 crc
+ *              4  u8 layout, 1
+ *              5  u8 kind, 0 event, 1 gap
+ *              6  u16 type length
+ *              8  u32 line length
+ *             12  i64 received_us
+ *             20  type, line
+ *   d.<id>    dedup keys, one row a commit, key is the seq of the first record that has one
+ *              0  u32 crc
+ *              4  keys of 16 bytes, in the order they came
+ *   state     saved states, key is the caller's. A store made by the first hawser has no such
+ *             database until something is saved; one that does not know it leaves it alone.
+ *              0  u32 crc
+ *              4  u32 layout, 1
+ *              8  i64 saved_us                             by the wall clock
+ *             16  value
  *
  * Integers in values are little-endian. A crc is CRC-32C of the row's key, then of the rest of the
  * value; for e. and d. the key is taken as u64 seq, u32 id, both little-endian. So a value that is
@@ -33,6 +52,7 @@
  * keys of e. and d.) are in the byte order of the machine: a store does not move to one of another
  * order.
  */
+/* clang-format on */
 #ifndef HAWSER_STORE_FORMAT_H
 #define HAWSER_STORE_FORMAT_H
 
@@ -52,6 +72,8 @@ enum {
     FORMAT_VERSION_BYTES = 8,
     FORMAT_INSTANCE_BYTES = 36,
     FORMAT_RESERVED_BYTES = 12,
+    FORMAT_STATE_HEADER = 16, /* bytes before the value */
+    FORMAT_STATE_LAYOUT = 1,
 };
 
 struct format_instance {
@@ -101,5 +123,11 @@ void format_keys_encode(uint8_t *out, uint64_t seq, unsigned stream, const uint8
 /* `keys` points into `data`. */
 int format_keys_decode(const void *data, size_t size, uint64_t seq, unsigned stream,
                        const uint8_t **keys, size_t *count);
+
+size_t format_state_size(const struct store_state *state);
+void format_state_encode(uint8_t *out, const struct store_state *state, int64_t saved_us);
+/* The state's key is given; its value points into `data`. */
+int format_state_decode(const void *data, size_t size, struct store_state *state,
+                        int64_t *saved_us);
 
 #endif

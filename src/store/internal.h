@@ -56,6 +56,8 @@ struct store {
     int lock_fd;
     MDB_env *env;
     MDB_dbi meta, names;
+    MDB_dbi states;          /* if has_states */
+    _Atomic bool has_states; /* set once, when the database is on disk */
     struct format_instance instance;
     uint64_t page_bytes;
 
@@ -127,6 +129,16 @@ int store_leave_reserve(struct store *store, struct error *err);
 int store_streams_load(struct store *store, MDB_txn *txn, struct error *err);
 int store_put_row(struct store *store, MDB_txn *txn, const char *name,
                   const struct format_row *row);
+
+/* state.c */
+int store_states_check(const struct store_state *states, size_t count, struct error *err);
+/* Of file that they may take. */
+uint64_t store_states_bytes(const struct store *store, const struct store_state *states,
+                            size_t count);
+int store_states_open(MDB_txn *txn, unsigned flags, MDB_dbi *out);
+/* Makes the database where there is none yet: then the transaction is a STORE_WRITE_OPEN. */
+int store_states_put(struct store *store, MDB_txn *txn, const struct store_state *states,
+                     size_t count, int64_t now_us);
 
 /* read.c */
 

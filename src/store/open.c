@@ -199,6 +199,8 @@ static int create_body(struct store *store, MDB_txn *txn, void *arg, const char 
     *what = "cannot make the store";
     if (rc == 0)
         rc = mdb_dbi_open(txn, "streams", MDB_CREATE, &store->names);
+    if (rc == 0)
+        rc = store_states_open(txn, MDB_CREATE, &store->states);
     format_version_encode(version, STORE_FORMAT);
     format_instance_encode(instance, &store->instance);
     format_reserved_encode(reserved, 0);
@@ -227,7 +229,18 @@ static int create(struct store *store, struct error *err)
     rc = store_write(store, STORE_WRITE_OPEN, 0, create_body, NULL, err);
     if (rc != 0)
         return rc;
+    atomic_store(&store->has_states, true);
     return store->options.no_sync ? 0 : sync_dir(store->path, "", err);
+}
+
+/* Stores that were made by the first hawser have no states. */
+static int load_states(struct store *store, MDB_txn *txn, struct error *err)
+{
+    int rc = store_states_open(txn, 0, &store->states);
+
+    atomic_init(&store->has_states, rc == 0);
+    return rc == 0 || rc == MDB_NOTFOUND ? 0
+                                         : store_lmdb_error(store, rc, "cannot read states", err);
 }
 
 /* Reads what there is. *fresh: nothing at all. */
@@ -253,6 +266,8 @@ static int load(struct store *store, bool *fresh, struct error *err)
         rc = read_meta(store, txn, err);
         if (rc == 0)
             rc = store_streams_load(store, txn, err);
+        if (rc == 0)
+            rc = load_states(store, txn, err);
     }
     if (rc != 0) {
         mdb_txn_abort(txn);

@@ -250,3 +250,29 @@ int format_keys_decode(const void *data, size_t size, uint64_t seq, unsigned str
     *keys = (const uint8_t *)data + FORMAT_KEYS_HEADER;
     return 0;
 }
+
+size_t format_state_size(const struct store_state *state)
+{
+    return FORMAT_STATE_HEADER + state->value.len;
+}
+
+void format_state_encode(uint8_t *out, const struct store_state *state, int64_t saved_us)
+{
+    put32(out + 4, FORMAT_STATE_LAYOUT);
+    put64(out + 8, (uint64_t)saved_us);
+    if (state->value.len > 0)
+        memcpy(out + FORMAT_STATE_HEADER, state->value.ptr, state->value.len);
+    seal(out, format_state_size(state), state->key);
+}
+
+int format_state_decode(const void *data, size_t size, struct store_state *state, int64_t *saved_us)
+{
+    const uint8_t *p = data;
+
+    if (size < FORMAT_STATE_HEADER || check(p, size, state->key) != 0 ||
+        get32(p + 4) != FORMAT_STATE_LAYOUT)
+        return ERR_CORRUPT;
+    *saved_us = (int64_t)get64(p + 8);
+    state->value = slice_make((const char *)p + FORMAT_STATE_HEADER, size - FORMAT_STATE_HEADER);
+    return 0;
+}

@@ -3,8 +3,8 @@
  *
  * Layout (format 1, see format.h): one environment; a database `meta` (format, instance uuid, hash
  * key, reserved seq), a database of streams (name -> number, fingerprint, position, what retention
- * took), and for each stream its own database of records keyed by the global seq and one of dedup
- * keys, in the order they came.
+ * took), for each stream its own database of records keyed by the global seq and one of dedup
+ * keys, in the order they came, and a database of saved states.
  * Decides: what is on disk, and when it is safe. Leaves: seq numbers to the caller, and when to
  * call store_retain: now and then, and after an append that found no room.
  * Fails: the first failed write or sync makes the store sticky-failed: every later write returns

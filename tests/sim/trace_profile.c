@@ -54,7 +54,9 @@ void trace_add_send(struct world *w, const char *name, int64_t timeout_ms)
 {
     if (w->n_sends == PROFILE_SENDS_MAX)
         die(w, "too many sends");
-    w->sends[w->n_sends].name = strdup(name); /* as long as the process */
+    char *copy = w->send_names[w->n_sends];
+    snprintf(copy, sizeof(w->send_names[0]), "%s", name);
+    w->sends[w->n_sends].name = copy;
     w->sends[w->n_sends].answered = true;
     w->sends[w->n_sends++].answer_timeout_ms = timeout_ms;
 }

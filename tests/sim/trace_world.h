@@ -33,6 +33,7 @@ struct world {
     } traits[SETS_MAX];
     unsigned n_traits;
     struct profile_send sends[PROFILE_SENDS_MAX];
+    char send_names[PROFILE_SENDS_MAX][32];
     unsigned n_sends;
     bool manual_slots, slot_asked; /* a slot comes at once unless the script grants it */
     bool show_saves, show_beats;

@@ -14,10 +14,10 @@ static void test_bad_declarations(void **state)
     static const struct bad table[] = {
         {"[profile]\nparams = Host\n" CONNECT,
          "test.ini:2: params: `Host` cannot be a name: a small letter, then small letters, digits "
-         "and _, and none of position, n, uuid, now_ms"},
+         "and _, and none of position, n, uuid, now_ms, each"},
         {"[profile]\nparams = position\n" CONNECT,
          "test.ini:2: params: `position` cannot be a name: a small letter, then small letters, "
-         "digits and _, and none of position, n, uuid, now_ms"},
+         "digits and _, and none of position, n, uuid, now_ms, each"},
         {"[profile]\nparams = a b a\n" CONNECT, "test.ini:2: params: `a` is declared twice"},
         {"[profile]\nparams = a\nsecrets = a\n" CONNECT,
          "test.ini:3: secrets: `a` is declared twice"},
@@ -147,6 +147,10 @@ static void test_parameter_bytes(void **state)
 
 #define TOKEN "[profile]\nsecrets = token\n" CONNECT "query.t = ${secret.token}\n"
 
+#define NO_SHELL                                                                                   \
+    "exec: starts the program without a shell; quotes, \\, $, `, pipes and redirections have no "  \
+    "meaning. Put them into a script of your own"
+
 static void test_secret_literals_are_refused_unsaid(void **state)
 {
     static const struct {
@@ -154,13 +158,28 @@ static void test_secret_literals_are_refused_unsaid(void **state)
     } table[] = {
         {"hunter2SECRET", "a secret is not written into the configuration itself. Put it into a "
                           "file that only hawser can read and write file:/PATH here, or "
-                          "credential:NAME (systemd), or env:NAME"},
-        {"exec:/bin/SECRET", "a secret is not written into the configuration itself. Put it into a "
-                             "file that only hawser can read and write file:/PATH here, or "
-                             "credential:NAME (systemd), or env:NAME"},
-        {"",
-         "a secret is not written into the configuration itself. Put it into a file that only "
-         "hawser can read and write file:/PATH here, or credential:NAME (systemd), or env:NAME"},
+                          "credential:NAME (systemd), env:NAME, or exec:/PATH of a program that "
+                          "prints it"},
+        {"exec:bin/SECRET",
+         "exec: takes the absolute path of a program, such as exec:/usr/local/bin/token ARG"},
+        {"exec:/", "exec: takes the absolute path of a program, such as "
+                   "exec:/usr/local/bin/token ARG"},
+        {"exec:", "exec: takes the absolute path of a program, such as "
+                  "exec:/usr/local/bin/token ARG"},
+        {"exec:/ SECRET", "exec: takes the absolute path of a program, such as "
+                          "exec:/usr/local/bin/token ARG"},
+        {"exec:/bin/cat 'SECRET'", NO_SHELL},
+        {"exec:/bin/cat $SECRET", NO_SHELL},
+        {"exec:/bin/cat `SECRET`", NO_SHELL},
+        {"exec:/bin/cat a\\ SECRET", NO_SHELL},
+        {"exec:/bin/cat /SECRET | head", NO_SHELL},
+        {"exec:/bin/cat < /SECRET", NO_SHELL},
+        {"exec:/bin/a && SECRET", NO_SHELL},
+        {"exec:/bin/cat\n/SECRET", "exec: a control byte (or a continued line)"},
+        {"", "a secret is not written into the configuration itself. Put it into a file that only "
+             "hawser can read and write file:/PATH here, or credential:NAME (systemd), env:NAME, "
+             "or exec:/PATH of a program that "
+             "prints it"},
         {"file:SECRET", "file: takes an absolute path, such as file:/etc/hawser/token"},
         {"env:SEC=RET", "env: takes the name of an environment variable, such as env:CHAT_TOKEN"},
         {"env:", "env: takes the name of an environment variable, such as env:CHAT_TOKEN"},

@@ -34,11 +34,14 @@ static int on_fault(void *arg, enum store_fault point)
     return faults->errnum;
 }
 
-/* Batch number n of the scenario: seqs 10n+1.., two streams, positions and keys. */
+/* Batch number n of the scenario: seqs 10n+1.., two streams, positions and keys, and two states:
+ * one that says n, and one that is there after the even batches only. */
 static int append_batch(struct fixture *f, unsigned n, const unsigned ids[2], struct error *err)
 {
     struct store_record r[PER_BATCH];
     char position[16];
+    struct store_state states[2] = {{.key = SLICE("batch"), .value = slice_make(position, 4)},
+                                    {.key = SLICE("even")}};
 
     snprintf(position, sizeof position, "pos%u", n);
     for (unsigned i = 0; i < PER_BATCH; i++) {
@@ -47,7 +50,9 @@ static int append_batch(struct fixture *f, unsigned n, const unsigned ids[2], st
         r[i].has_key = true;
         memcpy(r[i].key, &r[i].seq, sizeof r[i].seq);
     }
-    return store_append(f->store, r, PER_BATCH, 1000 * (n + 1), err);
+    if (n % 2 == 0)
+        states[1].value = SLICE("is here");
+    return store_append_with(f->store, r, PER_BATCH, states, 2, n, 1000 * (n + 1), err);
 }
 
 /* All of it, from the opening on; returns the number of batches that were confirmed. */
@@ -106,6 +111,28 @@ static void expect_batches(struct fixture *f, unsigned batches, bool only_b)
     assert_string_equal(read_text(f->store, &t, 0, UINT64_MAX, 1000, NULL), want);
 }
 
+static void note_state(void *arg, const struct store_state *state, int64_t saved_us)
+{
+    char *text = arg;
+    size_t len = strlen(text);
+
+    snprintf(text + len, 100 - len, SLICE_FMT "=" SLICE_FMT "@%d ", SLICE_ARG(state->key),
+             SLICE_ARG(state->value), (int)saved_us);
+}
+
+/* Of the last batch that is there, all of them. */
+static void expect_saved(struct fixture *f, unsigned batches)
+{
+    char text[100] = "", want[100] = "";
+    unsigned n = batches - 1;
+
+    OK(store_states(f->store, note_state, text, why));
+    if (batches > 0)
+        snprintf(want, sizeof want,
+                 n % 2 == 0 ? "batch=pos%u@%u even=is here@%u " : "batch=pos%u@%u ", n, n, n);
+    assert_string_equal(text, want);
+}
+
 /* Positions and keys are those of the last batch that is there. */
 static void expect_state(struct fixture *f, unsigned batches)
 {
@@ -115,6 +142,7 @@ static void expect_state(struct fixture *f, unsigned batches)
     char position[16];
 
     store_info(f->store, &info);
+    expect_saved(f, batches);
     if (batches == 0) {
         assert_false(s.has_position);
         return;
