@@ -180,7 +180,7 @@ static void refresh(struct session *s, struct session_actions *out,
 void session_refresh_again(struct session *s, struct session_actions *out)
 {
     session_do(out, SESSION_DO_REFRESH);
-    session_enter(s, out, SESSION_WAITING, s->now_ms, "asking for a new credential again");
+    session_enter(s, out, SESSION_WAITING, SESSION_NEVER, "asking for a new credential again");
     s->refreshing = true;
     s->wake_ms = session_after(s, SESSION_REFRESH_MS);
 }

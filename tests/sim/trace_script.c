@@ -7,172 +7,13 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "config/settings.h"
-#include "profile/profile.h"
-#include "session/session.h"
 #include "trace_script.h"
+#include "trace_world.h"
 
-#define LINE_MAX_BYTES 512
-#define WORDS_MAX 12
-#define SETS_MAX 16
 #define SHOWN_BYTES 88  /* of a reason: explanations are long */
 #define TICKS_MAX 20000 /* in one run: more is a loop */
 
-struct world {
-    const char *path;
-    unsigned line;
-    struct buf *out;
-
-    char profile_name[64];
-    char set_text[SETS_MAX][2][128];
-    struct ini_entry sets[SETS_MAX];
-    unsigned n_sets;
-    struct profile *profile;
-    uint64_t seed;
-    bool has_position, pongs, started;
-    bool manual_slots, slot_asked; /* a slot comes at once unless the script grants it */
-    bool show_saves;
-
-    struct session session;
-    struct session_actions actions;
-    int64_t now_ms, rx_ms;
-    uint64_t link, request;
-};
-
-struct words {
-    char text[LINE_MAX_BYTES];
-    char *at[WORDS_MAX];
-    unsigned count;
-};
-
-static void die(const struct world *w, const char *format, ...)
-    __attribute__((format(printf, 2, 3), noreturn));
-
-static void die(const struct world *w, const char *format, ...)
-{
-    va_list args;
-    fprintf(stderr, "%s:%u: ", w->path, w->line);
-    va_start(args, format);
-    vfprintf(stderr, format, args);
-    va_end(args);
-    fputc('\n', stderr);
-    exit(1);
-}
-
-/* ---- words ---- */
-
-/* Splits at blanks; "..." is one word, without its quotes. */
-static void split(const struct world *w, const char *line, struct words *words)
-{
-    char *p = words->text;
-    if (strlen(line) >= sizeof(words->text))
-        die(w, "the line is too long");
-    strcpy(p, line);
-    words->count = 0;
-    while (*(p += strspn(p, " \t")) != '\0') {
-        bool quoted = *p == '"';
-        if (words->count == WORDS_MAX)
-            die(w, "more than %d words", WORDS_MAX);
-        words->at[words->count++] = quoted ? ++p : p;
-        p += strcspn(p, quoted ? "\"" : " \t");
-        if (*p != '\0')
-            *p++ = '\0';
-    }
-}
-
-static int64_t number(const struct world *w, const char *text)
-{
-    char *end;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || *end != '\0')
-        die(w, "`%s` is no number", text);
-    return value;
-}
-
-/* The value of the word NAME=VALUE, or NULL; marks it as used. */
-static const char *take(struct words *words, const char *name)
-{
-    size_t len = strlen(name);
-    for (unsigned i = 1; i < words->count; i++) {
-        char *word = words->at[i];
-        if (word == NULL || strncmp(word, name, len) != 0 || word[len] != '=')
-            continue;
-        words->at[i] = NULL;
-        return word + len + 1;
-    }
-    return NULL;
-}
-
-static int64_t take_number(struct world *w, struct words *words, const char *name, int64_t other)
-{
-    const char *value = take(words, name);
-    return value != NULL ? number(w, value) : other;
-}
-
-static bool take_flag(struct words *words, const char *name)
-{
-    for (unsigned i = 1; i < words->count; i++) {
-        if (words->at[i] == NULL || strcmp(words->at[i], name) != 0)
-            continue;
-        words->at[i] = NULL;
-        return true;
-    }
-    return false;
-}
-
-/* The next word that is left, or NULL. */
-static const char *take_next(struct words *words)
-{
-    for (unsigned i = 1; i < words->count; i++) {
-        const char *word = words->at[i];
-        words->at[i] = NULL;
-        if (word != NULL)
-            return word;
-    }
-    return NULL;
-}
-
 /* ---- the session ---- */
-
-static void load_profile(struct world *w)
-{
-    static const struct {
-        const char *profile, *key, *value;
-    } needs[] = {
-        {"scaiwave", "host", "chat.example.com"},      {"scaiwave", "token", "env:TOKEN"},
-        {"nchan", "host", "push.example.com"},         {"nchan", "path", "sub/builds"},
-        {"generic", "url", "wss://feed.example.com/"},
-    };
-    static const char *const dirs[] = {"conf/profiles", NULL};
-    struct ini_entry entries[SETS_MAX + 8];
-    const struct ini_entry *rest[SETS_MAX + 8];
-    struct settings_stream stream = {.name = "chat",
-                                     .profile = w->profile_name,
-                                     .park_probe_ms = 3600000,
-                                     .rest = rest,
-                                     .file = w->path,
-                                     .line = 1};
-    for (unsigned i = 0; i < sizeof(needs) / sizeof(needs[0]); i++) {
-        if (strcmp(needs[i].profile, w->profile_name) != 0)
-            continue;
-        entries[stream.n_rest] =
-            (struct ini_entry){"stream", "chat", needs[i].key, needs[i].value, w->path, 1};
-        rest[stream.n_rest] = &entries[stream.n_rest];
-        stream.n_rest++;
-    }
-    for (unsigned i = 0; i < w->n_sets; i++)
-        rest[stream.n_rest++] = &w->sets[i];
-
-    struct diag *diag = diag_new();
-    if (diag == NULL)
-        die(w, "out of memory");
-    if (profile_load(dirs, w->profile_name, &stream, diag, &w->profile) != 0) {
-        for (size_t i = 0; i < diag_count(diag); i++)
-            fprintf(stderr, "%s\n", diag_get(diag, i));
-        die(w, "the profile `%s` does not load", w->profile_name);
-    }
-    diag_free(diag);
-}
 
 /* An explanation is the profile's, and may change its words: "(...)". */
 static void cut_explanation(char *text, const char *explain)
@@ -195,18 +36,34 @@ static void cut(char *text)
     strcpy(text + len, "...");
 }
 
+static void save(struct world *w)
+{
+    session_save(&w->session, w->now_ms, &w->saved);
+    w->has_saved = true;
+    w->saved_ms = w->now_ms;
+}
+
+/* What answers by itself is not shown. */
+static bool hidden(struct world *w, const struct session_action *action)
+{
+    if (action->kind == SESSION_DO_LINK_PING) {
+        w->pong_due = w->pongs;
+        return w->pongs;
+    }
+    if (action->kind == SESSION_DO_HEARTBEAT) {
+        w->ack_due = w->pongs;
+        return w->pongs && !w->show_beats;
+    }
+    if (action->kind == SESSION_DO_SAVE)
+        return !w->show_saves;
+    return !w->manual_slots &&
+           (action->kind == SESSION_DO_ASK_SLOT || action->kind == SESSION_DO_DROP_SLOT);
+}
+
 static void show(struct world *w, struct session_action *action, const char *explain)
 {
     char line[1024], full[1200];
-    bool ping = action->kind == SESSION_DO_LINK_PING;
-    if (ping && w->pongs) {
-        w->rx_ms = w->now_ms + 1;
-        return;
-    }
-    if (action->kind == SESSION_DO_SAVE && !w->show_saves)
-        return;
-    if (!w->manual_slots &&
-        (action->kind == SESSION_DO_ASK_SLOT || action->kind == SESSION_DO_DROP_SLOT))
+    if (hidden(w, action))
         return;
     if (explain != NULL)
         cut_explanation(action->text, explain);
@@ -216,6 +73,30 @@ static void show(struct world *w, struct session_action *action, const char *exp
                        action->kind == SESSION_DO_STATE ? "chat " : "", line);
     if (buf_append(w->out, full, (size_t)len) != 0)
         die(w, "out of memory");
+}
+
+static void step(struct world *w, struct session_event *event);
+
+/* The peer answers within a millisecond, the broker and the disk at once. */
+static void answer(struct world *w)
+{
+    struct session_event slot = {.kind = SESSION_EV_SLOT};
+    struct session_event pong = {
+        .kind = SESSION_EV_PONG, .link = w->link, .rtt_ms = w->pong_rtt_ms};
+    struct session_event ack = {.kind = SESSION_EV_ACKED, .link = w->link};
+    bool ponged = w->pong_due, acked = w->ack_due;
+    w->pong_due = w->ack_due = false;
+    if (ponged || acked)
+        w->rx_ms = w->now_ms + 1;
+    if (ponged && w->pong_rtt_ms > 0)
+        step(w, &pong);
+    if (acked)
+        step(w, &ack);
+    if (w->slot_asked && !w->manual_slots) {
+        w->slot_asked = false;
+        save(w);
+        step(w, &slot);
+    }
 }
 
 static void step(struct world *w, struct session_event *event)
@@ -230,6 +111,8 @@ static void step(struct world *w, struct session_event *event)
     session_step(&w->session, event, &w->actions);
     for (unsigned i = 0; i < w->actions.count; i++) {
         struct session_action *action = &w->actions.item[i];
+        if (action->kind == SESSION_DO_SAVE)
+            save(w);
         if (action->kind == SESSION_DO_ASK_SLOT)
             w->slot_asked = true;
         if (action->kind == SESSION_DO_DROP_SLOT)
@@ -240,11 +123,7 @@ static void step(struct world *w, struct session_event *event)
             w->request = action->request;
         show(w, action, explain);
     }
-    if (w->slot_asked && !w->manual_slots) {
-        struct session_event slot = {.kind = SESSION_EV_SLOT};
-        w->slot_asked = false;
-        step(w, &slot);
-    }
+    answer(w);
 }
 
 static void tick(struct world *w)
@@ -270,56 +149,12 @@ static void run_until(struct world *w, int64_t until_ms)
 
 /* ---- commands ---- */
 
-static void parse_end(struct world *w, struct words *words, struct profile_end *end)
-{
-    static const char *const failures[] = {
-#define X(id, text) [PROFILE_FAILURE_##id] = text,
-        PROFILE_FAILURES(X)
-#undef X
-    };
-    static const char *const phases[] = {
-#define X(id, text) [PROFILE_PHASE_##id] = text,
-        PROFILE_PHASES(X)
-#undef X
-    };
-    *end = (struct profile_end){.kind = PROFILE_END_FAILURE, .retry_after_ms = -1};
-    const char *status = take(words, "status"), *timeout = take(words, "timeout");
-    bool known = false;
-    if (status != NULL) {
-        end->kind = PROFILE_END_STATUS;
-        end->code = (int)number(w, status);
-        end->retry_after_ms = take_number(w, words, "retry_after", -1);
-        return;
-    }
-    for (unsigned i = 0; i < sizeof(phases) / sizeof(phases[0]) && timeout != NULL; i++) {
-        if (strcmp(phases[i], timeout) != 0)
-            continue;
-        end->failure = PROFILE_FAILURE_TIMEOUT;
-        end->phase = (enum profile_phase)i;
-        known = true;
-    }
-    for (unsigned i = 0; i < sizeof(failures) / sizeof(failures[0]) && timeout == NULL; i++) {
-        if (!take_flag(words, failures[i]))
-            continue;
-        end->failure = (enum profile_failure)i;
-        known = true;
-    }
-    if (!known)
-        die(w, "how did it end?");
-}
-
-static void parse_text(struct words *words, struct profile_end *end)
-{
-    const char *text = take_next(words);
-    snprintf(end->text, sizeof(end->text), "%s", text != NULL ? text : "");
-}
-
 static void do_closed(struct world *w, struct words *words, struct session_event *event)
 {
     struct profile_end end = {.kind = PROFILE_END_CLOSE, .retry_after_ms = -1};
     end.local = take_flag(words, "local");
     const char *code = take_next(words);
-    end.code = code != NULL ? (int)number(w, code) : 1006;
+    end.code = code != NULL ? (int)words_number(w, code) : 1006;
     parse_text(words, &end);
     event->end = &end;
     step(w, event);
@@ -341,6 +176,11 @@ static void do_rule(struct world *w, struct words *words, struct session_event *
         PROFILE_RULE_ACTIONS(X)
 #undef X
     };
+    static const char *const settings[] = {
+#define X(id, text) [PROFILE_SET_##id] = text,
+        PROFILE_SETTINGS(X)
+#undef X
+    };
     const char *name = take_next(words);
     struct profile_rule_action rule = {.rule = name};
     unsigned kind = 0;
@@ -351,8 +191,15 @@ static void do_rule(struct world *w, struct words *words, struct session_event *
         die(w, "which rule?");
     rule.kind = (enum profile_rule_kind)kind;
     rule.delay_ms = take_number(w, words, "delay", 0);
-    rule.text = take_next(words);
     struct profile_trigger trigger = {.action = &rule};
+    for (unsigned i = 0; i < PROFILE_SETTING_COUNT && rule.kind == PROFILE_RULE_SET; i++) {
+        const char *value = take(words, settings[i]);
+        if (value == NULL)
+            continue;
+        rule.setting = (enum profile_setting)i;
+        trigger.value_ms = words_number(w, value);
+    }
+    rule.text = take_next(words);
     event->rule = &trigger;
     step(w, event);
 }
@@ -366,20 +213,54 @@ static void do_page(struct world *w, struct words *words, struct session_event *
         .reached_hold = take_flag(words, "reached"),
         .has_next = take_flag(words, "next"),
         .owed = take_flag(words, "owed"),
+        .gone = take_flag(words, "gone"),
+        .unkeyed = take_flag(words, "unkeyed"),
+        .suspects = (unsigned)take_number(w, words, "suspects", 0),
+        .found = (unsigned)take_number(w, words, "found", 0),
     };
     event->page = &page;
     step(w, event);
 }
 
-static void do_start(struct world *w, struct words *words, struct session_event *event)
+static void begin(struct world *w, const struct session_saved *saved, int64_t ago_ms,
+                  bool source_changed)
 {
-    (void)words;
-    load_profile(w);
+    struct session_event event = {.kind = SESSION_EV_START};
     struct session_init_args args = {
-        .profile = w->profile, .seed = w->seed, .has_position = w->has_position};
+        .profile = w->profile,
+        .seed = w->seed,
+        .has_position = w->has_position,
+        .lived = w->lived,
+        .rtt_reconnects = w->rtt_reconnects,
+        .source_changed = source_changed,
+        .saved = saved,
+        .saved_ago_ms = ago_ms,
+    };
     session_init(&w->session, &args);
     w->started = true;
-    step(w, event);
+    w->slot_asked = false;
+    step(w, &event);
+}
+
+static void do_start(struct world *w, struct words *words, struct session_event *event)
+{
+    (void)event;
+    w->rtt_reconnects = take_flag(words, "on_rtt=reconnect");
+    trace_load_profile(w);
+    begin(w, NULL, 0, false);
+}
+
+/* The process is gone, and so is all that was not saved; a new one begins MS later. */
+static void do_restart(struct world *w, struct words *words, struct session_event *event)
+{
+    (void)event;
+    int64_t after = take_number(w, words, "after", 0);
+    int64_t wall = take_number(w, words, "wall", w->now_ms + after - w->saved_ms);
+    bool changed = take_flag(words, "source_changed");
+    bool unclean = w->has_saved && w->saved.state != SESSION_STOPPED;
+    w->now_ms += after;
+    w->lived = true;
+    begin(w, unclean ? &w->saved : NULL, wall, changed);
 }
 
 static void do_position(struct world *w, struct words *words, struct session_event *event)
@@ -412,7 +293,7 @@ static void do_run(struct world *w, struct words *words, struct session_event *e
     const char *time = take_next(words);
     if (time == NULL)
         die(w, "run until or for how long?");
-    run_until(w, until ? number(w, time) : w->now_ms + number(w, time));
+    run_until(w, until ? words_number(w, time) : w->now_ms + words_number(w, time));
 }
 
 static void do_tick(struct world *w, struct words *words, struct session_event *event)
@@ -431,9 +312,9 @@ static void do_jump(struct world *w, struct words *words, struct session_event *
 {
     (void)event;
     const char *time = take_next(words);
-    if (time == NULL || number(w, time) < w->now_ms)
+    if (time == NULL || words_number(w, time) < w->now_ms)
         die(w, "jump to when?");
-    w->now_ms = number(w, time);
+    w->now_ms = words_number(w, time);
     tick(w);
 }
 
@@ -441,7 +322,71 @@ static void do_pongs(struct world *w, struct words *words, struct session_event 
 {
     (void)event;
     w->pongs = take_flag(words, "on");
-    (void)take_flag(words, "off");
+    if (!w->pongs && !take_flag(words, "off")) {
+        const char *rtt = take_next(words);
+        w->pongs = true;
+        w->pong_rtt_ms = rtt != NULL ? (unsigned)words_number(w, rtt) : 0;
+    }
+}
+
+static void do_pong(struct world *w, struct words *words, struct session_event *event)
+{
+    const char *rtt = take_next(words);
+    event->rtt_ms = rtt != NULL ? words_number(w, rtt) : 0;
+    w->rx_ms = w->now_ms;
+    step(w, event);
+}
+
+static unsigned find_send(struct world *w, struct words *words)
+{
+    const char *name = take_next(words);
+    for (unsigned i = 0; i < w->n_sends; i++)
+        if (name != NULL && strcmp(w->sends[i].name, name) == 0)
+            return i;
+    die(w, "which send?");
+}
+
+static void do_sent(struct world *w, struct words *words, struct session_event *event)
+{
+    event->send = find_send(w, words);
+    step(w, event);
+}
+
+static void do_answered(struct world *w, struct words *words, struct session_event *event)
+{
+    event->sends = 1u << find_send(w, words);
+    w->rx_ms = w->now_ms;
+    step(w, event);
+}
+
+static void do_saves(struct world *w, struct words *words, struct session_event *event)
+{
+    (void)event;
+    w->show_saves = take_flag(words, "shown");
+}
+
+static void do_beats(struct world *w, struct words *words, struct session_event *event)
+{
+    (void)event;
+    w->show_beats = take_flag(words, "shown");
+}
+
+static void do_trait(struct world *w, struct words *words, struct session_event *event)
+{
+    const char *name = take_next(words), *value = take_next(words);
+    (void)event;
+    if (name == NULL || value == NULL)
+        die(w, "trait NAME VALUE");
+    trace_add_trait(w, name, words_number(w, value));
+}
+
+static void do_send(struct world *w, struct words *words, struct session_event *event)
+{
+    const char *name = take_next(words), *timeout = take_next(words);
+    (void)event;
+    if (name == NULL || timeout == NULL)
+        die(w, "send NAME TIMEOUT");
+    trace_add_send(w, name, words_number(w, timeout));
 }
 
 static void do_slots(struct world *w, struct words *words, struct session_event *event)
@@ -456,6 +401,7 @@ static void do_slot(struct world *w, struct words *words, struct session_event *
     if (!w->slot_asked)
         die(w, "no slot is asked for");
     w->slot_asked = false;
+    save(w);
     do_plain(w, words, event);
 }
 
@@ -464,7 +410,7 @@ static void do_slot_later(struct world *w, struct words *words, struct session_e
     const char *delay = take_next(words);
     if (!w->slot_asked || delay == NULL)
         die(w, "slot-later MS [TEXT], when a slot is asked for");
-    event->at_ms = w->now_ms + number(w, delay);
+    event->at_ms = w->now_ms + words_number(w, delay);
     event->text = take_next(words);
     step(w, event);
 }
@@ -480,7 +426,7 @@ static void do_seed(struct world *w, struct words *words, struct session_event *
 {
     (void)event;
     const char *seed = take_next(words);
-    w->seed = seed != NULL ? (uint64_t)number(w, seed) : 0;
+    w->seed = seed != NULL ? (uint64_t)words_number(w, seed) : 0;
 }
 
 /* set KEY = VALUE: the value is the rest of the line, as in a configuration. */
@@ -506,6 +452,25 @@ static const struct command {
     {"profile", do_profile, SESSION_EV_START},
     {"seed", do_seed, SESSION_EV_START},
     {"pongs", do_pongs, SESSION_EV_START},
+    {"trait", do_trait, SESSION_EV_START},
+    {"send", do_send, SESSION_EV_START},
+    {"saves", do_saves, SESSION_EV_START},
+    {"beats", do_beats, SESSION_EV_START},
+    {"restart", do_restart, SESSION_EV_START},
+    {"sent", do_sent, SESSION_EV_SENT},
+    {"answered", do_answered, SESSION_EV_ANSWERED},
+    {"acked", do_plain, SESSION_EV_ACKED},
+    {"pong", do_pong, SESSION_EV_PONG},
+    {"network", do_plain, SESSION_EV_NETWORK},
+    {"refresh_failed", do_failed, SESSION_EV_REFRESH_FAILED},
+    {"expiring", do_plain, SESSION_EV_EXPIRING},
+    {"window_half", do_plain, SESSION_EV_WINDOW_HALF},
+    {"met", do_plain, SESSION_EV_MET},
+    {"hole", do_plain, SESSION_EV_HOLE},
+    {"unkeyed", do_plain, SESSION_EV_UNKEYED},
+    {"fallback_open", do_plain, SESSION_EV_FALLBACK_OPEN},
+    {"fallback_failed", do_failed, SESSION_EV_FALLBACK_ENDED},
+    {"fallback_closed", do_closed, SESSION_EV_FALLBACK_ENDED},
     {"slots", do_slots, SESSION_EV_START},
     {"slot", do_slot, SESSION_EV_SLOT},
     {"slot-later", do_slot_later, SESSION_EV_SLOT_LATER},
@@ -540,7 +505,7 @@ static void command(struct world *w, const char *line)
         do_set(w, line + 4);
         return;
     }
-    split(w, line, &words);
+    words_split(w, line, &words);
     for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         if (words.count == 0 || strcmp(words.at[0], commands[i].name) != 0)
             continue;
