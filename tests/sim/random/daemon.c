@@ -274,7 +274,7 @@ static void start_feed(struct feed *feed, const struct store_info *info)
     feed->state = SESSION_STARTING;
     if (!world->unclean || world->jumpy)
         feed->restraint = (struct restraint){.excused = true};
-    else if (feed->restraint.least_ms > 0 && !feed->restraint.saved)
+    else if (feed->restraint.waits && !feed->restraint.saved)
         feed->restraint.excused = true; /* the wait was not on disk */
     restore(feed, &state);
 }
@@ -377,6 +377,9 @@ void daemon_kill(struct world *world)
             note_saved(world, true);
         }
     }
+    for (unsigned i = 0; i < world->n_feeds; i++)
+        if (world->feeds[i].state == SESSION_LIVE)
+            link_lived(&world->feeds[i]);
     daemon_free(world);
     world->unclean = true;
 }

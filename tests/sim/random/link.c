@@ -116,15 +116,25 @@ static void read_since(struct link *link, const struct profile_request *form)
 static const int64_t steps_ms[] = {0, 1000, 2000, 4000, 8000, 16000, 30000};
 #define STEPS (sizeof(steps_ms) / sizeof(steps_ms[0]))
 
+/* Being live takes steps back; so does a life of hawser that ends with it. */
+void link_lived(struct feed *feed)
+{
+    struct restraint *r = &feed->restraint;
+    int64_t lived = feed->world->now_ms - r->live_since_ms;
+    unsigned back = lived >= 60000 ? STEPS : (unsigned)(lived / 10000);
+    r->step = back >= r->step ? 0 : r->step - back;
+}
+
 static void watch_restraint(struct feed *feed, const struct session_action *action)
 {
     struct restraint *r = &feed->restraint;
     int64_t now = feed->world->now_ms;
-    if (action->from == SESSION_LIVE) {
-        int64_t lived = now - r->live_since_ms;
-        unsigned back = lived >= 60000 ? STEPS : (unsigned)(lived / 10000);
-        r->step = back >= r->step ? 0 : r->step - back;
-    }
+    if (action->from == SESSION_LIVE)
+        link_lived(feed);
+    /* The same wait, in the next life. */
+    if (action->from == SESSION_STARTING && action->to == SESSION_WAITING && r->waits && r->saved)
+        return;
+    r->waits = action->to == SESSION_WAITING;
     if (action->to == SESSION_LIVE)
         r->live_since_ms = now;
     if (action->to == SESSION_WAITING && action->from != SESSION_WAITING) {

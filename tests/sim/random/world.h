@@ -130,6 +130,7 @@ struct restraint {
     unsigned step;
     int64_t live_since_ms, waiting_since_ms, least_ms;
     bool excused; /* someone asked for the next dial */
+    bool waits;
     bool saved;   /* the wait is on disk, */
     bool flying;  /* or on its way there */
 };
@@ -371,6 +372,7 @@ extern const struct stream_ops link_stream_ops; /* arg: struct feed */
 void link_happen(struct feed *feed, struct happening *happening);
 void link_gone(struct link *link);
 void link_all_gone(struct feed *feed);
+void link_lived(struct feed *feed);
 struct link *link_find(struct feed *feed, uint64_t number); /* NULL: none such */
 void link_wake(struct feed *feed, struct link *link);       /* deliver what waits, if that can be */
 bool link_idle(const struct feed *feed); /* one link, and it has nothing to say */
