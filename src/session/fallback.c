@@ -21,9 +21,16 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* A long-poll begins at a position; the service's own default is not relied on. */
+static bool can_begin(const struct session *s)
+{
+    return s->profile->fallback.exists &&
+           (s->profile->fallback.transport != PROFILE_LONGPOLL || s->has_position || s->learn_tip);
+}
+
 bool session_fallback_takes(const struct session *s, const struct profile_policy_action *action)
 {
-    if (!s->profile->fallback.exists)
+    if (!can_begin(s))
         return false;
     switch (action->kind) {
     case PROFILE_POLICY_FALLBACK:
@@ -154,6 +161,17 @@ static void delivers_no_more(struct session *s, struct session_actions *out)
     session_lost_sight(s, out);
 }
 
+/* Neither transport goes on: what the policy says follows. */
+static void leave(struct session *s, struct session_actions *out,
+                  const struct profile_policy_action *action, const struct profile_end *end,
+                  const char *why)
+{
+    session_leave_link(s, out);
+    session_link_close(s, out, s->profile->connect.close_code);
+    s->fallback.chosen = false;
+    session_follow(s, out, action, end, why);
+}
+
 void session_on_fallback_open(struct session *s, struct session_actions *out, uint64_t request)
 {
     if (request != 0 && request == s->fallback.request)
@@ -168,6 +186,11 @@ void session_fallback_page(struct session *s, struct session_actions *out,
     fallback->request = 0;
     if (page->gone)
         session_forget(s, out, "the service no longer knows the position");
+    if (!can_begin(s)) {
+        const struct profile_policy_action retry = {.kind = PROFILE_POLICY_RETRY};
+        leave(s, out, &retry, NULL, "fallback: no position to go on from");
+        return;
+    }
     delivers(s, out);
     lived(s);
     fallback->follows = true;
@@ -190,7 +213,11 @@ void session_fallback_ended(struct session *s, struct session_actions *out,
     switch (action.kind) {
     case PROFILE_POLICY_FORGET:
         session_forget(s, out, why);
-        break;
+        if (can_begin(s))
+            break;
+        action.kind = PROFILE_POLICY_RETRY;
+        leave(s, out, &action, end, why);
+        return;
     case PROFILE_POLICY_FRESH:
         session_fresh(s, out);
         break;
@@ -201,10 +228,7 @@ void session_fallback_ended(struct session *s, struct session_actions *out,
     case PROFILE_POLICY_REFRESH:
     case PROFILE_POLICY_HOLD:
     case PROFILE_POLICY_PARK:
-        session_leave_link(s, out);
-        session_link_close(s, out, s->profile->connect.close_code);
-        fallback->chosen = false;
-        session_follow(s, out, &action, end, why);
+        leave(s, out, &action, end, why);
         return;
     }
     fallback->follows = fallback->use_next = false;
@@ -256,18 +280,16 @@ void session_fallback_link_lost(struct session *s, struct session_actions *out,
 {
     session_discard(s, out);
     s->attempts++;
+    if (action->kind == PROFILE_POLICY_FORGET)
+        session_forget(s, out, why);
     if (session_fallback_takes(s, action)) {
-        if (action->kind == PROFILE_POLICY_FORGET)
-            session_forget(s, out, why);
         if (action->kind == PROFILE_POLICY_FRESH)
             session_fresh(s, out);
         plan_primary(s, action, end);
         session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "the WebSocket: %s", why);
         return;
     }
-    session_leave_link(s, out);
-    s->fallback.chosen = false;
-    session_follow(s, out, action, end, why);
+    leave(s, out, action, end, why);
 }
 
 static void try_primary(struct session *s, struct session_actions *out)

@@ -270,9 +270,10 @@ static void start_feed(struct feed *feed, const struct store_info *info)
     if (stream_new(&options, &feed->stream) != 0)
         abort();
     feed->deadline_ms = INT64_MAX;
+    bool polled = feed->state == SESSION_POLLING; /* the fallback delivered: that is no waiting */
     feed->lived = false;
     feed->state = SESSION_STARTING;
-    if (!world->unclean || world->jumpy)
+    if (!world->unclean || world->jumpy || polled)
         feed->restraint = (struct restraint){.excused = true};
     else if (feed->restraint.waits && !feed->restraint.saved)
         feed->restraint.excused = true; /* the wait was not on disk */

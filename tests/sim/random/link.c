@@ -137,7 +137,10 @@ static void watch_restraint(struct feed *feed, const struct session_action *acti
     r->waits = action->to == SESSION_WAITING;
     if (action->to == SESSION_LIVE)
         r->live_since_ms = now;
-    if (action->to == SESSION_WAITING && action->from != SESSION_WAITING) {
+    /* From the start only a life that ended in an attempt waits; else it is for a slot. */
+    bool backs_off =
+        action->from != SESSION_STARTING || strstr(action->text, "hawser itself") != NULL;
+    if (action->to == SESSION_WAITING && action->from != SESSION_WAITING && backs_off) {
         r->waiting_since_ms = now;
         r->least_ms = 0;
         r->saved = r->flying = false;

@@ -17,7 +17,8 @@
 #include "world.h"
 
 #define CALM_MS (4 * 3600 * 1000) /* virtual: holds and the first probes of parked streams end */
-#define QUIET_MS 100000           /* a while of it: audits find what no link has shown */
+#define QUIET_MS 5000             /* a while of it, for a gap may wait for room unseen, */
+#define QUIET_AUDIT_MS 100000     /* and audits find what no link has shown */
 #define STEPS_MAX 8000000         /* of one run: more is a loop */
 
 static const char usage[] =
@@ -52,7 +53,7 @@ static const struct {
     [KIND_CHAT] = {"scaiwave", CHAT "catchup.audit = 0\nfallback:poll.after = 3\n"},
     [KIND_AUDITED] = {"scaiwave", CHAT "catchup.audit = 20s\n"},
     [KIND_MOVING] = {"scaiwave", CHAT "catchup.audit = 0\nconnect.parallel = 2\n"
-                                      "connect.max_age = 90s\nlimits.connects = 40/5m\n"
+                                      "connect.max_age = 5m\nlimits.connects = 40/5m\n"
                                       "fallback:poll.after = 2\non:move.match = /type == \"move\"\n"
                                       "on:move.do = handover, ignore\n"},
     [KIND_COUNTED] = {"scaiwave", CHAT "catchup.audit = 0\nposition.contiguous = yes\n"},
@@ -115,6 +116,14 @@ static bool is_quiet(struct world *world)
     return consumers_served(world);
 }
 
+static int64_t quiet_ms(const struct world *world)
+{
+    for (unsigned i = 0; i < world->n_feeds; i++)
+        if (world->feeds[i].kind == KIND_AUDITED)
+            return QUIET_AUDIT_MS;
+    return QUIET_MS;
+}
+
 static void stuck(struct world *world)
 {
     for (unsigned i = 0; i < world->n_feeds && world->alive; i++) {
@@ -136,7 +145,7 @@ static void run(struct world *world, struct totals *totals)
         }
         if (world->faults || !is_quiet(world))
             quiet_at = world->now_ms;
-        else if (world->now_ms > quiet_at + QUIET_MS)
+        else if (world->now_ms > quiet_at + quiet_ms(world))
             break;
         if (!world->faults && world->now_ms > calm_at + CALM_MS)
             stuck(world);

@@ -126,6 +126,14 @@ static void check_unkeyed(struct world *world, struct feed *feed, const struct r
     cover(COVER_UNKEYED_KEPT);
 }
 
+/* An audit brings, behind what the link brought, what the link could not. */
+static bool may_be_late(const struct feed *feed, enum event_kind kind)
+{
+    bool audited = feed->kind == KIND_AUDITED;
+    return kind == LATE || kind == HIDDEN || kind == UNKEYED ||
+           (audited && (kind == GHOST || kind == OVERSIZE || kind == BROKEN));
+}
+
 static void check_whole(struct world *world, struct feed *feed, const struct record *record)
 {
     unsigned position = record->position;
@@ -148,8 +156,7 @@ static void check_whole(struct world *world, struct feed *feed, const struct rec
     if (position <= feed->top) {
         if (kind == GHOST)
             cover(COVER_GHOST);
-        if (kind != LATE && kind != HIDDEN && kind != UNKEYED &&
-            (kind != GHOST || feed->kind == KIND_COUNTED))
+        if (!may_be_late(feed, kind))
             world_violation(world, 3, "%s: event %u is stored after event %u", feed->name, position,
                             feed->top);
         cover(COVER_LATE);
@@ -202,7 +209,8 @@ static void check_gap(struct world *world, struct feed *feed, const struct recor
     if (!record->has_after)
         return;
     /* A stream that has forgotten its position counts from its start again. */
-    if (record->after < feed->top && feed->position != 0)
+    bool audited = feed->profile->catchup.audit_ms > 0; /* after a start it is what was whole */
+    if (record->after < feed->top && feed->position != 0 && !audited)
         world_violation(world, 4, "%s: a gap after %llu stands behind event %u", feed->name,
                         (unsigned long long)record->after, feed->top);
     if (record->after > feed->after)
