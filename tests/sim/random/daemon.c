@@ -270,10 +270,11 @@ static void start_feed(struct feed *feed, const struct store_info *info)
     if (stream_new(&options, &feed->stream) != 0)
         abort();
     feed->deadline_ms = INT64_MAX;
-    bool polled = feed->state == SESSION_POLLING; /* the fallback delivered: that is no waiting */
+    /* The fallback delivered: that is no waiting. And who had stopped begins anew. */
+    bool excused = feed->state == SESSION_POLLING || feed->state == SESSION_STOPPED;
     feed->lived = false;
     feed->state = SESSION_STARTING;
-    if (!world->unclean || world->jumpy || polled)
+    if (!world->unclean || world->jumpy || excused)
         feed->restraint = (struct restraint){.excused = true};
     else if (feed->restraint.waits && !feed->restraint.saved)
         feed->restraint.excused = true; /* the wait was not on disk */
@@ -328,6 +329,8 @@ void daemon_start(struct world *world)
     world_trace(world, "hawserd starts, seq %llu", (unsigned long long)info.newest_seq);
     for (unsigned i = 0; i < world->n_feeds; i++)
         stream_start(world->feeds[i].stream);
+    for (unsigned i = 0; i < world->n_feeds && !world->faults; i++)
+        stream_resume(world->feeds[i].stream);
     for (unsigned i = 0; i < WORLD_CONSUMERS; i++)
         world_plan(world, (int64_t)world_below(world, 500), WORLD_CONNECT, i, 0, 0);
     world_plan(world, RETAIN_MS, WORLD_RETAIN, 0, 0, 0);
