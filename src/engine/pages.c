@@ -46,6 +46,13 @@ static void learn(struct stream *stream)
         flow_learn(stream->flow, buf_slice(&page->next));
 }
 
+/* Whether the page led on from where it was asked, be it over known ground. */
+static bool moved(const struct stream *stream)
+{
+    struct slice now = flow_position(stream->flow);
+    return now.ptr != NULL && !slice_eq(now, buf_slice(&stream->page.from));
+}
+
 static void page_done(struct stream *stream)
 {
     struct stream_page *page = &stream->page;
@@ -57,6 +64,7 @@ static void page_done(struct stream *stream)
     struct session_page out = {
         .items = result.items,
         .fresh = result.fresh,
+        .moved = moved(stream),
         .more = page->page.more && !stream->profile->catchup.descending,
         .reached_hold = result.reached_hold,
         .has_next = page->has_next,
@@ -194,6 +202,14 @@ static void keep_next(struct stream *stream)
     page->has_next = next.ptr != NULL && buf_append_slice(&page->next, next) == 0;
 }
 
+static void note_from(struct stream *stream)
+{
+    struct slice position = flow_position(stream->flow);
+    buf_clear(&stream->page.from);
+    if (position.ptr != NULL)
+        (void)buf_append_slice(&stream->page.from, position); /* within LIMIT_POSITION */
+}
+
 void stream_page_take(struct stream *stream, uint64_t number, enum flow_via via, bool tip,
                       struct buf *body)
 {
@@ -210,6 +226,7 @@ void stream_page_take(struct stream *stream, uint64_t number, enum flow_via via,
     page->via = via;
     page->tip = tip;
     page->items = page->suspects = page->found = 0;
+    note_from(stream);
     page->has_last = false;
     if (profile_page_parse(stream->scanner, buf_slice(&page->body), &page->page, &err) != 0) {
         page->has_next = false;

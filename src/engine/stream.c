@@ -73,6 +73,7 @@ int stream_new(const struct stream_options *options, struct stream **out)
     buf_init(&stream->page.body, LIMIT_HTTP_BODY);
     buf_init(&stream->page.next, LIMIT_POSITION);
     buf_init(&stream->page.last, LIMIT_POSITION);
+    buf_init(&stream->page.from, LIMIT_POSITION);
     buf_init(&stream->fallback.id, SSE_ID_MAX);
     buf_init(&stream->fallback.event, SSE_TYPE_MAX);
     saved_variables_init(&stream->variables);
@@ -111,6 +112,7 @@ void stream_free(struct stream *stream)
     profile_scanner_free(stream->scanner);
     buf_fini(&stream->page.next);
     buf_fini(&stream->page.last);
+    buf_fini(&stream->page.from);
     profile_request_fini(&stream->form);
     free(stream->start_position);
     free(stream->name);

@@ -80,6 +80,7 @@ struct stream_page {
     struct profile_page page;
     struct buf next; /* its cursor, kept for the next request */
     struct buf last; /* the furthest position among its items */
+    struct buf from; /* flow's position before it */
     bool has_next, has_last;
     unsigned items, suspects, found;
     /* Descending: the newer ones, which come after it. */

@@ -241,7 +241,7 @@ void session_catchup_page(struct session *s, struct session_actions *out,
     /* With nothing held, flow takes an empty page for the end; one that leads on is none. */
     if (sync->gate == SESSION_GATE_HOLD && page->reached_hold && (!promised || page->items > 0))
         sync->reached = true;
-    sync->stale_pages = promised && page->fresh == 0 ? sync->stale_pages + 1 : 0;
+    sync->stale_pages = promised && page->fresh == 0 && !page->moved ? sync->stale_pages + 1 : 0;
     bool more = promised && sync->stale_pages < SESSION_STALE_PAGES;
     sync->use_next = promised && page->items == 0;
 

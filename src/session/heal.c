@@ -91,7 +91,7 @@ static void unkeyed_page(struct session *s, struct session_actions *out,
     struct session_catchup *sync = &s->sync;
     bool promised = session_promised(page);
 
-    sync->stale_pages = promised && page->fresh == 0 ? sync->stale_pages + 1 : 0;
+    sync->stale_pages = promised && page->fresh == 0 && !page->moved ? sync->stale_pages + 1 : 0;
     sync->use_next = promised && page->items == 0;
     if (promised && sync->stale_pages < SESSION_STALE_PAGES) {
         session_request(s, out);

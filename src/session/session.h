@@ -107,6 +107,7 @@ enum session_event_kind {
 struct session_page {
     unsigned items;    /* in the page */
     unsigned fresh;    /* of them, not known before */
+    bool moved;        /* it led on, though all of it may have been known */
     bool more;         /* the service says there is more */
     bool reached_hold; /* the first held event's position (or id) has been returned by sync */
     bool has_next;     /* an empty page that has more came with a cursor */

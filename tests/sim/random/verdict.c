@@ -92,6 +92,9 @@ static bool covers(const struct feed *feed, enum event_kind kind, unsigned posit
 static bool is_covered(const struct feed *feed, unsigned position, uint64_t after_seq,
                        uint64_t before_seq)
 {
+    /* What no link has shown is known to be lost only when an audit is told so. */
+    if (feed->kind == KIND_AUDITED && feed->service.events[position].kind == GHOST)
+        before_seq = UINT64_MAX;
     const struct world *world = feed->world;
     const struct record *record = after_seq == 0 ? world->stored : truth_find(world, after_seq) + 1;
     enum event_kind kind = feed->service.events[position].kind;
