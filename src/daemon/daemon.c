@@ -87,8 +87,18 @@ static void op_wanted(void *arg)
     io_idle_arm(daemon->soon);
 }
 
-static const struct hub_ops hub_ops = {
-    .commit = op_commit, .published = op_published, .room = op_room, .wanted = op_wanted};
+static void op_saved(void *arg, uint64_t ticket, bool lost)
+{
+    struct daemon *daemon = arg;
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        stream_saved(daemon->upstreams[i]->stream, ticket, lost);
+}
+
+static const struct hub_ops hub_ops = {.commit = op_commit,
+                                       .published = op_published,
+                                       .room = op_room,
+                                       .wanted = op_wanted,
+                                       .saved = op_saved};
 
 /* ---- the store's news ---- */
 
@@ -96,6 +106,8 @@ static void on_committed(void *arg, int status)
 {
     struct daemon *daemon = arg;
     hub_committed(daemon->hub, status);
+    for (size_t i = 0; status == 0 && i < daemon->n_upstreams; i++)
+        stream_durable(daemon->upstreams[i]->stream, persist_info(daemon->persist)->newest_seq);
     io_idle_arm(daemon->soon);
 }
 
