@@ -50,8 +50,8 @@ static bool is_below(const struct epoch *epoch, const struct flow_event *event)
     char text[LIMIT_POSITION];
     struct slice floor;
 
-    if (!epoch->on || event->snapshot || event->via == FLOW_VIA_AUDIT || event->id.ptr == NULL ||
-        event->position.ptr == NULL || epoch->floor.number.ptr == NULL)
+    if (!epoch->on || event->snapshot || event->sequence != 0 || event->via == FLOW_VIA_AUDIT ||
+        event->id.ptr == NULL || event->position.ptr == NULL || epoch->floor.number.ptr == NULL)
         return false;
     floor = position_minus(position_text(&epoch->floor), epoch->allowance, text);
     return position_compare(event->position, floor) < 0;
@@ -66,6 +66,6 @@ void epoch_late(struct epoch *epoch, const struct flow_event *event)
 {
     if (is_below(epoch, event))
         epoch->row++;
-    else if (event->position.ptr != NULL && event->via != FLOW_VIA_AUDIT && !event->snapshot)
+    else if (event->id.ptr != NULL && event->via != FLOW_VIA_AUDIT && !event->snapshot)
         epoch->row = 0;
 }
