@@ -129,6 +129,7 @@ void session_say(struct session_actions *out, const char *text)
 
 void session_forget(struct session *s, struct session_actions *out, const char *why)
 {
+    s->learn_tip = false; /* for a first run only: what follows now is not to be missed */
     if (!s->has_position)
         return;
     s->has_position = false;
@@ -392,6 +393,7 @@ static void dispatch(struct session *s, const struct session_event *event,
         if (!s->has_position)
             s->whole_ms = s->now_ms; /* it is as young as can be */
         s->has_position = true;
+        s->learn_tip = false;
         s->told_no_position = false;
         return;
     case SESSION_EV_RESUME:
