@@ -257,8 +257,8 @@ static void wake(struct session *s, struct session_actions *out)
     bool late = s->now_ms - s->wake_ms > SESSION_LATE_MS;
     s->wake_ms = SESSION_NEVER;
     if (s->state == SESSION_GREETING && late) {
-        s->wake_ms =
-            session_after(s, s->pulse.live_timeout_ms); /* it was hawser that stood still */
+        /* It was hawser that stood still. */
+        s->wake_ms = session_after(s, s->pulse.live_timeout_ms);
     } else if (s->state == SESSION_GREETING) {
         struct profile_end end;
         session_not_accepted(&s->pulse, &end);

@@ -37,6 +37,7 @@ profile_policy(const struct profile *profile, const struct profile_end *end, con
         {PROFILE_END_CLOSE, 4001, {PROFILE_POLICY_REFRESH, 0}, "token expired. Fix: renew it"},
         {PROFILE_END_CLOSE, 4004, {PROFILE_POLICY_PARK, 0}, NULL},
         {PROFILE_END_CLOSE, 4009, {PROFILE_POLICY_FORGET, 0}, NULL},
+        {PROFILE_END_CLOSE, 4010, {PROFILE_POLICY_FRESH, 0}, NULL},
         {PROFILE_END_STATUS, 401, {PROFILE_POLICY_REFRESH, 0}, NULL},
         {PROFILE_END_STATUS, 426, {PROFILE_POLICY_FALLBACK, 0}, NULL},
         {PROFILE_END_STATUS, 403, {PROFILE_POLICY_HOLD, 5 * MINUTE_MS}, NULL},
