@@ -22,7 +22,7 @@ static inline bool session_in(const struct session *s, unsigned states)
     return (1u << s->state & states) != 0;
 }
 
-/* Worst cases of the building blocks, in actions. session.c adds them up. */
+/* Worst cases of the building blocks, in actions. check.c adds them up. */
 enum {
     SESSION_COST_STATE = 1,
     SESSION_COST_CLOSE = 1,                        /* LINK_CLOSE or LINK_ABORT */
@@ -59,6 +59,9 @@ void session_gap(struct session_actions *out, enum session_gap gap, const char *
 void session_say(struct session_actions *out, const char *text);
 /* Drops the position, if there is one, and says so. */
 void session_forget(struct session *s, struct session_actions *out, const char *why);
+
+/* ---- check.c ---- */
+void session_check(const struct session *s);
 
 /* ---- slot.c: the broker's leave to dial ---- */
 /* Asks for a slot, one at a time: a wish for another kind takes the place of the one before. When

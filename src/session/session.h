@@ -202,7 +202,7 @@ struct session_action {
     char text[SESSION_TEXT]; /* GAP, STATE */
 };
 
-/* Worst case of one step; session.c proves it. */
+/* Worst case of one step; check.c proves it. */
 #define SESSION_ACTIONS_MAX 16
 struct session_actions {
     struct session_action item[SESSION_ACTIONS_MAX];
