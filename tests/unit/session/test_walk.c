@@ -33,6 +33,7 @@ struct walker {
     uint64_t request, request_newest;
     enum { PASS, HOLD, DISCARD } gate;
     bool stalled;
+    bool begun;
     bool slot_asked, slot_granted; /* granted: not used yet */
     unsigned most;
 };
@@ -80,6 +81,7 @@ static void saw(struct walker *w, const struct session_action *action)
     case SESSION_DO_LINK_PING:
         assert_int_equal(action->link, w->link);
         assert_true(w->link_open && !w->link_closing);
+        assert_false(w->profile.connect.ping_forbidden);
         return;
     case SESSION_DO_HTTP_START:
         assert_int_equal(w->request, 0); /* one at a time */
@@ -100,14 +102,23 @@ static void saw(struct walker *w, const struct session_action *action)
         w->slot_asked = w->slot_granted = false;
         return;
     case SESSION_DO_HEARTBEAT:
+        assert_int_equal(action->link, w->link);
+        assert_true(w->link_open && !w->link_closing);
+        assert_int_not_equal(w->profile.heartbeat.send, PROFILE_NONE);
+        return;
+    case SESSION_DO_SAVE:
+        assert_ptr_equal(action, &w->out.item[w->out.count - 1]); /* of all that was done */
+        return;
+    case SESSION_DO_SAY:
+        assert_true(utf8_valid(action->text, strlen(action->text)) && action->text[0] != '\0');
+        return;
+    case SESSION_DO_FRESH:
+        return;
     case SESSION_DO_SUCCEED:
     case SESSION_DO_SWITCH:
     case SESSION_DO_FALLBACK_START:
     case SESSION_DO_UNKEYED_KEEP:
     case SESSION_DO_AUDITED:
-    case SESSION_DO_FRESH:
-    case SESSION_DO_SAVE:
-    case SESSION_DO_SAY:
         return;
     case SESSION_DO_HOLD:
         w->gate = HOLD;
@@ -332,7 +343,12 @@ static void random_step(struct walker *w)
     event.at_ms = w->now_ms + (int64_t)pick(w, 4) * 20000;
     event.text = texts[pick(w, 4)];
     event.end = &end;
-    struct profile_trigger trigger = {.action = &rule};
+    static const int64_t values[] = {INT64_MIN, -1, 0, 1, 20000, INT64_MAX};
+    rule.setting = (enum profile_setting)pick(w, PROFILE_SETTING_COUNT);
+    event.rtt_ms = pick(w, 4) == 0 ? values[pick(w, 6)] : (int64_t)pick(w, 300);
+    event.send = pick(w, PROFILE_SENDS_MAX + 2);
+    event.sends = pick(w, 16);
+    struct profile_trigger trigger = {.action = &rule, .value_ms = values[pick(w, 6)]};
     event.rule = &trigger;
     event.page = &page;
     book(w, &event);
@@ -349,10 +365,60 @@ static void random_step(struct walker *w)
     assert_true(session_deadline_ms(&w->session) > w->now_ms);
 }
 
+/* The process ends here, and another one takes up what was saved, or what the disk made of it. */
+static void crash(struct walker *w, struct session_init_args *args, struct session_saved *saved)
+{
+    static const int64_t ago[] = {INT64_MIN, -1, 0, 1000, 86400000, INT64_MAX};
+    session_save(&w->session, w->now_ms, saved);
+    args->saved = saved;
+    args->saved_ago_ms = ago[pick(w, 6)];
+    args->source_changed = pick(w, 4) == 0;
+    w->now_ms = 1 + (int64_t)pick(w, 1000); /* another boot, another clock */
+    w->rx_ms = 0;
+    if (pick(w, 8) != 0)
+        return;
+    saved->state = (enum session_state)pick(w, SESSION_STATE_COUNT);
+    saved->wait_ms = ago[pick(w, 6)];
+    saved->since_ms = ago[pick(w, 6)];
+    saved->live_ago_ms = ago[pick(w, 6)];
+    saved->step = saved->attempts = saved->probes = (unsigned)rng_u64(&w->rng);
+    saved->dialled = pick(w, 2) == 0;
+    memset(saved->flaps, (int)pick(w, 256), sizeof(saved->flaps));
+}
+
+/* Whoever waited goes on to wait; whoever had tried in vain waits. */
+static void check_begin(const struct walker *w, const struct session_init_args *args)
+{
+    const struct session_saved *saved = args->saved;
+    int64_t ago = args->saved_ago_ms > 0 ? args->saved_ago_ms : 0;
+    bool waits = saved != NULL && !saved->dialled && saved->wait_ms > ago &&
+                 (saved->state == SESSION_WAITING || saved->state == SESSION_HELD ||
+                  saved->state == SESSION_PARKED);
+    bool rests = saved != NULL && (saved->dialled || waits || saved->state == SESSION_PARKED ||
+                                   saved->state == SESSION_PAUSED);
+    if (!rests)
+        assert_true(w->slot_asked);
+    else if (!args->source_changed)
+        assert_false(w->slot_asked);
+    if (waits && !args->source_changed) {
+        int64_t left = saved->wait_ms - ago;
+        int64_t at = session_deadline_ms(&w->session);
+        assert_int_equal(w->state, saved->state);
+        if (w->profile.park_probe_ms > 0 || saved->state != SESSION_PARKED)
+            assert_int_equal(
+                at, w->now_ms + (left < SESSION_WAIT_MAX_MS ? left : SESSION_WAIT_MAX_MS - ago));
+    }
+}
+
 static void begin(struct walker *w)
 {
+    static const struct profile_send sends[] = {
+        {.name = "subscribe", .answered = true, .answer_timeout_ms = 5000}, {.name = "beat"}};
     struct session_init_args args = {.profile = &w->profile, .seed = rng_u64(&w->rng)};
+    struct session_saved saved;
     args.has_position = pick(w, 2) == 0;
+    if (w->begun && pick(w, 2) == 0)
+        crash(w, &args, &saved);
     fake_profile(&w->profile);
     w->profile.live.by_rule = pick(w, 3) != 0;
     w->profile.catchup.via = (enum profile_catchup_via)pick(w, 3);
@@ -366,6 +432,14 @@ static void begin(struct walker *w)
         (struct profile_flap){{PROFILE_POLICY_PARK, 0}, 1000, 1006, PROFILE_END_CLOSE, 3, 600000};
     w->profile.flaps[1] = (struct profile_flap){
         {PROFILE_POLICY_HOLD, 300000}, 4000, 4999, PROFILE_END_CLOSE, SESSION_FLAP_TIMES, 3600000};
+    w->profile.connect.ping_forbidden = pick(w, 4) == 0;
+    w->profile.heartbeat.send = pick(w, 2) == 0 ? 0 : PROFILE_NONE;
+    w->profile.heartbeat.every_ms = (int64_t)pick(w, 2) * 10000;
+    w->profile.heartbeat.ack_timeout_ms = (int64_t)pick(w, 2) * 5000;
+    w->profile.sends = sends;
+    w->profile.n_sends = 2;
+    w->profile.position.max_age_ms = (int64_t)pick(w, 2) * 3600000;
+    args.rtt_reconnects = pick(w, 2) == 0;
     session_init(&w->session, &args);
     w->state = SESSION_STARTING;
     w->link = w->link_newest = w->request = w->request_newest = 0;
@@ -374,7 +448,8 @@ static void begin(struct walker *w)
     w->gate = PASS;
     struct session_event start = {.kind = SESSION_EV_START, .now_ms = w->now_ms};
     step(w, &start);
-    assert_true(w->slot_asked);
+    check_begin(w, &args);
+    w->begun = true;
 }
 
 static void random_walk_keeps_the_invariants(void **state)
