@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "daemon/end.h"
+#include "daemon/slots.h"
 
 static const char *link_id(const struct upstream *upstream)
 {
@@ -521,14 +522,19 @@ static int make_stream(struct upstream *upstream, struct error *err)
     buf_fini(&tags);
     if (status != 0)
         return error_set(err, status, "tags: %s", error_text(status));
+    status = slots_client_new(daemon->slots, upstream, &upstream->slots);
+    if (status != 0)
+        return error_set(err, status, "%s", error_text(status));
     struct stream_options options = {
         .name = settings->name,
         .profile = upstream->profile,
         .hub = daemon->hub,
         .hub_stream = hub_stream,
+        .broker = upstream->slots,
         .hash_key = persist_info(daemon->persist)->hash_key,
         .dedup_window = settings->dedup_window,
         .hold_bytes = hold_bytes(upstream->profile),
+        .rtt_reconnects = settings->rtt_reconnects,
         .start = settings->start,
         .start_position = settings->start_position,
         .ops = &stream_ops,
@@ -581,6 +587,7 @@ void upstream_free(struct upstream *upstream)
     if (upstream->later != NULL)
         io_idle_close(upstream->later);
     stream_free(upstream->stream);
+    broker_client_free(upstream->slots);
     credentials_fini(&upstream->credentials);
     free(upstream);
 }
