@@ -426,13 +426,22 @@ void rig_close(struct rig *rig)
 
 void rig_pass(struct rig *rig, int64_t ms)
 {
-    rig->now_ms += ms;
+    int64_t until_ms = rig->now_ms + ms;
     rig_settle(rig);
-    for (unsigned i = 0; i < 100 && rig->deadline_ms <= rig->now_ms; i++) {
-        rig->deadline_ms = INT64_MAX;
-        stream_tick(rig->stream);
+    for (unsigned i = 0; i < 10000; i++) {
+        int64_t next = rig->deadline_ms < rig->broker_ms ? rig->deadline_ms : rig->broker_ms;
+        if (next > until_ms) {
+            rig->now_ms = until_ms;
+            return;
+        }
+        rig->now_ms = next > rig->now_ms ? next : rig->now_ms;
+        if (rig->deadline_ms <= rig->now_ms) {
+            rig->deadline_ms = INT64_MAX;
+            stream_tick(rig->stream);
+        }
         rig_settle(rig);
     }
+    fail_msg("deadline after deadline");
 }
 
 void rig_link_up(struct rig *rig, uint64_t link)
