@@ -140,6 +140,9 @@ enum flow_result flow_hold_successor(struct flow *flow, const struct flow_event 
     if (flow->leftover)
         return FLOW_AGAIN;
     if (flow_is_duplicate(flow, event)) {
+        /* Where its unkeyed events stand is told by all that is around them. */
+        if (flow->unkeyed.on && !lane->overflowed && push(lane, event, true) != NULL)
+            return FLOW_HELD;
         flow->stats.duplicates++;
         flow->repeats = flow->repeats || (flow->has_link_key && memcmp(event->key, flow->link_key,
                                                                        sizeof event->key) == 0);
