@@ -94,22 +94,54 @@ static uint64_t some_request(struct walker *w, enum session_event_kind kind)
     return number;
 }
 
+/* What moves a stream on from here, so that the walk comes far. */
+static enum session_event_kind helpful_kind(struct walker *w)
+{
+    static const enum session_event_kind live[] = {
+        SESSION_EV_TICK,        SESSION_EV_TICK, SESSION_EV_RULE,
+        SESSION_EV_EXPIRING,    SESSION_EV_HOLE, SESSION_EV_UNKEYED,
+        SESSION_EV_WINDOW_HALF, SESSION_EV_MET,  SESSION_EV_LINK_OPEN};
+    static const enum session_event_kind polling[] = {SESSION_EV_TICK, SESSION_EV_FALLBACK_OPEN,
+                                                      SESSION_EV_HTTP_PAGE, SESSION_EV_LINK_OPEN,
+                                                      SESSION_EV_RULE};
+    if (w->slot != NOT_ASKED && pick(w, 2) == 0)
+        return SESSION_EV_SLOT;
+    switch (w->state) {
+    case SESSION_STARTING:
+    case SESSION_WAITING:
+    case SESSION_HELD:
+    case SESSION_PARKED:
+    case SESSION_STOPPED:
+    case SESSION_STATE_COUNT:
+        return SESSION_EV_TICK;
+    case SESSION_DIALING:
+    case SESSION_OPENING:
+        return SESSION_EV_LINK_OPEN;
+    case SESSION_GREETING:
+        return SESSION_EV_RULE;
+    case SESSION_CATCHING_UP:
+        return pick(w, 4) == 0 ? SESSION_EV_TICK : SESSION_EV_HTTP_PAGE;
+    case SESSION_LIVE:
+        return w->request != 0 ? SESSION_EV_HTTP_PAGE
+                               : live[pick(w, sizeof(live) / sizeof(live[0]))];
+    case SESSION_POLLING:
+        return polling[pick(w, sizeof(polling) / sizeof(polling[0]))];
+    case SESSION_STALLED:
+        return SESSION_EV_STORE_READY;
+    case SESSION_PAUSED:
+        return SESSION_EV_RESUME;
+    }
+    return SESSION_EV_TICK;
+}
+
+/* Mostly what moves the stream on, else anything. STOP is for the end. */
 static enum session_event_kind random_kind(struct walker *w)
 {
-    /* Twice of three what moves a stream on, else anything. STOP is for the end. */
-    static const enum session_event_kind usual[] = {
-        SESSION_EV_TICK,      SESSION_EV_TICK,        SESSION_EV_LINK_CONNECTED,
-        SESSION_EV_LINK_OPEN, SESSION_EV_RULE,        SESSION_EV_HELD_FIRST,
-        SESSION_EV_HELD_FULL, SESSION_EV_HTTP_PAGE,   SESSION_EV_LINK_CLOSED,
-        SESSION_EV_POSITION,  SESSION_EV_HTTP_FAILED, SESSION_EV_STORE_READY,
-        SESSION_EV_RESUME,    SESSION_EV_SLOT,        SESSION_EV_SLOT,
-        SESSION_EV_SLOT,      SESSION_EV_MET,         SESSION_EV_FALLBACK_OPEN,
-    };
-    if (pick(w, 3) != 0)
-        return usual[pick(w, sizeof(usual) / sizeof(usual[0]))];
+    if (pick(w, 5) != 0)
+        return helpful_kind(w);
     for (;;) {
         enum session_event_kind kind = (enum session_event_kind)pick(w, SESSION_EV_RECONNECT + 1);
-        if (kind != SESSION_EV_STOP || pick(w, 50) == 0)
+        if (kind != SESSION_EV_STOP || pick(w, 20) == 0)
             return kind;
     }
 }

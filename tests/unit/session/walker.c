@@ -240,7 +240,7 @@ static void check_deadline(struct walker *w)
     }
     /* Events pass while live, unless sync is being asked for those without a key. */
     const struct walker_link *link = walker_link(w, w->link);
-    if (state == SESSION_LIVE && w->gate != PASS && link->open && !link->closing)
+    if (state == SESSION_LIVE && w->gate != PASS && link != NULL && link->open && !link->closing)
         assert_true(w->gate == HOLD && deadline <= w->now_ms + SESSION_UNKEYED_MS);
     if (deadline != INT64_MAX)
         return;
