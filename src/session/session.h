@@ -393,6 +393,7 @@ struct session_handover {
     bool moved;      /* to the address that the service named */
     bool by_service; /* it asked: the end of the old link is expected */
     bool connected;  /* DIALING: the upgrade is under way */
+    bool held;       /* flow holds something of it */
     bool met;        /* MET has come */
     int64_t by_ms;   /* of the phase */
     unsigned failures;

@@ -19,7 +19,8 @@
  *     run until 60000, run for 500, tick     only ticks; tick runs to the next deadline
  *     jump 90000                  the process stood still until then, then a TICK
  *
- * `start on_rtt=reconnect` is the stream's own setting.
+ * `start on_rtt=reconnect` is the stream's own setting; `start now` wants the newest position
+ * first.
  *
  * Events: start stop connected open held_first held_full position store_stalled store_ready
  * credential pause resume reconnect rx (a frame came in) acked network
@@ -27,8 +28,8 @@
  * refresh_failed END, fallback_failed END, fallback_closed CODE; closed CODE [local] ["TEXT"];
  * failed END, http_failed END with END status=N [retry_after=MS] | dns tcp tls stripped handshake
  * credential http | timeout=PHASE, and ["TEXT"]; page [items=N] [fresh=N] [more] [reached] [next]
- * [owed] [gone] [unkeyed] [suspects=N] [found=N]; rule KIND [delay=MS] [SETTING=MS] ["TEXT"].
- * `link=N` and `request=N` name another than the newest.
+ * [owed] [gone] [unkeyed] [suspects=N] [found=N]; rule KIND [delay=MS] [SETTING=MS] [moved]
+ * ["TEXT"]; hole ["TEXT"]. `link=N` and `request=N` name another than the newest.
  */
 #ifndef HAWSER_TESTS_SIM_TRACE_SCRIPT_H
 #define HAWSER_TESTS_SIM_TRACE_SCRIPT_H

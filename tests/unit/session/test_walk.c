@@ -146,6 +146,36 @@ static enum session_event_kind random_kind(struct walker *w)
     }
 }
 
+/* What comes next where all goes well: without it the walk rarely gets far. */
+static void helpful(struct walker *w, struct session_event *event, struct profile_rule_action *rule)
+{
+    static const enum session_event_kind rarely[] = {SESSION_EV_EXPIRING, SESSION_EV_WINDOW_HALF,
+                                                     SESSION_EV_UNKEYED,  SESSION_EV_HOLE,
+                                                     SESSION_EV_POSITION, SESSION_EV_RULE};
+    uint64_t newest = w->successor != 0 ? w->successor : w->link;
+    const struct walker_link *link = walker_link(w, newest);
+    event->link = newest;
+    event->request = w->fallback != 0 ? w->fallback : w->request;
+    rule->kind = PROFILE_RULE_LIVE;
+    if (w->slot != NOT_ASKED) {
+        event->kind = SESSION_EV_SLOT;
+    } else if (link != NULL && !link->open) {
+        event->kind = SESSION_EV_LINK_OPEN;
+    } else if (w->fallback != 0 &&
+               (w->profile.fallback.transport != PROFILE_LONGPOLL || pick(w, 2) == 0)) {
+        event->kind = SESSION_EV_FALLBACK_OPEN;
+    } else if (event->request != 0) {
+        event->kind = SESSION_EV_HTTP_PAGE;
+    } else if (w->state == SESSION_GREETING || w->successor != 0) {
+        event->kind = pick(w, 4) == 0 ? SESSION_EV_MET : SESSION_EV_RULE;
+    } else if (w->state == SESSION_LIVE && pick(w, 4) == 0) {
+        event->kind = rarely[pick(w, 6)];
+        rule->kind = PROFILE_RULE_HANDOVER;
+    } else {
+        event->kind = SESSION_EV_TICK;
+    }
+}
+
 static void random_step(struct walker *w)
 {
     static const char *const texts[] = {NULL, "", "because",
@@ -172,6 +202,10 @@ static void random_step(struct walker *w)
 
     int64_t deadline = session_deadline_ms(&w->session);
     struct session_event event = {.kind = random_kind(w)};
+    event.link = some_link(w);
+    event.request = some_request(w, event.kind);
+    if (pick(w, 16) < (w->kind ? 14u : 2u))
+        helpful(w, &event, &rule);
     bool due = event.kind == SESSION_EV_TICK && deadline != INT64_MAX && pick(w, 8) != 0;
     if (due && deadline > w->now_ms)
         w->now_ms = deadline + (pick(w, 10) == 0 ? pick(w, 5000) : 0);
@@ -181,8 +215,6 @@ static void random_step(struct walker *w)
         w->rx_ms = w->now_ms;
     event.now_ms = w->now_ms;
     event.last_rx_ms = w->rx_ms;
-    event.link = some_link(w);
-    event.request = some_request(w, event.kind);
     event.has_position = pick(w, 2) == 0;
     event.at_ms = w->now_ms + (int64_t)pick(w, 4) * 20000;
     event.text = texts[pick(w, 4)];
@@ -193,6 +225,8 @@ static void random_step(struct walker *w)
     event.send = pick(w, PROFILE_SENDS_MAX + 2);
     event.sends = pick(w, 16);
     struct profile_trigger trigger = {.action = &rule, .value_ms = values[pick(w, 6)]};
+    if (pick(w, 2) == 0)
+        trigger.value = (struct slice){"wss://other.example.com/", 24};
     event.rule = &trigger;
     event.page = &page;
     walker_book(w, &event);
@@ -304,6 +338,7 @@ static void begin(struct walker *w)
     args.rtt_reconnects = pick(w, 2) == 0;
     session_init(&w->session, &args);
     walker_forget(w);
+    w->kind = pick(w, 2) == 0;
     struct session_event start = {.kind = SESSION_EV_START, .now_ms = w->now_ms};
     walker_step(w, &start);
     check_begin(w, &args);

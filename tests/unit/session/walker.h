@@ -31,6 +31,7 @@ struct walker {
     enum { NOT_ASKED, ASKED_LINK, ASKED_FALLBACK } slot;
     bool granted; /* in this step; used or given back at its end */
     bool begun;
+    bool kind; /* the world is, this time */
     unsigned most;
     uint64_t did[SESSION_DO_STATE + 1];
 };
