@@ -448,7 +448,8 @@ static void test_list(void **state)
     struct error err;
 
     assert_int_equal(profile_list(dirs, note, list, &err), 0);
-    assert_string_equal(list, "generic nchan scaiwave ");
+    assert_string_equal(list, "generic home-assistant jetstream kraken nchan ntfy parlay "
+                              "scaiwave ");
     assert_true(profile_list(broken, note, list, &err) < 0);
     assert_non_null(strstr(err.text, "meson.build: "));
 }
