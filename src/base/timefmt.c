@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 
@@ -180,6 +181,34 @@ int duration_parse(struct slice text, int64_t *duration_ms)
     if (rc == 0)
         *duration_ms = (int64_t)value;
     return rc;
+}
+
+int rate_parse(struct slice text, uint64_t *count, int64_t *period_ms)
+{
+    size_t digits = count_digits(text);
+    struct slice period = slice_from(text, digits);
+    char once[8] = "1"; /* "s" is "1s" */
+    int64_t ms;
+    uint64_t n;
+    int rc;
+
+    if (digits == 0 || period.len < 2 || period.ptr[0] != '/')
+        return ERR_PARSE;
+    period = slice_from(period, 1);
+    if (count_digits(period) == 0 && period.len < sizeof once) {
+        memcpy(once + 1, period.ptr, period.len);
+        period = slice_make(once, 1 + period.len);
+    }
+    rc = duration_parse(period, &ms);
+    if (rc == 0 && ms == 0)
+        rc = ERR_PARSE;
+    if (rc == 0)
+        rc = slice_parse_u64(slice_make(text.ptr, digits), &n);
+    if (rc != 0)
+        return rc;
+    *count = n;
+    *period_ms = ms;
+    return 0;
 }
 
 int size_parse(struct slice text, uint64_t *bytes)

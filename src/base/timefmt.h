@@ -34,6 +34,9 @@ size_t duration_format(int64_t duration_ms, char *out, size_t n);
 /* "500ms", "30s", "5m", "24h", "7d", or a plain "0". */
 int duration_parse(struct slice text, int64_t *duration_ms);
 
+/* "20/s", "300/5m", "1000/24h": so many in so long, which is a unit or a duration other than 0. */
+int rate_parse(struct slice text, uint64_t *count, int64_t *period_ms);
+
 /* "4096", "64K", "16M", "2G", in powers of 1024. */
 int size_parse(struct slice text, uint64_t *bytes);
 

@@ -30,9 +30,9 @@
 #define BROKER_TEXT 160 /* of a reason, with the NUL */
 /* Streams that start with the daemon are spread over this, at most */
 #define BROKER_SPREAD_MS 2000
-#define BROKER_SPREAD_EACH_MS 50 /* and over so much a stream but the first */
-#define BROKER_COUNT_MAX 10000   /* largest N of N/period; the profile's bound as well */
-#define BROKER_SAVED_MAX 4096    /* bytes of a saved scope */
+#define BROKER_SPREAD_EACH_MS 50           /* and over so much a stream but the first */
+#define BROKER_COUNT_MAX SETTINGS_RATE_MAX /* largest N of N/period */
+#define BROKER_SAVED_MAX 4096              /* bytes of a saved scope */
 
 struct broker;
 struct broker_client;

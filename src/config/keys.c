@@ -25,6 +25,11 @@ static const struct key daemon_keys[] = {
      .help = "Profiles of your own, searched before the shipped ones"},
     {"log", KEY_LOG_LEVEL, AT(daemon, log), .default_text = "info",
      .help = "The least grave messages that are logged; a stream may set its own"},
+    {"dial_rate", KEY_RATE, AT(daemon, dial_rate_count), ALSO(daemon, dial_rate_ms),
+     .default_text = "20/s", .min = 1, .max = SETTINGS_RATE_MAX,
+     .help = "Connections that are begun in a time, over all streams together"},
+    {"dial_per_host", KEY_COUNT, AT(daemon, dial_per_host), .default_text = "4", .min = 1,
+     .max = 256, .help = "Handshakes under way at once with one host"},
 };
 
 static const struct key store_keys[] = {
@@ -93,6 +98,10 @@ static const struct key stream_keys[] = {
      .max = 30 * MS_PER_DAY,
      .help = "A parked stream quietly tries once after it, then after twice as long, up to a day; "
              "never forbids it"},
+    {"on_rtt", KEY_FLAG, AT(stream, rtt_reconnects), .default_text = "say",
+     .words = {"say", "reconnect"},
+     .help = "When pings take over three times as long as they did for five minutes: say so, or "
+             "dial anew, which may lead somewhere better"},
     {"log", KEY_LOG_LEVEL, AT(stream, log), ALSO(stream, has_log),
      .help = "As in [daemon], for this stream only"},
 };

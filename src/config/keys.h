@@ -26,6 +26,8 @@ enum key_type {
     KEY_COUNT,       /* unsigned, within min..max */
     KEY_PERCENT,     /* unsigned, within min..max */
     KEY_MODE,        /* unsigned, of file permissions */
+    KEY_FLAG,        /* bool: whether it is the second of two `words` */
+    KEY_RATE,        /* unsigned, within min..max; `also`: int64_t, the period in milliseconds */
 };
 
 enum { KEY_WORDS_MAX = 4 };
@@ -37,7 +39,7 @@ struct key {
     size_t also;   /* of the second target, 0 for none */
     const char *default_text;
     int64_t min, max;
-    const char *words[KEY_WORDS_MAX]; /* of a KEY_CHOICE; NULL-terminated */
+    const char *words[KEY_WORDS_MAX]; /* of a KEY_CHOICE, NULL-terminated; of a KEY_FLAG */
     const char *help;
 };
 

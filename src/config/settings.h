@@ -96,8 +96,10 @@ enum {
     SETTINGS_LIST_MAX = 64,         /* words of one list */
     SETTINGS_TAGS_MAX = 32,         /* tags of one stream */
     SETTINGS_TAG_VALUE_MAX = 1024,  /* bytes of a tag's value */
-    SETTINGS_REST_MAX = 1024        /* keys of one stream that are left to its profile */
+    SETTINGS_REST_MAX = 1024,       /* keys of one stream that are left to its profile */
+    SETTINGS_RATE_MAX = 10000       /* N of N/period */
 };
+#define SETTINGS_RATE_PERIOD_MAX_MS ((int64_t)30 * 86400 * 1000) /* period of N/period */
 
 /*
  * Reads FILE and conf.d beside it. Always yields settings unless memory ends (ERR_NOMEM); they are

@@ -325,6 +325,36 @@ static int read_mode(const struct key *key, const char *text, char *section, str
     return 0;
 }
 
+static int read_flag(const struct key *key, const char *text, char *section, struct pool *pool,
+                     struct error *err)
+{
+    unsigned place;
+    int rc = find_word(key, text, key->words, 2, &place, err);
+
+    if (rc == 0)
+        *(bool *)target(key, section) = place == 1;
+    return rc;
+}
+
+static int read_rate(const struct key *key, const char *text, char *section, struct pool *pool,
+                     struct error *err)
+{
+    uint64_t count = 0;
+    int64_t period_ms = 0;
+    int rc = rate_parse(slice_str(text), &count, &period_ms);
+
+    if (rc == ERR_PARSE)
+        return refuse(key, text, err);
+    if (rc != 0 || count < (uint64_t)key->min || count > (uint64_t)key->max ||
+        period_ms > SETTINGS_RATE_PERIOD_MAX_MS)
+        return error_set(err, ERR_PARSE, "%s wants %lld to %lld in at most %d days, not \"%s\"",
+                         key->name, (long long)key->min, (long long)key->max,
+                         (int)(SETTINGS_RATE_PERIOD_MAX_MS / (86400 * 1000)), text);
+    *(unsigned *)target(key, section) = (unsigned)count;
+    *(int64_t *)(void *)(section + key->also) = period_ms;
+    return 0;
+}
+
 static const struct {
     const char *text;
     int (*read)(const struct key *key, const char *text, char *section, struct pool *pool,
@@ -345,6 +375,8 @@ static const struct {
     [KEY_COUNT] = {"a whole number", read_count},
     [KEY_PERCENT] = {"a percentage (5%)", read_percent},
     [KEY_MODE] = {"octal permissions (0660)", read_mode},
+    [KEY_FLAG] = {"one of its words", read_flag},
+    [KEY_RATE] = {"so many in a time (20/s, 300/5m, 1000/24h)", read_rate},
 };
 
 const char *value_type_text(const struct key *key)

@@ -11,6 +11,7 @@
 #include "daemon/listener.h"
 #include "daemon/notify.h"
 #include "daemon/paths.h"
+#include "daemon/slots.h"
 #include "daemon/upstream.h"
 
 /* ---- once an iteration: what the callbacks of this iteration asked for ---- */
@@ -32,6 +33,7 @@ static void flush(struct daemon *daemon)
 static void give_room(struct daemon *daemon)
 {
     daemon->room_wanted = false;
+    slots_room(daemon->slots);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         stream_room(daemon->upstreams[i]->stream);
 }
@@ -41,6 +43,7 @@ static void on_soon(void *arg)
     struct daemon *daemon = arg;
     if (daemon->room_wanted)
         give_room(daemon);
+    slots_run(daemon->slots);
     if (daemon->flush_wanted)
         flush(daemon);
     if (daemon->serve_wanted) {
@@ -87,8 +90,19 @@ static void op_wanted(void *arg)
     io_idle_arm(daemon->soon);
 }
 
-static const struct hub_ops hub_ops = {
-    .commit = op_commit, .published = op_published, .room = op_room, .wanted = op_wanted};
+static void op_saved(void *arg, uint64_t ticket, bool lost)
+{
+    struct daemon *daemon = arg;
+    slots_saved(daemon->slots, ticket, lost);
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        stream_saved(daemon->upstreams[i]->stream, ticket, lost);
+}
+
+static const struct hub_ops hub_ops = {.commit = op_commit,
+                                       .published = op_published,
+                                       .room = op_room,
+                                       .wanted = op_wanted,
+                                       .saved = op_saved};
 
 /* ---- the store's news ---- */
 
@@ -96,6 +110,8 @@ static void on_committed(void *arg, int status)
 {
     struct daemon *daemon = arg;
     hub_committed(daemon->hub, status);
+    for (size_t i = 0; status == 0 && i < daemon->n_upstreams; i++)
+        stream_durable(daemon->upstreams[i]->stream, persist_info(daemon->persist)->newest_seq);
     io_idle_arm(daemon->soon);
 }
 
@@ -315,7 +331,7 @@ static int start_upstreams(struct daemon *daemon, const struct configuration *co
         if (status != 0)
             return status;
     }
-    return 0;
+    return slots_restore(daemon->slots, err);
 }
 
 static int start_listeners(struct daemon *daemon, struct error *err)
@@ -361,6 +377,8 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
         status = start_store(daemon, err);
     if (status == 0)
         status = start_hub(daemon, configuration, err);
+    if (status == 0)
+        status = slots_new(daemon, &daemon->slots, err);
     if (status == 0)
         status = start_upstreams(daemon, configuration, err);
     if (status == 0)
@@ -425,6 +443,7 @@ void daemon_fini(struct daemon *daemon)
         listener_free(daemon->listeners[i]);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         upstream_free(daemon->upstreams[i]);
+    slots_free(daemon->slots);
     close_store(daemon); /* before the hub: a commit may still read from its ring */
     hub_free(daemon->hub);
     for (size_t i = 0; i < sizeof(daemon->signals) / sizeof(daemon->signals[0]); i++)

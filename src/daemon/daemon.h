@@ -5,6 +5,7 @@
  *     upstream  one [stream]: engine's stream with its link, requests and secrets on libuv
  *     persist   the store behind its threads: commits, cold reads, retention, failure and healing
  *     listener  Unix sockets; client  one local program; request  what it may ask for
+ *     slots     the broker: who may dial when, and what of it outlives the process
  *     status    what hawserd says of itself
  */
 #ifndef HAWSER_DAEMON_DAEMON_H
@@ -37,6 +38,7 @@ enum daemon_phase {
 
 struct upstream;
 struct listener;
+struct slots;
 
 struct daemon {
     const struct settings *settings;
@@ -44,6 +46,7 @@ struct daemon {
     struct io_loop *loop;
     struct persist *persist;
     struct hub *hub;
+    struct slots *slots;
     struct upstream **upstreams; /* as configured */
     size_t n_upstreams;
     struct listener **listeners; /* the control socket first */

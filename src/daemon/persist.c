@@ -73,11 +73,14 @@ static void heal(struct persist *persist, bool reopened)
         persist->events->on_ready(persist->arg, reopened);
 }
 
+/* States go with the last record: they may speak of what the batch stores. */
 static int append(struct write_job *commit, size_t count)
 {
     const struct hub_batch *batch = commit->persist->batch;
-    return store_append(commit->persist->store, batch->records + commit->stored, count,
-                        batch->reserve_seq, &commit->err);
+    bool last = commit->stored + count == batch->count;
+    return store_append_with(commit->persist->store, batch->records + commit->stored, count,
+                             batch->states, last ? batch->n_states : 0, io_wall_us(),
+                             batch->reserve_seq, &commit->err);
 }
 
 /* The store knows how much the append that failed needs. */
@@ -524,6 +527,33 @@ void persist_close(struct persist *persist)
 struct store *persist_store(struct persist *persist)
 {
     return persist->store;
+}
+
+struct visit {
+    persist_state_visitor visit;
+    void *arg;
+    int64_t now_us;
+};
+
+static void on_state(void *arg, const struct store_state *state, int64_t saved_us)
+{
+    struct visit *visit = arg;
+    /* By any clock: the difference of two times that need not be sane. */
+    int64_t ago_us;
+    if (__builtin_sub_overflow(visit->now_us, saved_us, &ago_us))
+        ago_us = 0;
+    visit->visit(visit->arg, state->key, state->value, ago_us / 1000);
+}
+
+int persist_states(struct persist *persist, persist_state_visitor visitor, void *arg,
+                   struct error *err)
+{
+    struct visit visit = {.visit = visitor, .arg = arg, .now_us = io_wall_us()};
+    int status = store_states(persist->store, on_state, &visit, err);
+    if (status != ERR_CORRUPT)
+        return status;
+    log_error(NULL, NULL, "store: %s", err->text);
+    return 0;
 }
 
 const struct store_info *persist_info(const struct persist *persist)

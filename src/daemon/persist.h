@@ -43,6 +43,13 @@ struct store *persist_store(struct persist *persist);
 int persist_stream_open(struct persist *persist, const struct store_stream_options *options,
                         struct store_stream_state *state, struct error *err);
 void persist_commit(struct persist *persist, const struct hub_batch *batch);
+/* Visits what hub_save() has stored, in key order, with how long ago by the wall clock (below 0: it
+ * was set back). Damaged states are left out and said in the log. At the times of persist_store()
+ * only. */
+typedef void (*persist_state_visitor)(void *arg, struct slice key, struct slice value,
+                                      int64_t ago_ms);
+int persist_states(struct persist *persist, persist_state_visitor visit, void *arg,
+                   struct error *err);
 /* As of the newest commit or look at retention. */
 const struct store_info *persist_info(const struct persist *persist);
 const char *persist_trouble(const struct persist *persist); /* NULL, or what is wrong, for status */

@@ -67,13 +67,15 @@ static void write_counters(struct object *object, const struct upstream *upstrea
     number(object, "dials", (int64_t)stats.dials);
     number(object, "links", (int64_t)stats.opened);
     begin(object, "stored");
-    number(object, "live", (int64_t)stats.hub.stored[FLOW_VIA_LIVE]);
-    number(object, "sync", (int64_t)stats.hub.stored[FLOW_VIA_SYNC]);
+    for (unsigned via = 0; via < FLOW_VIA_COUNT; via++)
+        number(object, flow_via_name((enum flow_via)via), (int64_t)stats.hub.stored[via]);
     end(object);
     number(object, "ephemeral", (int64_t)stats.hub.ephemeral);
     number(object, "duplicates", (int64_t)stats.flow.duplicates);
     number(object, "malformed", (int64_t)stats.flow.malformed);
     number(object, "late", (int64_t)stats.flow.late);
+    number(object, "audited", (int64_t)stats.flow.audited);
+    number(object, "unkeyed", (int64_t)stats.flow.unkeyed);
     number(object, "held", (int64_t)stats.flow.held_events);
     begin(object, "gaps");
     for (unsigned i = 0; i < sizeof(stats.hub.gaps) / sizeof(stats.hub.gaps[0]); i++)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "daemon/end.h"
+#include "daemon/slots.h"
 
 static const char *link_id(const struct upstream *upstream)
 {
@@ -193,6 +194,20 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
         fail_later(upstream, failure, &err);
     }
     credentials_wipe(&upstream->credentials);
+}
+
+static int op_link_send(void *arg, uint64_t link, struct slice text)
+{
+    struct upstream *upstream = arg;
+    if (link != upstream->link_number || upstream->link == NULL)
+        return ERR_EOF;
+    return net_link_send(upstream->link, WS_TEXT, text);
+}
+
+static void op_say(void *arg, const char *text)
+{
+    struct upstream *upstream = arg;
+    log_warning(upstream->settings->name, link_id(upstream), "%s", text);
 }
 
 static void op_link_close(void *arg, uint64_t link, int code, const char *reason)
@@ -403,6 +418,7 @@ static const struct stream_ops stream_ops = {
     .wall_us = op_wall_us,
     .secret = op_secret,
     .dial = op_dial,
+    .link_send = op_link_send,
     .link_close = op_link_close,
     .link_abort = op_link_abort,
     .link_ping = op_link_ping,
@@ -411,6 +427,7 @@ static const struct stream_ops stream_ops = {
     .http = op_http,
     .http_cancel = op_http_cancel,
     .refresh = op_refresh,
+    .say = op_say,
     .state = op_state,
     .gap = op_gap,
     .deadline = op_deadline,
@@ -505,14 +522,19 @@ static int make_stream(struct upstream *upstream, struct error *err)
     buf_fini(&tags);
     if (status != 0)
         return error_set(err, status, "tags: %s", error_text(status));
+    status = slots_client_new(daemon->slots, upstream, &upstream->slots);
+    if (status != 0)
+        return error_set(err, status, "%s", error_text(status));
     struct stream_options options = {
         .name = settings->name,
         .profile = upstream->profile,
         .hub = daemon->hub,
         .hub_stream = hub_stream,
+        .broker = upstream->slots,
         .hash_key = persist_info(daemon->persist)->hash_key,
         .dedup_window = settings->dedup_window,
         .hold_bytes = hold_bytes(upstream->profile),
+        .rtt_reconnects = settings->rtt_reconnects,
         .start = settings->start,
         .start_position = settings->start_position,
         .ops = &stream_ops,
@@ -565,6 +587,7 @@ void upstream_free(struct upstream *upstream)
     if (upstream->later != NULL)
         io_idle_close(upstream->later);
     stream_free(upstream->stream);
+    broker_client_free(upstream->slots);
     credentials_fini(&upstream->credentials);
     free(upstream);
 }

@@ -19,6 +19,7 @@ struct upstream {
     const struct settings_stream *settings;
     const struct profile *profile;
     struct stream *stream;
+    struct broker_client *slots; /* its place at the broker */
     unsigned store_id;
     bool fingerprint_changed; /* to be said when the stream is restored */
     struct io_timer *timer;   /* the session's deadline */

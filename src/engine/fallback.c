@@ -108,10 +108,8 @@ void stream_fallback_start(struct stream *stream, uint64_t number)
 {
     const struct profile *profile = stream->profile;
     struct stream_fallback *f = &stream->fallback;
-    struct stream_lookup lookup = {.stream = stream};
+    struct stream_lookup lookup = {.stream = stream, .position = flow_resume(stream->flow)};
     struct error err = {0};
-    /* The first asks from where all is whole, the next ones from where the last has come to. */
-    lookup.position = f->opened ? flow_position(stream->flow) : flow_resume(stream->flow);
     f->number = number;
     if (stream_slot_use(stream, STREAM_SLOT_FALLBACK))
         f->slotted = true;
@@ -127,7 +125,7 @@ void stream_fallback_start(struct stream *stream, uint64_t number)
         stream_render_failure(&lookup, &err, &end);
         over(stream, &end);
     } else if (profile->fallback.transport == PROFILE_LONGPOLL) {
-        stream->ops->http(stream->arg, number, PROFILE_NONE, &stream->form,
+        stream->ops->http(stream->arg, number, profile->fallback.http, &stream->form,
                           profile->fallback.timeout_ms);
     } else {
         stream->ops->http_stream(stream->arg, number, &stream->form, profile->catchup.timeout_ms,
@@ -174,7 +172,7 @@ static void do_rules(struct stream *stream, const struct profile_message *messag
         const struct profile_trigger *rule = &message->actions[i];
         /* There is no link for the others to be about. */
         if (rule->action->kind == PROFILE_RULE_CAPTURE)
-            stream_capture(stream, rule->action->variable, rule->value);
+            stream_capture_rule(stream, rule);
         else if (rule->action->kind == PROFILE_RULE_SAY)
             stream_say(stream, "rule %s: %s", rule->action->rule, rule->action->text);
         else if (rule->action->kind == PROFILE_RULE_GAP)

@@ -223,6 +223,7 @@ static size_t form_event(const struct hub_stream *stream, const struct flow_even
         .received_us = event->received_us,
         .event_time = event->time,
         .via = flow_via_name(event->via),
+        .snapshot = event->snapshot,
         .tags = stream->tags,
         .data_kind = event->data_kind == FLOW_DATA_JSON   ? NDJSON_DATA_JSON
                      : event->data_kind == FLOW_DATA_TEXT ? NDJSON_DATA_TEXT

@@ -35,7 +35,7 @@ static void do_rule(struct stream *stream, struct stream_link *link,
         stream_post_link(stream, SESSION_EV_ACKED, link->number, NULL);
         return;
     case PROFILE_RULE_CAPTURE:
-        stream_capture(stream, rule->action->variable, rule->value);
+        stream_capture_rule(stream, rule);
         return;
     case PROFILE_RULE_SEND:
         stream_send_by_rule(stream, link, rule->action);

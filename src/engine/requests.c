@@ -108,12 +108,37 @@ void stream_request_cancel(struct stream *stream, uint64_t number)
 
 /* ---- calls of rules ---- */
 
+/* The next of its values, if there is one; a value that cannot be rendered is said. */
+static void call_next(struct stream *stream, struct stream_call *call, struct stream_link *link)
+{
+    unsigned n = 0;
+    const struct slice *values = profile_http_each(stream->profile, call->http, &n);
+    call->number = 0;
+    while (call->each < n) {
+        struct stream_lookup lookup = {.stream = stream,
+                                       .link = link,
+                                       .position = flow_position(stream->flow),
+                                       .each = values[call->each++]};
+        struct error err = {0};
+        int status = profile_render_http(stream->profile, call->http, stream_look_up, &lookup,
+                                         &stream->form, &err);
+        if (status == 0 && lookup.err.code == 0) {
+            call->number = own_number(stream);
+            stream->stats.requests++;
+            stream->ops->http(stream->arg, call->number, call->http, &stream->form, STREAM_CALL_MS);
+        } else {
+            stream_say(stream, "rule %s: call: %.300s", call->rule,
+                       lookup.err.code != 0 ? lookup.err.text : err.text);
+        }
+        stream_form_done(stream);
+        if (call->number != 0)
+            return;
+    }
+}
+
 void stream_call(struct stream *stream, const struct profile_rule_action *rule,
                  struct stream_link *link)
 {
-    struct stream_lookup lookup = {
-        .stream = stream, .link = link, .position = flow_position(stream->flow)};
-    struct error err = {0};
     const char *name = rule->rule != NULL ? rule->rule : "?";
     unsigned i = 0;
     while (i < STREAM_CALLS_MAX && stream->calls[i].number != 0)
@@ -123,20 +148,8 @@ void stream_call(struct stream *stream, const struct profile_rule_action *rule,
                    STREAM_CALLS_MAX);
         return;
     }
-    int status = profile_render_http(stream->profile, rule->http, stream_look_up, &lookup,
-                                     &stream->form, &err);
-    if (status == 0 && lookup.err.code == 0) {
-        stream->calls[i].number = own_number(stream);
-        stream->calls[i].http = rule->http;
-        stream->calls[i].rule = name;
-        stream->stats.requests++;
-        stream->ops->http(stream->arg, stream->calls[i].number, rule->http, &stream->form,
-                          STREAM_CALL_MS);
-    } else {
-        stream_say(stream, "rule %s: call: %.300s", name,
-                   lookup.err.code != 0 ? lookup.err.text : err.text);
-    }
-    stream_form_done(stream);
+    stream->calls[i] = (struct stream_call){.http = rule->http, .rule = name};
+    call_next(stream, &stream->calls[i], link);
 }
 
 void stream_calls_cancel(struct stream *stream)
@@ -169,8 +182,8 @@ void stream_http_done(struct stream *stream, uint64_t number, struct buf *body)
 {
     unsigned call = find_call(stream, number);
     if (call < STREAM_CALLS_MAX) {
-        stream->calls[call].number = 0;
         stream_capture_answer(stream, stream->calls[call].http, buf_slice(body));
+        call_next(stream, &stream->calls[call], NULL);
     } else if (number != 0 && number == stream->fallback.number) {
         stream_fallback_page(stream, body);
         return;
@@ -189,9 +202,9 @@ void stream_http_failed(struct stream *stream, uint64_t number, const struct pro
     unsigned call = find_call(stream, number);
     char what[400];
     if (call < STREAM_CALLS_MAX) {
-        stream->calls[call].number = 0;
         profile_end_describe(end, what, sizeof(what));
         stream_say(stream, "rule %s: its call has failed: %s", stream->calls[call].rule, what);
+        call_next(stream, &stream->calls[call], NULL);
     } else if (number != 0 && number == stream->fallback.number) {
         stream_fallback_ended(stream, end);
     } else if (number != 0 && number == stream->request.wire) {

@@ -28,7 +28,7 @@ void saved_variables_init(struct stream_variables *variables)
 {
     for (unsigned i = 0; i < PROFILE_VARIABLES_MAX; i++) {
         buf_init(&variables->at[i], LIMIT_VARIABLE);
-        variables->set[i] = false;
+        variables->set[i] = variables->persist[i] = false;
     }
 }
 
@@ -36,8 +36,7 @@ void saved_variables_clear(struct stream_variables *variables)
 {
     for (unsigned i = 0; i < PROFILE_VARIABLES_MAX; i++) {
         buf_wipe(&variables->at[i]);
-        buf_clear(&variables->at[i]);
-        variables->set[i] = false;
+        variables->set[i] = variables->persist[i] = false;
     }
 }
 
@@ -102,11 +101,11 @@ static void put_variables(struct writer *w, const struct profile *profile,
                           const struct stream_variables *variables)
 {
     unsigned count = 0;
-    for (unsigned i = 0; variables != NULL && i < profile->n_variables; i++)
-        count += variables->set[i];
+    for (unsigned i = 0; i < profile->n_variables; i++)
+        count += variables->set[i] && variables->persist[i];
     put_uint(w, count, 1);
-    for (unsigned i = 0; count > 0 && i < profile->n_variables; i++) {
-        if (!variables->set[i])
+    for (unsigned i = 0; i < profile->n_variables; i++) {
+        if (!variables->set[i] || !variables->persist[i])
             continue;
         put_text(w, slice_str(profile->variables[i]), 1);
         put_text(w, buf_slice(&variables->at[i]), 2);
@@ -232,6 +231,7 @@ static void get_variables(struct reader *r, const struct profile *profile,
             if (!slice_eq_str(name, profile->variables[v]))
                 continue;
             buf_clear(&out->at[v]);
+            out->persist[v] = true;
             out->set[v] = buf_append_slice(&out->at[v], value) == 0;
         }
     }

@@ -17,12 +17,13 @@
 struct stream_variables {
     struct buf at[PROFILE_VARIABLES_MAX];
     bool set[PROFILE_VARIABLES_MAX];
+    bool persist[PROFILE_VARIABLES_MAX]; /* it outlives the process */
 };
 void saved_variables_init(struct stream_variables *variables);
 void saved_variables_fini(struct stream_variables *variables); /* wipes */
 void saved_variables_clear(struct stream_variables *variables);
 
-/* Appends. variables: NULL where none persist. ERR_NOMEM, ERR_LIMIT. */
+/* Appends. ERR_NOMEM, ERR_LIMIT. */
 int saved_encode(const struct session_saved *state, const struct profile *profile,
                  const struct stream_variables *variables, struct buf *out);
 /* False: as none; then nothing is changed. Variables that the profile no longer has are left out.

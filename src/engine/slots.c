@@ -28,8 +28,7 @@ static uint64_t save_now(struct stream *stream, bool dialling)
     state.dialled = state.dialled || dialling;
     buf_init(&value, STORE_STATE_VALUE);
     stream_state_key(stream->name, key);
-    if (saved_encode(&state, stream->profile,
-                     stream->profile->auth.persist ? &stream->variables : NULL, &value) == 0)
+    if (saved_encode(&state, stream->profile, &stream->variables, &value) == 0)
         ticket = hub_save(stream->hub, slice_str(key), buf_slice(&value));
     buf_wipe(&value);
     buf_fini(&value);

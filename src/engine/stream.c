@@ -71,10 +71,10 @@ int stream_new(const struct stream_options *options, struct stream **out)
     stream->deadline_ms = INT64_MAX;
     stream->stats.rtt_ms = -1;
     buf_init(&stream->page.body, LIMIT_HTTP_BODY);
-    buf_init(&stream->page.next, LIMIT_VARIABLE);
+    buf_init(&stream->page.next, LIMIT_POSITION);
     buf_init(&stream->page.last, LIMIT_POSITION);
-    buf_init(&stream->fallback.id, LIMIT_VARIABLE);
-    buf_init(&stream->fallback.event, LIMIT_VARIABLE);
+    buf_init(&stream->fallback.id, SSE_ID_MAX);
+    buf_init(&stream->fallback.event, SSE_TYPE_MAX);
     saved_variables_init(&stream->variables);
     profile_request_init(&stream->form);
     struct flow_options flow = {

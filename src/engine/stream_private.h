@@ -21,7 +21,6 @@
 #define STREAM_ACKS_BYTES (256u << 10)  /* of them; more holds the link up */
 #define STREAM_PAGES_MAX 64             /* descending pages collected for one catch-up */
 #define STREAM_PAGES_BYTES (2u * LIMIT_HTTP_BODY) /* of them */
-#define STREAM_ADDRESS 2048                       /* bytes of an address that the service names */
 
 /*
  * Session events that wait while a step is being executed. Inputs from outside come one at a time
@@ -156,9 +155,10 @@ struct stream {
         unsigned pages; /* descending: collected */
     } request;
     uint64_t own_last; /* the newest number that is the engine's own */
-    struct {
-        uint64_t number; /* 0: free */
+    struct stream_call {
+        uint64_t number; /* of the exchange under way; 0: free */
         unsigned http;
+        unsigned each; /* of its values, the one under way */
         const char *rule;
     } calls[STREAM_CALLS_MAX];
     struct stream_page page;
@@ -177,7 +177,7 @@ struct stream {
     int64_t restored_ago_ms;
 
     struct stream_variables variables;
-    char moved[STREAM_ADDRESS]; /* where the service wants us next; empty: nowhere else */
+    char moved[PROFILE_ADDRESS_MAX + 1]; /* where the service wants us next; empty: nowhere else */
 
     struct stream_texts sends, acks;
     struct buf text;       /* the one being rendered */
@@ -221,12 +221,15 @@ struct stream_lookup {
     struct stream *stream;
     struct stream_link *link; /* whose ${n}; NULL: that of the link that serves */
     struct slice position;
-    struct error err; /* why a secret could not be had */
+    struct slice each; /* ${each}, of a call with foreach */
+    struct error err;  /* why a secret could not be had */
     char text[40];
 };
 struct slice stream_look_up(void *arg, struct slice name);
 /* A captured value; .ptr NULL takes the variable away. What may not be kept is said. */
-void stream_capture(struct stream *stream, unsigned variable, struct slice value);
+void stream_capture(struct stream *stream, unsigned variable, struct slice value, bool persist);
+/* CAPTURE of a rule: an absent value changes nothing. */
+void stream_capture_rule(struct stream *stream, const struct profile_trigger *rule);
 /* What an answer of a call gives to variables and secrets. */
 void stream_capture_answer(struct stream *stream, unsigned http, struct slice body);
 void stream_fresh(struct stream *stream); /* drops what was captured */

@@ -59,6 +59,8 @@ struct slice stream_look_up(void *arg, struct slice name)
                  (long long)(stream->ops->wall_us(stream->arg) / 1000));
         return slice_str(lookup->text);
     }
+    if (slice_eq_str(name, "each"))
+        return lookup->each;
     int i = variable_number(stream, name);
     if (i < 0 || !stream->variables.set[i])
         return (struct slice){NULL, 0};
@@ -77,58 +79,70 @@ static bool is_address(struct slice value)
     return false;
 }
 
-/* What changed is to outlive the process. */
-static void persist(struct stream *stream)
-{
-    if (stream->profile->auth.persist)
-        stream_save(stream);
-}
-
-static void set_variable(struct stream *stream, unsigned i, struct slice value)
-{
-    struct buf *place = &stream->variables.at[i];
-    buf_wipe(place);
-    /* All it may need at first: growing would leave copies of what may be a secret. */
-    stream->variables.set[i] =
-        buf_reserve(place, value.len) == 0 && buf_append_slice(place, value) == 0;
-    if (!stream->variables.set[i])
-        stream_say(stream, "no memory for the variable %s", stream->profile->variables[i]);
-}
-
-void stream_capture(struct stream *stream, unsigned variable, struct slice value)
+static bool refused(struct stream *stream, unsigned variable, struct slice value)
 {
     struct error err = {0};
     const char *name = stream->profile->variables[variable];
-    bool was_set = stream->variables.set[variable];
-    if (value.ptr != NULL && value.len > LIMIT_VARIABLE) {
+    if (value.len > LIMIT_VARIABLE) {
         stream_say(stream,
                    "the value for variable %s is %zu bytes, limit is %d; it is left as it was",
                    name, value.len, LIMIT_VARIABLE);
-        return;
+        return true;
     }
-    if (value.ptr != NULL && is_address(value) &&
-        profile_address_ok(stream->profile, value, &err) != 0) {
-        stream_say(stream,
-                   "the service gave an address for variable %s that is not followed: %.300s", name,
-                   err.text);
-        return;
-    }
-    if (value.ptr == NULL) {
-        buf_wipe(&stream->variables.at[variable]);
-        stream->variables.set[variable] = false;
-        if (was_set)
-            persist(stream);
-        return;
-    }
-    if (was_set && slice_eq(buf_slice(&stream->variables.at[variable]), value))
-        return;
-    set_variable(stream, variable, value);
-    persist(stream);
+    if (!is_address(value) || profile_address_ok(stream->profile, value, &err) == 0)
+        return false;
+    stream_say(stream, "the service gave an address for variable %s that is not followed: %.300s",
+               name, err.text);
+    return true;
 }
+
+static void unset(struct stream *stream, unsigned variable)
+{
+    bool news = stream->variables.set[variable] && stream->variables.persist[variable];
+    buf_wipe(&stream->variables.at[variable]);
+    stream->variables.set[variable] = stream->variables.persist[variable] = false;
+    if (news)
+        stream_save(stream);
+}
+
+void stream_capture(struct stream *stream, unsigned variable, struct slice value, bool persist)
+{
+    struct stream_variables *variables = &stream->variables;
+    struct buf *place = &variables->at[variable];
+    bool was = variables->set[variable] && variables->persist[variable];
+    if (refused(stream, variable, value))
+        return;
+    if (variables->set[variable] && variables->persist[variable] == persist &&
+        slice_eq(buf_slice(place), value))
+        return;
+    buf_wipe(place);
+    /* All it may need at first: growing would leave copies of what may be a secret. */
+    variables->set[variable] =
+        buf_reserve(place, value.len) == 0 && buf_append_slice(place, value) == 0;
+    variables->persist[variable] = persist;
+    if (!variables->set[variable])
+        stream_say(stream, "no memory for variable %s", stream->profile->variables[variable]);
+    if (was || persist)
+        stream_save(stream);
+}
+
+void stream_capture_rule(struct stream *stream, const struct profile_trigger *rule)
+{
+    if (rule->value.ptr != NULL)
+        stream_capture(stream, rule->action->variable, rule->value, false);
+    else if (rule->action->value == PROFILE_NONE)
+        unset(stream, rule->action->variable);
+}
+
+struct answer {
+    struct stream *stream;
+    bool persist;
+};
 
 static void on_capture(void *arg, const struct profile_capture *capture)
 {
-    struct stream *stream = arg;
+    const struct answer *answer = arg;
+    struct stream *stream = answer->stream;
     if (capture->secret) {
         if (capture->value.len > LIMIT_SECRET)
             stream_say(stream, "the value for secret %s is %zu bytes, limit is %d; it is not taken",
@@ -139,21 +153,26 @@ static void on_capture(void *arg, const struct profile_capture *capture)
     }
     int i = variable_number(stream, slice_str(capture->name));
     if (i >= 0)
-        stream_capture(stream, (unsigned)i, capture->value);
+        stream_capture(stream, (unsigned)i, capture->value, answer->persist);
 }
 
 void stream_capture_answer(struct stream *stream, unsigned http, struct slice body)
 {
+    struct answer answer = {stream, profile_http_persists(stream->profile, http)};
     struct error err = {0};
-    if (profile_http_capture(stream->profile, http, stream->scanner, body, on_capture, stream,
+    if (profile_http_capture(stream->profile, http, stream->scanner, body, on_capture, &answer,
                              &err) != 0)
         stream_say(stream, "the answer to a call is not as the profile says: %.300s", err.text);
 }
 
 void stream_fresh(struct stream *stream)
 {
+    bool news = false;
+    for (unsigned i = 0; i < stream->profile->n_variables; i++)
+        news = news || (stream->variables.set[i] && stream->variables.persist[i]);
     saved_variables_clear(&stream->variables);
-    persist(stream);
+    if (news)
+        stream_save(stream);
 }
 
 /* ---- where the service wants us ---- */

@@ -1,6 +1,7 @@
 #include "flow/event.h"
 
 #include "base/siphash.h"
+#include "flow/contiguous.h"
 #include "flow/position.h"
 
 static void derive(const uint8_t hash_key[16], struct slice what, uint8_t out[16])
@@ -15,6 +16,7 @@ void event_maker_init(struct event_maker *maker, const struct profile *profile,
     derive(hash_key, SLICE("dedup id"), maker->id_key);
     derive(hash_key, SLICE("dedup position"), maker->position_key);
     derive(hash_key, SLICE("dedup payload"), maker->payload_key);
+    derive(hash_key, SLICE("position key"), maker->sequence_key);
 }
 
 /* An empty id or position is none: else all events that carry one would be the same event. */
@@ -63,6 +65,7 @@ void event_make(const struct event_maker *maker, const struct profile_message *m
         .data = message->data.ptr != NULL ? message->data : raw,
         .data_kind = message->json ? FLOW_DATA_JSON : FLOW_DATA_TEXT,
         .ephemeral = message->ephemeral,
+        .snapshot = message->snapshot,
         .malformed = message->fault,
     };
     if (binary) {
@@ -74,6 +77,12 @@ void event_make(const struct event_maker *maker, const struct profile_message *m
     }
     if (out->position.ptr != NULL)
         fault = position_fault(maker->profile->compare, out->position);
+    if (maker->profile->position.contiguous && out->position.ptr != NULL) {
+        if (fault == NULL)
+            fault = contiguous_fault(out->position);
+        if (message->key.ptr != NULL)
+            out->sequence = siphash64(maker->sequence_key, message->key.ptr, message->key.len) | 1;
+    }
     if (fault != NULL) {
         out->position = slice_make(NULL, 0); /* it would be no place to resume from */
         if (out->malformed == NULL)

@@ -13,7 +13,7 @@
 /* An id, a position and a payload of the same bytes must not meet: each has its own hash key. */
 struct event_maker {
     const struct profile *profile;
-    uint8_t id_key[16], position_key[16], payload_key[16];
+    uint8_t id_key[16], position_key[16], payload_key[16], sequence_key[16];
 };
 
 void event_maker_init(struct event_maker *maker, const struct profile *profile,

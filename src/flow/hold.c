@@ -117,6 +117,18 @@ struct flow_event *hold_front(const struct hold *hold)
     return hold->count > 0 ? &front(hold)->event : NULL;
 }
 
+const struct flow_event *hold_next(const struct hold *hold, const struct flow_event *event)
+{
+    size_t at = (size_t)((const char *)event - offsetof(struct record, event) - hold->memory);
+    const struct record *record = (const struct record *)(hold->memory + at);
+
+    if (at == hold->newest)
+        return NULL;
+    at += record->size;
+    record = (const struct record *)(hold->memory + (at == hold->wrap_at ? 0 : at));
+    return &record->event;
+}
+
 void hold_pop(struct hold *hold)
 {
     size_t size = front(hold)->size;

@@ -35,6 +35,8 @@ size_t hold_need(const struct flow_event *event);
 struct flow_event *hold_push(struct hold *hold, const struct flow_event *event);
 /* The oldest, or NULL. */
 struct flow_event *hold_front(const struct hold *hold);
+/* The one behind it, or NULL. */
+const struct flow_event *hold_next(const struct hold *hold, const struct flow_event *event);
 void hold_pop(struct hold *hold);
 void hold_mark(struct hold *hold);            /* the newest; there must be one */
 bool hold_is_marked(const struct hold *hold); /* the oldest; there must be one */

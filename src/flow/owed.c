@@ -21,10 +21,23 @@ static void note_key(struct owed *owed, const uint8_t key[16])
 
 void owed_note(struct owed *owed, const struct flow_event *event)
 {
+    if (event->has_key)
+        owed->unkeyed = 0; /* it comes behind them, with sync too */
     if (owed->highest.compare == PROFILE_COMPARE_INT && event->position.ptr != NULL)
         note_position(owed, event->position);
     else if (event->has_key)
         note_key(owed, event->key);
+}
+
+void owed_note_unkeyed(struct owed *owed, size_t n)
+{
+    owed->unkeyed += n;
+}
+
+bool owed_named(const struct owed *owed, const struct position *position)
+{
+    return owed->by_key || (owed->highest.number.ptr != NULL && owed->highest.known &&
+                            position_advances(position, position_text(&owed->highest)));
 }
 
 void owed_note_lost(struct owed *owed, struct slice position, const uint8_t *key)
@@ -46,10 +59,10 @@ void owed_forget(struct owed *owed)
 {
     position_set(&owed->highest, slice_make(NULL, 0));
     owed->by_key = false;
+    owed->unkeyed = 0;
 }
 
 bool owed_any(const struct owed *owed, const struct position *position)
 {
-    return owed->by_key || (owed->highest.number.ptr != NULL && owed->highest.known &&
-                            position_advances(position, position_text(&owed->highest)));
+    return owed->unkeyed > 0 || owed_named(owed, position);
 }

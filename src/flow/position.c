@@ -70,6 +70,30 @@ void position_set(struct position *position, struct slice text)
     position->number = significant(slice_make(position->text, position->len));
 }
 
+struct slice position_minus(struct slice number, uint64_t less, char out[LIMIT_POSITION])
+{
+    struct slice digits = significant(number);
+    size_t at = digits.len;
+    unsigned borrow = 0;
+
+    if (digits.len > 0)
+        memcpy(out, digits.ptr, digits.len);
+    while (at > 0 && (less > 0 || borrow > 0)) {
+        unsigned take = (unsigned)(less % 10) + borrow;
+        unsigned digit = (unsigned)(out[--at] - '0');
+
+        borrow = digit < take;
+        out[at] = (char)('0' + digit + 10 * borrow - take);
+        less /= 10;
+    }
+    digits = significant(slice_make(out, digits.len));
+    if (less > 0 || borrow > 0 || digits.len == 0) {
+        out[0] = '0';
+        return slice_make(out, 1);
+    }
+    return digits;
+}
+
 struct slice position_text(const struct position *position)
 {
     if (!position->known)

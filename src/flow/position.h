@@ -8,6 +8,7 @@
 #define HAWSER_FLOW_POSITION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/limits.h"
 #include "base/slice.h"
@@ -30,6 +31,8 @@ bool position_advances(const struct position *position, struct slice text);
 bool position_is_late(const struct position *position, struct slice text);
 /* .ptr NULL, empty or too long: unknown from here. */
 void position_set(struct position *position, struct slice text);
+/* So much below a decimal number, 0 at least; into out, without leading zeros. */
+struct slice position_minus(struct slice number, uint64_t less, char out[LIMIT_POSITION]);
 struct slice position_text(const struct position *position);
 
 #endif

@@ -104,7 +104,7 @@ static bool body_alone(struct profile_scanner *s, struct profile_frame *frame, b
         out->event = verdict != VERDICT_IGNORE; /* what it is made of cannot be seen: keep it */
     else
         out->event = scanner_event(s, verdict);
-    if (out->event)
+    if (out->event || !priv->framing.split)
         scanner_fields(s, &priv->message, out);
     return true;
 }
@@ -132,7 +132,8 @@ static bool open_root(struct profile_scanner *s, struct profile_frame *frame, st
     if (list->type == JSON_ABSENT || list->type == JSON_NULL)
         return body_alone(s, frame, true, false, out);
     if (list->type != JSON_ARRAY) {
-        scanner_fault(s, out, "there is no list at %s, but something else", framing->split_pointer);
+        scanner_fault(s, out, "split = %s meets something else than a list",
+                      framing->split_pointer);
         return body_alone(s, frame, true, true, out);
     }
     scanner_begin(&asked);

@@ -121,7 +121,7 @@ void set_split(struct loader *l, const struct key *key, const struct ini_entry *
     }
     list.len -= 2;
     framing->split = add_frame_pointer(l, entry, framing->frame_paths, list, &framing->split_slot);
-    framing->split_pointer = arena_text(l->arena, list);
+    framing->split_pointer = entry->value;
     framing->rules = LEVEL_FRAME;
 }
 

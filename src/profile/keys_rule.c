@@ -109,6 +109,8 @@ void set_send_on(struct loader *l, const struct key *key, const struct ini_entry
 
     if (send != NULL && i >= 0)
         send->when = (enum profile_send_when)i;
+    else if (send != NULL)
+        send->used = true; /* who knows */
 }
 _Static_assert(PROFILE_SEND_BY_RULE == 0 && PROFILE_SEND_ON_OPEN == 1 &&
                    PROFILE_SEND_ON_STORED == 2,

@@ -54,6 +54,7 @@ void session_backoff_lived(struct session *s, int64_t lived_ms)
     if (lived_ms > 0 && lived_ms >= s->profile->backoff.reset_after_ms) {
         s->step = 0;
         s->attempts = 0;
+        s->fallback.tries = 0;
         s->probes = 0;
     }
 }

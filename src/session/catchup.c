@@ -15,12 +15,17 @@
  *    nothing more, then the link gets another chance.
  *  - Pages promise more for ever and bring nothing: after SESSION_STALE_PAGES the promise is not
  *    believed; requests are paced, `settle` ends it, and a gap says what may be missing.
+ *  - The service does not know the position any more, or it is older than it is good for: that is
+ *    a gap, and the stream goes on with what the link has brought since it opened.
+ *
+ * A first run that starts now has nothing to fill; there one request learns the newest position,
+ * with the link's events held as well, so that none of them counts before the position is known.
  */
 #include <stdio.h>
 
 #include "session/machine.h"
 
-static void request(struct session *s, struct session_actions *out)
+void session_request(struct session *s, struct session_actions *out)
 {
     struct session_catchup *sync = &s->sync;
     struct session_action *action = session_do(out, SESSION_DO_HTTP_START);
@@ -30,11 +35,12 @@ static void request(struct session *s, struct session_actions *out)
     sync->in_hold = sync->gate == SESSION_GATE_HOLD;
     sync->backing_off = false;
     action->request = sync->request;
+    action->purpose = sync->purpose;
     action->use_next = sync->use_next;
     sync->use_next = false;
 }
 
-static void pace(struct session *s)
+void session_pace(struct session *s)
 {
     s->sync.next_ms = session_after(s, SESSION_ASK_MS);
 }
@@ -42,6 +48,11 @@ static void pace(struct session *s)
 void session_hold(struct session *s, struct session_actions *out)
 {
     session_do(out, SESSION_DO_HOLD);
+    session_holds(s);
+}
+
+void session_holds(struct session *s)
+{
     s->sync.gate = SESSION_GATE_HOLD;
     s->sync.held = false;
     s->sync.reached = false;
@@ -49,16 +60,30 @@ void session_hold(struct session *s, struct session_actions *out)
     s->sync.in_hold = false;
 }
 
-void session_catchup_begin(struct session *s, struct session_actions *out, const char *why)
+void session_release(struct session *s, struct session_actions *out)
+{
+    if (s->sync.gate != SESSION_GATE_PASS)
+        session_do(out, SESSION_DO_RELEASE);
+    s->sync.gate = SESSION_GATE_PASS;
+}
+
+void session_ask_for(struct session *s, enum session_purpose purpose)
 {
     struct session_catchup *sync = &s->sync;
+    sync->purpose = purpose;
     sync->use_next = false;
     sync->stale_pages = 0;
     sync->failures = 0;
     sync->fresh = 0;
-    if (sync->gate != SESSION_GATE_HOLD)
+}
+
+void session_catchup_begin(struct session *s, struct session_actions *out, const char *why)
+{
+    bool tip = s->learn_tip && !s->has_position;
+    session_ask_for(s, tip ? SESSION_FOR_TIP : SESSION_FOR_CATCHUP);
+    if (s->sync.gate != SESSION_GATE_HOLD)
         session_hold(s, out);
-    request(s, out);
+    session_request(s, out);
     session_enter(s, out, SESSION_CATCHING_UP, SESSION_NEVER, "%s", why);
 }
 
@@ -70,29 +95,40 @@ void session_catchup_end(struct session *s, struct session_actions *out)
     sync->request = 0;
     sync->next_ms = SESSION_NEVER;
     sync->backing_off = false;
+    sync->unkeyed = false;
     sync->discards = 0;
+    s->audit.running = false;
 }
 
 void session_catchup_abandon(struct session *s, struct session_actions *out)
 {
-    struct session_catchup *sync = &s->sync;
     session_catchup_end(s, out);
-    if (sync->gate == SESSION_GATE_HOLD) {
-        session_do(out, SESSION_DO_DISCARD);
-        sync->gate = SESSION_GATE_DISCARD;
-    }
+    session_discard(s, out);
+}
+
+void session_discard(struct session *s, struct session_actions *out)
+{
+    if (s->sync.gate != SESSION_GATE_HOLD)
+        return;
+    session_do(out, SESSION_DO_DISCARD);
+    s->sync.gate = SESSION_GATE_DISCARD;
 }
 
 void session_catchup_tick(struct session *s, struct session_actions *out)
 {
     if (s->sync.request == 0 && s->now_ms >= s->sync.next_ms)
-        request(s, out);
+        session_request(s, out);
 }
 
 static void finish(struct session *s, struct session_actions *out)
 {
     char why[SESSION_TEXT];
-    if (s->sync.fresh == 0)
+    session_audited(s, out); /* before the release: what is held is not stored yet */
+    if (s->sync.purpose == SESSION_FOR_TIP)
+        snprintf(why, sizeof(why), "%s",
+                 s->has_position ? "the newest position is known"
+                                 : "the service names no newest position");
+    else if (s->sync.fresh == 0)
         snprintf(why, sizeof(why), "caught up: nothing was missed");
     else
         snprintf(why, sizeof(why), "caught up: %llu events", (unsigned long long)s->sync.fresh);
@@ -133,7 +169,7 @@ static void judge_page(struct session *s, struct session_actions *out,
     if (!nothing_new)
         sync->quiet_ms = -1;
     if (!sync->in_hold) {
-        request(s, out);
+        session_request(s, out);
         return;
     }
     bool waits = sync->held || page->owed;
@@ -147,63 +183,9 @@ static void judge_page(struct session *s, struct session_actions *out,
         return;
     }
     if (more || (page->fresh > 0 && !waits))
-        request(s, out);
+        session_request(s, out);
     else
-        pace(s);
-}
-
-void session_catchup_page(struct session *s, struct session_actions *out,
-                          const struct session_page *page)
-{
-    struct session_catchup *sync = &s->sync;
-    /* An empty page without a cursor leads nowhere, whatever it says. */
-    bool promised = page->more && (page->items > 0 || page->has_next);
-
-    sync->request = 0;
-    sync->failures = 0;
-    sync->fresh += page->fresh;
-    /* With nothing held, flow takes an empty page for the end; one that leads on is none. */
-    if (sync->gate == SESSION_GATE_HOLD && page->reached_hold && (!promised || page->items > 0))
-        sync->reached = true;
-    sync->stale_pages = promised && page->fresh == 0 ? sync->stale_pages + 1 : 0;
-    bool more = promised && sync->stale_pages < SESSION_STALE_PAGES;
-    sync->use_next = promised && page->items == 0;
-
-    if (s->state == SESSION_CATCHING_UP) {
-        judge_page(s, out, page, more, promised);
-        return;
-    }
-    if (more) { /* POLLING */
-        request(s, out);
-        return;
-    }
-    session_hold(s, out);
-    session_enter(s, out, SESSION_CATCHING_UP, SESSION_NEVER, "sync has nothing more");
-    if (promised)
-        pace(s);
-    else
-        request(s, out);
-}
-
-void session_catchup_overflow(struct session *s, struct session_actions *out)
-{
-    struct session_catchup *sync = &s->sync;
-    session_do(out, SESSION_DO_DISCARD);
-    sync->gate = SESSION_GATE_DISCARD;
-    sync->discards++;
-    if (s->state != SESSION_CATCHING_UP)
-        return; /* not accepted yet: the hold begins with the catch-up */
-    if (sync->discards < SESSION_DISCARDS) {
-        session_hold(s, out);
-    } else {
-        sync->discards = 0;
-        session_enter(s, out, SESSION_POLLING, SESSION_NEVER,
-                      "more comes on the link than can be held; sync delivers");
-    }
-    if (sync->request == 0 && !sync->backing_off) {
-        sync->use_next = false;
-        request(s, out);
-    }
+        session_pace(s);
 }
 
 /* Too old a position, or an unknown one: there is nothing to catch up from. What is held is whole
@@ -216,16 +198,124 @@ static void go_on_without(struct session *s, struct session_actions *out, const 
     session_go_live(s, out, live);
 }
 
+bool session_promised(const struct session_page *page)
+{
+    return page->more && (page->items > 0 || page->has_next);
+}
+
+/* The answer to TIP; the position it names, if any, has come as POSITION before. */
+static void tip_answered(struct session *s, struct session_actions *out)
+{
+    s->learn_tip = false;
+    if (s->fallback.on) {
+        session_fallback_go(s, out);
+    } else if (!s->sync.in_hold && s->has_position &&
+               s->profile->catchup.via == PROFILE_CATCHUP_HTTP) {
+        /* A full hold was dropped since it was asked, and with it what follows that position. */
+        session_ask_for(s, SESSION_FOR_CATCHUP);
+        session_request(s, out);
+    } else {
+        finish(s, out);
+    }
+}
+
+void session_catchup_page(struct session *s, struct session_actions *out,
+                          const struct session_page *page)
+{
+    struct session_catchup *sync = &s->sync;
+    bool promised = session_promised(page);
+
+    sync->request = 0;
+    sync->failures = 0;
+    if (sync->purpose == SESSION_FOR_TIP) {
+        tip_answered(s, out);
+        return;
+    }
+    if (page->gone) {
+        go_on_without(s, out, "catch-up: the service no longer knows the position");
+        return;
+    }
+    sync->fresh += page->fresh;
+    if (page->fresh > 0)
+        s->whole_ms = s->now_ms; /* the service still knows the position */
+    /* With nothing held, flow takes an empty page for the end; one that leads on is none. */
+    if (sync->gate == SESSION_GATE_HOLD && page->reached_hold && (!promised || page->items > 0))
+        sync->reached = true;
+    sync->stale_pages = promised && page->fresh == 0 ? sync->stale_pages + 1 : 0;
+    bool more = promised && sync->stale_pages < SESSION_STALE_PAGES;
+    sync->use_next = promised && page->items == 0;
+
+    if (s->state == SESSION_CATCHING_UP) {
+        judge_page(s, out, page, more, promised);
+        return;
+    }
+    if (more) { /* POLLING */
+        session_request(s, out);
+        return;
+    }
+    session_hold(s, out);
+    session_enter(s, out, SESSION_CATCHING_UP, SESSION_NEVER, "sync has nothing more");
+    if (promised)
+        session_pace(s);
+    else
+        session_request(s, out);
+}
+
+void session_catchup_overflow(struct session *s, struct session_actions *out)
+{
+    struct session_catchup *sync = &s->sync;
+    session_do(out, SESSION_DO_DISCARD);
+    sync->gate = SESSION_GATE_DISCARD;
+    sync->discards++;
+    if (s->state == SESSION_LIVE) { /* it held for unkeyed events */
+        session_catchup_end(s, out);
+        session_backoff_lived(s, s->now_ms - s->since_ms);
+        session_catchup_begin(s, out, "more came than can be held for sync");
+        return;
+    }
+    if (s->state != SESSION_CATCHING_UP)
+        return; /* not accepted yet: the hold begins with the catch-up */
+    /* Without a position sync has nothing to deliver from. */
+    if (sync->discards < SESSION_DISCARDS || sync->purpose == SESSION_FOR_TIP) {
+        session_hold(s, out);
+    } else {
+        sync->discards = 0;
+        session_enter(s, out, SESSION_POLLING, SESSION_NEVER,
+                      "more comes on the link than can be held; sync delivers");
+    }
+    if (sync->request == 0 && !sync->backing_off) {
+        sync->use_next = false;
+        session_request(s, out);
+    }
+}
+
+static void tip_refused(struct session *s, struct session_actions *out, const char *why)
+{
+    char live[SESSION_TEXT + 64];
+    s->learn_tip = false;
+    if (s->fallback.on) {
+        session_fallback_go(s, out);
+        return;
+    }
+    snprintf(live, sizeof(live), "the newest position is not known; %s", why);
+    session_go_live(s, out, live);
+}
+
 void session_catchup_failed(struct session *s, struct session_actions *out,
                             const struct profile_end *end)
 {
     struct session_catchup *sync = &s->sync;
     char what[SESSION_TEXT], why[SESSION_TEXT + 16];
     struct profile_policy_action action = session_judge(s, end, what, sizeof(what));
+    bool again = action.kind == PROFILE_POLICY_RETRY || action.kind == PROFILE_POLICY_RETRY_AFTER;
 
     sync->request = 0;
     sync->use_next = false;
     snprintf(why, sizeof(why), "catch-up: %s", what);
+    if (sync->purpose == SESSION_FOR_TIP && !again) {
+        tip_refused(s, out, why);
+        return;
+    }
     switch (action.kind) {
     case PROFILE_POLICY_RETRY:
     case PROFILE_POLICY_RETRY_AFTER:

@@ -17,7 +17,7 @@ void session_dial(struct session *s, struct session_actions *out, const char *wh
             session_enter(s, out, SESSION_STALLED, SESSION_NEVER, "the store takes no more");
         return;
     }
-    if (s->link_phase == SESSION_LINK_CLOSING) {
+    if (session_closing(s)) {
         if (s->state != SESSION_WAITING)
             session_enter(s, out, SESSION_WAITING, s->now_ms, "%s", why);
         s->dial_due = true;
@@ -32,13 +32,33 @@ void session_dial(struct session *s, struct session_actions *out, const char *wh
     session_ask_slot(s, out, SESSION_WISH_LINK, why);
 }
 
+/* A position that is older than the service keeps is of no use: what lies between is lost. */
+void session_check_age(struct session *s, struct session_actions *out)
+{
+    char why[SESSION_TEXT];
+    int64_t keeps = s->profile->position.max_age_ms;
+    if (keeps <= 0 || s->whole_ms == INT64_MIN || s->now_ms - s->whole_ms <= keeps)
+        return;
+    int64_t age = s->now_ms - s->whole_ms;
+    snprintf(why, sizeof(why), "the position is %lld s old, and good for %lld s",
+             (long long)(age / 1000), (long long)(keeps / 1000));
+    session_forget(s, out, why);
+}
+
 void session_dial_now(struct session *s, struct session_actions *out, const char *why)
 {
+    bool beside = session_fallback_dials(s, out);
+    session_check_age(s, out);
     s->link = ++s->link_last;
     s->link_phase = SESSION_LINK_DIALING;
     s->accepted_ms = -1;
     s->save_at_ms = SESSION_NEVER;
-    session_do(out, SESSION_DO_DIAL)->link = s->link;
+    struct session_action *action = session_do(out, SESSION_DO_DIAL);
+    action->link = s->link;
+    action->moved = s->moved;
+    s->moved = false;
+    if (beside)
+        return;
     session_enter(s, out, SESSION_DIALING, SESSION_NEVER, "%s", why);
 }
 
@@ -71,20 +91,49 @@ void session_redial(struct session *s, struct session_actions *out, const char *
     session_dial(s, out, why);
 }
 
+bool session_closing(const struct session *s)
+{
+    return s->link_phase == SESSION_LINK_CLOSING || s->leaver.link != 0;
+}
+
 void session_closed(struct session *s, struct session_actions *out)
 {
     s->link = 0;
     s->link_phase = SESSION_LINK_NONE;
+    session_gone(s, out);
+}
+
+void session_gone(struct session *s, struct session_actions *out)
+{
+    if (session_closing(s))
+        return; /* the other one */
     if (s->leaving != SESSION_STATE_COUNT) {
         enum session_state to = s->leaving;
         s->leaving = SESSION_STATE_COUNT;
         session_enter(s, out, to, SESSION_NEVER, "by request");
     } else if (s->dial_due) {
         session_dial(s, out, "the old link is gone");
+    } else {
+        session_fallback_go(s, out);
     }
 }
 
-void session_go_live(struct session *s, struct session_actions *out, const char *why)
+void session_not_accepted(const struct session_pulse *pulse, struct profile_end *end)
+{
+    *end = (struct profile_end){.kind = PROFILE_END_FAILURE,
+                                .failure = PROFILE_FAILURE_TIMEOUT,
+                                .phase = PROFILE_PHASE_LIVE,
+                                .retry_after_ms = -1};
+    snprintf(end->text, sizeof(end->text), "the service has not accepted us within %lld s",
+             (long long)(pulse->live_timeout_ms / 1000));
+}
+
+bool session_greeting(const struct session *s)
+{
+    return s->state == SESSION_GREETING || (s->fallback.on && s->link_phase == SESSION_LINK_UP);
+}
+
+void session_say_owed(struct session *s, struct session_actions *out)
 {
     if (s->owes_no_resume)
         session_gap(out, SESSION_GAP_NO_RESUME,
@@ -94,15 +143,21 @@ void session_go_live(struct session *s, struct session_actions *out, const char 
         session_gap(out, SESSION_GAP_NO_POSITION, "the last run left no position to resume from");
     s->told_no_position = s->told_no_position || s->owes_no_position;
     s->owes_no_position = false;
+}
+
+void session_go_live(struct session *s, struct session_actions *out, const char *why)
+{
+    session_say_owed(s, out);
     session_catchup_end(s, out);
-    if (s->sync.gate != SESSION_GATE_PASS)
-        session_do(out, SESSION_DO_RELEASE);
-    s->sync.gate = SESSION_GATE_PASS;
+    session_release(s, out);
     s->probing = false;
+    s->fallback.chosen = false;
     if (s->profile->live.by_rule)
         s->refreshes = 0; /* where a mere 101 is live, it takes SESSION_CALM_MS of it */
     session_enter(s, out, SESSION_LIVE, SESSION_NEVER, "%s", why);
     session_plan_save(s);
+    session_audit_plan(s);
+    session_handover_live(s);
 }
 
 void session_accepted(struct session *s, struct session_actions *out)
@@ -111,21 +166,20 @@ void session_accepted(struct session *s, struct session_actions *out)
     s->accepted_ms = s->now_ms;
     session_pulse_accepted(s, &s->pulse);
     session_plan_save(s);
-    if (s->has_position && s->sync.gate != SESSION_GATE_PASS)
+    if (s->fallback.on) {
+        session_catchup_end(s, out);
+        session_fallback_stop(s, out);
+    }
+    bool fill = s->profile->catchup.via == PROFILE_CATCHUP_HTTP && s->has_position;
+    bool learn = s->learn_tip && !s->has_position;
+    if ((fill || learn) && s->sync.gate != SESSION_GATE_PASS)
         session_catchup_begin(s, out, why);
     else
         session_go_live(s, out, why);
 }
 
-void session_leave_link(struct session *s, struct session_actions *out)
+void session_lost_sight(struct session *s, struct session_actions *out)
 {
-    bool was_live = s->state == SESSION_LIVE;
-    session_catchup_abandon(s, out);
-    session_drop_slot(s, out);
-    s->probing = false;
-    if (!was_live)
-        return;
-    session_backoff_lived(s, s->now_ms - s->since_ms);
     if (s->profile->catchup.via == PROFILE_CATCHUP_NONE) {
         s->owes_no_resume = true;
     } else if (!s->has_position) {
@@ -138,6 +192,20 @@ void session_leave_link(struct session *s, struct session_actions *out)
     }
 }
 
+void session_leave_link(struct session *s, struct session_actions *out)
+{
+    bool was_live = s->state == SESSION_LIVE, delivered = was_live || s->fallback.open;
+    session_catchup_abandon(s, out);
+    session_fallback_stop(s, out);
+    session_drop_slot(s, out);
+    session_handover_drop(s, out);
+    s->probing = false;
+    if (was_live)
+        session_backoff_lived(s, s->now_ms - s->since_ms);
+    if (delivered)
+        session_lost_sight(s, out);
+}
+
 void session_lost_to(struct session *s, struct session_actions *out,
                      const struct profile_policy_action *action, const struct profile_end *end,
                      const char *why)
@@ -145,6 +213,10 @@ void session_lost_to(struct session *s, struct session_actions *out,
     int64_t lived = s->state == SESSION_LIVE ? s->now_ms - s->since_ms : 0;
     bool probing = s->probing;
 
+    if (s->fallback.on) {
+        session_fallback_link_lost(s, out, action, end, why);
+        return;
+    }
     session_leave_link(s, out);
     /* A probe is quiet: when it finds what it came for, nothing but the next probe changes. */
     if (probing &&

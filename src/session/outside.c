@@ -19,7 +19,7 @@ void session_on_leave(struct session *s, struct session_actions *out, enum sessi
     s->wake_ms = SESSION_NEVER;
     s->retry_at_ms = -1;
     s->dial_due = s->refreshing = s->refresh_due = s->plain_wait = false;
-    if (s->link_phase == SESSION_LINK_CLOSING)
+    if (session_closing(s))
         s->leaving = to;
     else
         session_enter(s, out, to, SESSION_NEVER, "by request");
@@ -36,7 +36,9 @@ void session_on_reconnect(struct session *s, struct session_actions *out)
     const char *why = "asked for by the operator";
     if (s->leaving != SESSION_STATE_COUNT)
         return;
-    if (s->link_phase == SESSION_LINK_UP) {
+    if (s->fallback.on) {
+        session_fallback_try_primary(s, out);
+    } else if (s->link_phase == SESSION_LINK_UP) {
         fresh_start(s);
         session_redial(s, out, why);
     } else if (session_in(s, SESSION_BIT(WAITING) | SESSION_BIT(HELD) | SESSION_BIT(PARKED))) {
@@ -101,7 +103,11 @@ void session_on_ready(struct session *s, struct session_actions *out, bool has_p
     if (gap && s->profile->catchup.via != PROFILE_CATCHUP_NONE)
         session_gap(out, SESSION_GAP_NO_POSITION,
                     "the store failed before the stream had a position to resume from");
-    if (s->state == SESSION_STALLED && s->leaving == SESSION_STATE_COUNT)
+    if (s->state != SESSION_STALLED || s->leaving != SESSION_STATE_COUNT)
+        return;
+    if (s->fallback.chosen)
+        session_fallback_resume(s, out, "the store takes events again");
+    else
         session_dial(s, out, "the store takes events again");
 }
 

@@ -241,17 +241,20 @@ void session_follow(struct session *s, struct session_actions *out,
                     const struct profile_policy_action *action, const struct profile_end *end,
                     const char *why)
 {
+    bool fallback = session_fallback_takes(s, action);
+    if (action->kind == PROFILE_POLICY_FORGET)
+        session_forget(s, out, why);
+    if (action->kind == PROFILE_POLICY_FRESH)
+        session_fresh(s, out);
+    if (fallback && !s->store_stalled) {
+        session_fallback_begin(s, out, action, end, why);
+        return;
+    }
     switch (action->kind) {
     case PROFILE_POLICY_RETRY:
     case PROFILE_POLICY_RETRY_AFTER:
-        session_wait_backoff(s, out, action, end, why);
-        return;
     case PROFILE_POLICY_FORGET:
-        session_forget(s, out, why);
-        session_wait_backoff(s, out, action, end, why);
-        return;
     case PROFILE_POLICY_FRESH:
-        session_fresh(s, out);
         session_wait_backoff(s, out, action, end, why);
         return;
     case PROFILE_POLICY_FALLBACK:

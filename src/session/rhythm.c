@@ -30,11 +30,6 @@ static int64_t mean(const int64_t *of)
     return sum;
 }
 
-static void say(struct session_actions *out, const char *text)
-{
-    session_copy_text(session_do(out, SESSION_DO_SAY)->text, SESSION_TEXT, text);
-}
-
 static void learn_ping(struct session *s, struct session_actions *out, int64_t quiet_ms)
 {
     char text[SESSION_TEXT];
@@ -52,7 +47,7 @@ static void learn_ping(struct session *s, struct session_actions *out, int64_t q
                  "the last %d links broke after %lld s of silence: something in between forgets "
                  "them, and this service allows no ping",
                  SESSION_CUTS, (long long)(quiet_ms / 1000));
-    say(out, text);
+    session_say(out, text);
 }
 
 static void learn_age(struct session *s, struct session_actions *out, int64_t age_ms)
@@ -65,7 +60,7 @@ static void learn_age(struct session *s, struct session_actions *out, int64_t ag
              "the last %d links broke at an age of %lld s: something in between ends them%s",
              SESSION_CUTS, (long long)(age_ms / 1000),
              moves ? "; from now on each is replaced before that" : "");
-    say(out, text);
+    session_say(out, text);
 }
 
 void session_rhythm_cut(struct session *s, struct session_actions *out)

@@ -43,7 +43,7 @@ static void tell(struct session *s, struct session_actions *out, uint32_t rtt_ms
              "service, or the machine at its end, is degraded%s",
              rtt_ms, SESSION_RTT_EPISODE_MS / 60000, usual,
              s->rtt_reconnects ? "; dialing anew" : "");
-    session_copy_text(session_do(out, SESSION_DO_SAY)->text, SESSION_TEXT, why);
+    session_say(out, why);
     if (s->rtt_reconnects)
         session_redial(s, out, "the link has become slow");
 }

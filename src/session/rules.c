@@ -22,25 +22,32 @@ static void rule_sets(struct session *s, enum profile_setting setting, int64_t v
 {
     session_pulse_set(s, &s->pulse, setting, value_ms);
     int64_t timeout = s->pulse.live_timeout_ms;
+    int64_t accepted_by = timeout > 0 ? s->pulse.opened_ms + timeout : SESSION_NEVER;
     if (setting == PROFILE_SET_LIVE_TIMEOUT && s->state == SESSION_GREETING)
-        s->wake_ms = timeout > 0 ? s->since_ms + timeout : SESSION_NEVER;
+        s->wake_ms = accepted_by;
+    if (setting == PROFILE_SET_LIVE_TIMEOUT && s->fallback.on)
+        s->fallback.greet_by_ms = accepted_by;
+    if (setting == PROFILE_SET_CONNECT_MAX_AGE)
+        session_plan_age(s);
 }
 
 static void rule_forgets(struct session *s, struct session_actions *out, const char *text)
 {
     session_forget(s, out, text);
-    if (!session_in(s, SESSION_BIT(CATCHING_UP) | SESSION_BIT(POLLING)))
-        return; /* GREETING: going live releases what is held */
-    session_go_live(s, out, "the position was dropped: nothing to catch up from");
+    if (s->state == SESSION_LIVE)
+        session_live_forgot(s, out);
+    else if (session_in(s, SESSION_BIT(CATCHING_UP) | SESSION_BIT(POLLING)) && !s->fallback.on)
+        session_go_live(s, out, "the position was dropped: nothing to catch up from");
+    /* GREETING: going live releases what is held */
 }
 
-void session_on_rule(struct session *s, const struct session_event *event,
-                     struct session_actions *out)
+/* Of a successor: what concerns the stream counts, what concerns the link concerns that one. */
+static void successor_rule(struct session *s, const struct session_event *event,
+                           struct session_actions *out, const char *text)
 {
     const struct profile_rule_action *rule = event->rule->action;
-    if (event->link != s->link || s->link_phase != SESSION_LINK_UP)
-        return;
-    const char *text = rule->text != NULL ? rule->text : rule->rule != NULL ? rule->rule : "";
+    struct profile_policy_action action = {.kind = PROFILE_POLICY_RETRY,
+                                           .delay_ms = rule->delay_ms};
     switch (rule->kind) {
     case PROFILE_RULE_EVENT:
     case PROFILE_RULE_IGNORE:
@@ -48,8 +55,64 @@ void session_on_rule(struct session *s, const struct session_event *event,
     case PROFILE_RULE_CAPTURE:
     case PROFILE_RULE_SEND:
     case PROFILE_RULE_CALL:
-    case PROFILE_RULE_HANDOVER:
     case PROFILE_RULE_SAY:
+        return;
+    case PROFILE_RULE_ALIVE:
+    case PROFILE_RULE_SET:
+    case PROFILE_RULE_LIVE:
+        session_successor_told(s, out, event->rule);
+        return;
+    case PROFILE_RULE_FRESH:
+        session_fresh(s, out);
+        return;
+    case PROFILE_RULE_FORGET:
+        session_forget(s, out, text);
+        session_live_forgot(s, out);
+        return;
+    case PROFILE_RULE_GAP:
+        session_gap(out, SESSION_GAP_UPSTREAM, text);
+        return;
+    case PROFILE_RULE_HANDOVER:
+        s->handover.moved = event->rule->value.ptr != NULL;
+        break;
+    case PROFILE_RULE_RECONNECT:
+        break;
+    case PROFILE_RULE_REFRESH:
+        action.kind = PROFILE_POLICY_REFRESH;
+        break;
+    case PROFILE_RULE_HOLD:
+        action.kind = PROFILE_POLICY_HOLD;
+        break;
+    case PROFILE_RULE_PARK:
+        action.kind = PROFILE_POLICY_PARK;
+        break;
+    }
+    session_successor_refused(s, out, &action, text);
+}
+
+void session_on_rule(struct session *s, const struct session_event *event,
+                     struct session_actions *out)
+{
+    const struct profile_rule_action *rule = event->rule->action;
+    const char *text = rule->text != NULL ? rule->text : rule->rule != NULL ? rule->rule : "";
+    if (session_is_successor(s, event->link)) {
+        successor_rule(s, event, out, text);
+        return;
+    }
+    if (event->link != s->link || s->link_phase != SESSION_LINK_UP)
+        return;
+    switch (rule->kind) {
+    case PROFILE_RULE_EVENT:
+    case PROFILE_RULE_IGNORE:
+    case PROFILE_RULE_SNAPSHOT:
+    case PROFILE_RULE_CAPTURE:
+    case PROFILE_RULE_SEND:
+    case PROFILE_RULE_CALL:
+    case PROFILE_RULE_SAY:
+        return;
+    case PROFILE_RULE_HANDOVER:
+        session_handover(s, out, "the service asks us to move", event->rule->value.ptr != NULL,
+                         true);
         return;
     case PROFILE_RULE_ALIVE:
         session_pulse_acked(&s->pulse);
@@ -61,7 +124,7 @@ void session_on_rule(struct session *s, const struct session_event *event,
         rule_sets(s, rule->setting, event->rule->value_ms);
         return;
     case PROFILE_RULE_LIVE:
-        if (s->state == SESSION_GREETING)
+        if (session_greeting(s))
             session_accepted(s, out);
         return;
     case PROFILE_RULE_RECONNECT:

@@ -59,9 +59,10 @@ void session_save(const struct session *session, int64_t now_ms, struct session_
         .dialled = is_dialling(&s),
         .wakes_on_credential = s.wakes_on_credential,
         .park = s.park,
-        .live_ago_ms = s.state == SESSION_LIVE   ? 0
-                       : s.whole_ms == INT64_MIN ? -1
-                                                 : s.now_ms - s.whole_ms,
+        .fallback_attempts = s.fallback.failures,
+        .live_ago_ms = s.state == SESSION_LIVE || s.fallback.open ? 0
+                       : s.whole_ms == INT64_MIN                  ? -1
+                                                                  : s.now_ms - s.whole_ms,
     };
     if (s.probing)
         out->state = SESSION_PARKED;
@@ -94,7 +95,7 @@ void session_plan_save(struct session *s)
 
 void session_end_step(struct session *s, struct session_actions *out)
 {
-    if (s->state == SESSION_LIVE)
+    if (s->state == SESSION_LIVE || s->fallback.open)
         s->whole_ms = s->now_ms;
     if (s->now_ms >= s->save_at_ms) {
         s->save_due = s->link_phase == SESSION_LINK_UP;
@@ -137,6 +138,7 @@ void session_restore(struct session *s, const struct session_init_args *args)
     s->attempts = saved->attempts;
     s->refreshes = saved->refreshes;
     s->probes = saved->probes;
+    s->fallback.failures = saved->fallback_attempts;
     s->park = saved->park;
     s->wakes_on_credential = saved->wakes_on_credential;
     if (saved->live_ago_ms >= 0)

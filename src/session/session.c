@@ -22,20 +22,26 @@
 
 static const unsigned allowed[SESSION_STATE_COUNT] = {
     [SESSION_STARTING] = BIT(DIALING) | REST,
-    [SESSION_DIALING] = BIT(OPENING) | BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
-    [SESSION_OPENING] = BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
-    [SESSION_GREETING] = BIT(CATCHING_UP) | BIT(LIVE) | REST,
+    /* To POLLING: the fallback takes over. */
+    [SESSION_DIALING] =
+        BIT(OPENING) | BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | REST,
+    [SESSION_OPENING] = BIT(GREETING) | BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | REST,
+    [SESSION_GREETING] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | REST,
     /* To itself: a request failed and is tried again; the reason is new. */
     [SESSION_CATCHING_UP] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | REST,
-    [SESSION_LIVE] = REST,
-    [SESSION_POLLING] = BIT(POLLING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
+    /* To where a link is on its way: the old one has ended during a handover. To CATCHING_UP: by a
+     * handover, or for a hole. */
+    [SESSION_LIVE] =
+        BIT(DIALING) | BIT(OPENING) | BIT(GREETING) | BIT(CATCHING_UP) | BIT(POLLING) | REST,
+    /* To DIALING: the fallback makes way for the WebSocket. */
+    [SESSION_POLLING] = BIT(DIALING) | BIT(POLLING) | BIT(CATCHING_UP) | BIT(LIVE) | REST,
     /* To itself: the broker says that it will be later, and why; a refresh is tried again. To HELD
      * and PARKED: the refresh that it waits for has failed. */
     [SESSION_WAITING] = BIT(DIALING) | REST,
     [SESSION_HELD] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_PARKED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
-    [SESSION_STALLED] = BIT(DIALING) | BIT(WAITING) | BIT(PAUSED) | BIT(STOPPED),
-    [SESSION_PAUSED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(STOPPED),
+    [SESSION_STALLED] = BIT(POLLING) | BIT(WAITING) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_PAUSED] = BIT(WAITING) | BIT(STALLED) | BIT(STOPPED),
     [SESSION_STOPPED] = 0,
 };
 
@@ -101,6 +107,9 @@ void session_enter(struct session *s, struct session_actions *out, enum session_
         action->retry_ms = wake_ms - s->now_ms;
     } else if (s->sync.backing_off) {
         action->retry_ms = s->sync.next_ms > s->now_ms ? s->sync.next_ms - s->now_ms : 0;
+    } else if (to == SESSION_POLLING && s->fallback.on && s->fallback.request == 0 &&
+               s->fallback.next_ms != SESSION_NEVER && s->fallback.next_ms > s->now_ms) {
+        action->retry_ms = s->fallback.next_ms - s->now_ms;
     }
     session_copy_text(s->reason, sizeof(s->reason), why);
     session_copy_text(action->text, sizeof(action->text), why);
@@ -113,8 +122,14 @@ void session_gap(struct session_actions *out, enum session_gap gap, const char *
     session_copy_text(action->text, sizeof(action->text), text);
 }
 
+void session_say(struct session_actions *out, const char *text)
+{
+    session_copy_text(session_do(out, SESSION_DO_SAY)->text, SESSION_TEXT, text);
+}
+
 void session_forget(struct session *s, struct session_actions *out, const char *why)
 {
+    s->learn_tip = false; /* for a first run only: what follows now is not to be missed */
     if (!s->has_position)
         return;
     s->has_position = false;
@@ -128,14 +143,18 @@ static void on_open(struct session *s, struct session_actions *out)
 {
     s->link_phase = SESSION_LINK_UP;
     session_pulse_start(s, &s->pulse);
-    if (s->profile->catchup.via == PROFILE_CATCHUP_HTTP && s->has_position) {
+    session_plan_age(s);
+    bool fill = s->profile->catchup.via == PROFILE_CATCHUP_HTTP && s->has_position;
+    if (fill || (s->learn_tip && !s->has_position))
         session_hold(s, out);
-    } else if (s->sync.gate != SESSION_GATE_PASS) {
-        session_do(out, SESSION_DO_RELEASE);
-        s->sync.gate = SESSION_GATE_PASS;
-    }
+    else
+        session_release(s, out);
     if (!s->profile->live.by_rule) {
         session_accepted(s, out);
+        return;
+    }
+    if (s->fallback.on) {
+        session_fallback_link_open(s);
         return;
     }
     int64_t timeout = s->pulse.live_timeout_ms;
@@ -154,7 +173,8 @@ static void on_end(struct session *s, struct session_actions *out, const struct 
         session_rhythm_cut(s, out);
     s->link = 0;
     s->link_phase = SESSION_LINK_NONE;
-    session_lost(s, out, end);
+    if (!session_handover_outlives(s, out, end))
+        session_lost(s, out, end);
 }
 
 static void on_pulse(struct session *s, const struct session_event *event,
@@ -170,12 +190,25 @@ static void on_pulse(struct session *s, const struct session_event *event,
         session_rtt_pong(s, out, event->rtt_ms);
 }
 
+static void on_leaver(struct session *s, struct session_actions *out)
+{
+    s->leaver.link = 0;
+    session_gone(s, out);
+}
+
 static void on_link(struct session *s, const struct session_event *event,
                     struct session_actions *out)
 {
+    bool ends = event->kind == SESSION_EV_LINK_FAILED || event->kind == SESSION_EV_LINK_CLOSED;
+    if (ends && event->link != 0 && event->link == s->leaver.link) {
+        on_leaver(s, out);
+        return;
+    }
+    if (session_on_successor(s, event, out))
+        return;
     if (event->link != s->link || s->link_phase == SESSION_LINK_NONE)
         return;
-    if (event->kind == SESSION_EV_LINK_FAILED || event->kind == SESSION_EV_LINK_CLOSED)
+    if (ends)
         on_end(s, out, event->end);
     else if (event->kind == SESSION_EV_LINK_CONNECTED && s->state == SESSION_DIALING)
         session_enter(s, out, SESSION_OPENING, SESSION_NEVER, "connected");
@@ -192,11 +225,28 @@ static void on_link(struct session *s, const struct session_event *event,
 static void on_dead_link(struct session *s, struct session_actions *out,
                          const struct profile_end *end)
 {
-    if (end->kind == PROFILE_END_CLOSE)
-        session_link_abort(s, out); /* half-open: nobody would read a close frame */
+    /* Half-open: nobody would read a close frame. And two links that close are one too many. */
+    if (end->kind == PROFILE_END_CLOSE || s->handover.link != 0)
+        session_link_abort(s, out);
     else
         session_link_close(s, out, s->profile->connect.close_code);
-    session_lost(s, out, end);
+    if (!session_handover_outlives(s, out, end))
+        session_lost(s, out, end);
+}
+
+/* What flow has found on a link. */
+static void on_flow(struct session *s, const struct session_event *event,
+                    struct session_actions *out)
+{
+    bool up = s->link_phase == SESSION_LINK_UP && event->link == s->link;
+    if (event->kind == SESSION_EV_MET) {
+        if (up || session_is_successor(s, event->link))
+            session_on_met(s, out);
+    } else if (up && event->kind == SESSION_EV_HOLE) {
+        session_on_hole(s, out, event->text);
+    } else if (up) {
+        session_on_unkeyed(s, out);
+    }
 }
 
 /* ---- time ---- */
@@ -207,14 +257,11 @@ static void wake(struct session *s, struct session_actions *out)
     bool late = s->now_ms - s->wake_ms > SESSION_LATE_MS;
     s->wake_ms = SESSION_NEVER;
     if (s->state == SESSION_GREETING && late) {
-        s->wake_ms = session_after(s, s->pulse.live_timeout_ms); /* it was hawser that stood still */
+        /* It was hawser that stood still. */
+        s->wake_ms = session_after(s, s->pulse.live_timeout_ms);
     } else if (s->state == SESSION_GREETING) {
-        struct profile_end end = {.kind = PROFILE_END_FAILURE,
-                                  .failure = PROFILE_FAILURE_TIMEOUT,
-                                  .phase = PROFILE_PHASE_LIVE,
-                                  .retry_after_ms = -1};
-        snprintf(end.text, sizeof(end.text), "the service has not accepted us within %lld s",
-                 (long long)(s->pulse.live_timeout_ms / 1000));
+        struct profile_end end;
+        session_not_accepted(&s->pulse, &end);
         session_link_close(s, out, s->profile->connect.close_code);
         session_lost(s, out, &end);
     } else if (s->state == SESSION_PARKED) {
@@ -243,6 +290,10 @@ static void wake(struct session *s, struct session_actions *out)
 static void on_tick(struct session *s, struct session_actions *out)
 {
     struct profile_end end;
+    if (s->leaver.link != 0 && s->now_ms >= s->leaver.by_ms) {
+        session_do(out, SESSION_DO_LINK_ABORT)->link = s->leaver.link;
+        on_leaver(s, out);
+    }
     if (s->link_phase == SESSION_LINK_CLOSING && s->now_ms >= s->close_by_ms) {
         session_link_abort(s, out);
         session_closed(s, out);
@@ -255,8 +306,14 @@ static void on_tick(struct session *s, struct session_actions *out)
     }
     if (s->now_ms >= s->wake_ms)
         wake(s, out);
+    else if (s->fallback.on)
+        session_fallback_tick(s, out);
     else if (session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         session_catchup_tick(s, out);
+    if (s->state == SESSION_LIVE)
+        session_live_tick(s, out);
+    if (s->state == SESSION_LIVE)
+        session_handover_tick(s, out);
 }
 
 /* ---- requests ---- */
@@ -264,61 +321,27 @@ static void on_tick(struct session *s, struct session_actions *out)
 static void on_http(struct session *s, const struct session_event *event,
                     struct session_actions *out)
 {
-    if (event->request == 0 || event->request != s->sync.request)
+    bool page = event->kind == SESSION_EV_HTTP_PAGE;
+    if (event->request == 0)
         return;
-    if (event->kind == SESSION_EV_HTTP_PAGE)
-        session_catchup_page(s, out, event->page);
-    else
-        session_catchup_failed(s, out, event->end);
+    if (event->request == s->fallback.request) {
+        if (page)
+            session_fallback_page(s, out, event->page);
+        else
+            session_fallback_ended(s, out, event->end);
+    } else if (event->request == s->sync.request && event->kind != SESSION_EV_FALLBACK_ENDED) {
+        if (s->state == SESSION_LIVE && page)
+            session_live_page(s, out, event->page);
+        else if (s->state == SESSION_LIVE)
+            session_live_failed(s, out, event->end);
+        else if (page)
+            session_catchup_page(s, out, event->page);
+        else
+            session_catchup_failed(s, out, event->end);
+    }
 }
 
 /* ---- the step ---- */
-
-/* The worst paths through one step, by their building blocks. */
-static_assert(SESSION_COST_CLOSE + SESSION_COST_LEAVE + SESSION_COST_FOLLOW <= SESSION_ACTIONS_MAX,
-              "a link is closed and its end followed");
-static_assert(SESSION_COST_CLOSE + SESSION_COST_DIAL + SESSION_COST_REQUEST <= SESSION_ACTIONS_MAX,
-              "a tick: the close deadline, then the dial that waited for it");
-static_assert(1 + SESSION_COST_CLOSE + SESSION_COST_LEAVE + SESSION_COST_FOLLOW <=
-                  SESSION_ACTIONS_MAX,
-              "a tick: a ping, then the live timeout");
-static_assert(1 + SESSION_COST_REQUEST + SESSION_COST_LIVE <= SESSION_ACTIONS_MAX,
-              "open: HOLD or RELEASE, then catch-up or live");
-static_assert(SESSION_COST_FORGET + SESSION_COST_LIVE <= SESSION_ACTIONS_MAX,
-              "a rule or a catch-up forgets, then live");
-static_assert(2 + SESSION_COST_STATE + SESSION_COST_REQUEST <= SESSION_ACTIONS_MAX,
-              "a full hold: DISCARD, HOLD or POLLING, request");
-static_assert(SESSION_COST_LEAVE + SESSION_COST_CLOSE + SESSION_COST_DIAL <= SESSION_ACTIONS_MAX,
-              "reconnect");
-
-/* Nothing waits for nothing: each state has a deadline, or something that is owed from outside. */
-static void check(const struct session *s)
-{
-    bool linked = session_in(s, SESSION_LINKED);
-    bool closing = s->link_phase == SESSION_LINK_CLOSING;
-
-    assert((s->link == 0) == (s->link_phase == SESSION_LINK_NONE));
-    assert(s->leaving == SESSION_STATE_COUNT || closing);
-    assert(!closing || s->close_by_ms <= session_after(s, SESSION_CLOSE_MS));
-    if (s->leaving != SESSION_STATE_COUNT)
-        return;
-    /* The executor owes LINK_* for as long as there is a link, and HTTP_* for a request. */
-    assert(linked == (s->link_phase == SESSION_LINK_DIALING || s->link_phase == SESSION_LINK_UP));
-    if (session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
-        assert(s->sync.request != 0 || s->sync.next_ms != SESSION_NEVER);
-    else
-        assert(s->sync.request == 0);
-    /* The broker owes SLOT. */
-    bool asked = s->slot.wish == SESSION_WISH_LINK;
-    assert(!asked || (s->link == 0 && !s->store_stalled));
-    if (s->state == SESSION_WAITING)
-        assert(s->wake_ms != SESSION_NEVER || asked || (s->dial_due && closing));
-    if (s->state == SESSION_HELD)
-        assert(s->wake_ms != SESSION_NEVER || asked);
-    /* STARTING waits for START, PARKED for the operator or a credential, STALLED for STORE_READY,
-     * PAUSED for RESUME, STOPPED for nothing. */
-    assert(s->state != SESSION_STALLED || s->store_stalled);
-}
 
 static void dispatch(struct session *s, const struct session_event *event,
                      struct session_actions *out)
@@ -327,10 +350,16 @@ static void dispatch(struct session *s, const struct session_event *event,
     case SESSION_EV_MET:
     case SESSION_EV_HOLE:
     case SESSION_EV_UNKEYED:
+        on_flow(s, event, out);
+        return;
     case SESSION_EV_FALLBACK_OPEN:
-    case SESSION_EV_FALLBACK_ENDED:
+        session_on_fallback_open(s, out, event->request);
+        return;
     case SESSION_EV_EXPIRING:
+        session_handover(s, out, "the credential is about to expire", false, false);
+        return;
     case SESSION_EV_WINDOW_HALF:
+        session_on_window_half(s);
         return;
     case SESSION_EV_REFRESH_FAILED:
         session_on_refresh_failed(s, out, event->end);
@@ -361,7 +390,10 @@ static void dispatch(struct session *s, const struct session_event *event,
         session_on_ready(s, out, event->has_position);
         return;
     case SESSION_EV_POSITION:
+        if (!s->has_position)
+            s->whole_ms = s->now_ms; /* it is as young as can be */
         s->has_position = true;
+        s->learn_tip = false;
         s->told_no_position = false;
         return;
     case SESSION_EV_RESUME:
@@ -381,6 +413,7 @@ static void dispatch(struct session *s, const struct session_event *event,
         return;
     case SESSION_EV_HTTP_PAGE:
     case SESSION_EV_HTTP_FAILED:
+    case SESSION_EV_FALLBACK_ENDED:
         on_http(s, event, out);
         return;
     case SESSION_EV_LINK_CONNECTED:
@@ -410,7 +443,7 @@ int session_step(struct session *session, const struct session_event *event,
     s->by_flap = false;
     dispatch(s, event, out);
     session_end_step(s, out);
-    check(s);
+    session_check(s);
     return 0;
 }
 
@@ -433,7 +466,13 @@ void session_init(struct session *session, const struct session_init_args *args)
         .owes_no_position = args->profile->catchup.via != PROFILE_CATCHUP_NONE && args->lived &&
                             !args->has_position,
         .leaving = SESSION_STATE_COUNT,
+        .age_at_ms = SESSION_NEVER,
         .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1},
+        .audit = {.at_ms = SESSION_NEVER},
+        .fallback = {.next_ms = SESSION_NEVER,
+                     .primary_ms = SESSION_NEVER,
+                     .greet_by_ms = SESSION_NEVER},
+        .learn_tip = args->learn_tip && args->profile->catchup.tip != PROFILE_NONE,
     };
     rng_seed(&session->rng, args->seed);
     session_restore(session, args);
@@ -447,15 +486,22 @@ static int64_t earlier(int64_t a, int64_t b)
 int64_t session_deadline_ms(const struct session *session)
 {
     const struct session *s = session;
-    if (s->link_phase == SESSION_LINK_CLOSING && s->leaving != SESSION_STATE_COUNT)
-        return s->close_by_ms;
-    int64_t at = s->wake_ms;
+    int64_t at = SESSION_NEVER;
     if (s->link_phase == SESSION_LINK_CLOSING)
-        at = earlier(at, s->close_by_ms);
+        at = s->close_by_ms;
+    if (s->leaver.link != 0)
+        at = earlier(at, s->leaver.by_ms);
+    if (s->leaving != SESSION_STATE_COUNT)
+        return at;
+    at = earlier(at, s->wake_ms);
     if (s->link_phase == SESSION_LINK_UP)
         at = earlier(at, earlier(s->save_at_ms, session_pulse_deadline_ms(s, &s->pulse)));
-    if (s->sync.request == 0 && session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+    if (s->fallback.on)
+        at = earlier(at, session_fallback_deadline_ms(s));
+    else if (s->sync.request == 0 && session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         at = earlier(at, s->sync.next_ms);
+    if (s->state == SESSION_LIVE)
+        at = earlier(at, earlier(session_live_deadline_ms(s), session_handover_deadline_ms(s)));
     return at;
 }
 
@@ -472,6 +518,8 @@ void session_status(const struct session *session, struct session_status *out)
         .retry_at_ms = session->retry_at_ms,
         .link = session->link,
         .attempts = session->attempts,
+        .successor = session->handover.link,
+        .fallback = session->fallback.open,
     };
     session_copy_text(out->reason, sizeof(out->reason), session->reason);
 }

@@ -121,14 +121,16 @@ struct session_event {
     enum session_event_kind kind;
     int64_t now_ms;     /* monotonic; never goes back */
     int64_t last_rx_ms; /* when the last byte of the link came in, as far as hawser was reading */
-    uint64_t link;      /* LINK_*, RULE, HELD_*, MET, HOLE, UNKEYED, SENT, ANSWERED, ACKED, PONG */
-    uint64_t request;   /* HTTP_*, FALLBACK_* */
-    int64_t at_ms;      /* SLOT_LATER, monotonic */
-    int64_t rtt_ms;     /* PONG */
-    unsigned send;      /* SENT */
-    uint32_t sends;     /* ANSWERED: bit i is send i */
-    const char *text;   /* SLOT_LATER; borrowed */
-    bool has_position;  /* STORE_READY: what is on disk has a position to resume from */
+    /* LINK_*, RULE, HELD_*, HOLE, UNKEYED, SENT, ANSWERED, ACKED, PONG: the one it is about, also a
+     * successor; MET: either of the two. */
+    uint64_t link;
+    uint64_t request;  /* HTTP_*, FALLBACK_* */
+    int64_t at_ms;     /* SLOT_LATER, monotonic */
+    int64_t rtt_ms;    /* PONG */
+    unsigned send;     /* SENT */
+    uint32_t sends;    /* ANSWERED: bit i is send i */
+    const char *text;  /* SLOT_LATER, HOLE (what is missing, or NULL); borrowed */
+    bool has_position; /* STORE_READY: what is on disk has a position to resume from */
     const struct profile_end *end;
     const struct profile_trigger *rule;
     const struct session_page *page;
@@ -200,7 +202,7 @@ struct session_action {
     char text[SESSION_TEXT]; /* GAP, STATE */
 };
 
-/* Worst case of one step; session.c proves it. */
+/* Worst case of one step; check.c proves it. */
 #define SESSION_ACTIONS_MAX 16
 struct session_actions {
     struct session_action item[SESSION_ACTIONS_MAX];
@@ -264,6 +266,13 @@ struct session_init_args {
 #define SESSION_RTT_MARGIN_MS 50        /* if it is so much more, too */
 #define SESSION_RTT_EPISODE_MS 300000   /* for so long, then it is told */
 #define SESSION_WAIT_MAX_MS 31536000000 /* longest wait that a saved state may ask for: a year */
+#define SESSION_MEET_MS 10000           /* for the old link to bring what its successor holds */
+#define SESSION_UNKEYED_MS 5000         /* for sync to bring an unkeyed event */
+#define SESSION_POLL_MS 1000            /* between long-polls that bring nothing */
+#define SESSION_SUSPECT_MS 10000        /* for the link to bring what an audit has found */
+#define SESSION_AUDIT_AGAIN 3           /* times that the suspects of one audit are asked again */
+#define SESSION_AUDIT_PAGES 1024        /* of one audit; what then follows is left to the next */
+#define SESSION_FINDINGS 2              /* audits in a row that found something: reconnect */
 
 enum session_link_phase {
     SESSION_LINK_NONE,
@@ -322,9 +331,11 @@ struct session_resumed {
 /* What flow does with the link's events. */
 enum session_gate { SESSION_GATE_PASS, SESSION_GATE_HOLD, SESSION_GATE_DISCARD };
 
+/* Requests: of a catch-up, and while live of an audit or for unkeyed events. */
 struct session_catchup {
     enum session_gate gate;
     uint64_t request, request_last; /* 0: none outstanding; the newest number */
+    enum session_purpose purpose;   /* of the newest, and of the next */
     int64_t sent_ms;                /* when the newest went out */
     int64_t next_ms;                /* when the next goes out, INT64_MAX: not planned */
     int64_t quiet_ms;               /* since when sync has nothing more, -1: it has */
@@ -333,8 +344,65 @@ struct session_catchup {
     bool reached;                   /* sync has returned the first held event */
     bool use_next;                  /* of the next request */
     bool backing_off;               /* next_ms is a backoff: nothing may cut it short */
+    bool unkeyed;                   /* LIVE: the hold is one for unkeyed events */
+    bool told_unkeyed;              /* that sync does not bring them */
+    int64_t unkeyed_by_ms;          /* then they are stored as they came */
     unsigned discards, stale_pages, failures;
     uint64_t fresh; /* events it has brought */
+};
+
+struct session_audit {
+    int64_t at_ms;            /* when the next begins, INT64_MAX: not planned */
+    bool running;             /* its pages are asked for, or its suspects waited for */
+    unsigned pages, again;    /* of this one; how often its suspects were asked again */
+    unsigned suspects, found; /* in the pages since it was (again) begun; in all of it */
+    unsigned findings;        /* audits in a row that found something */
+    bool failing;             /* the last one got no answer, and that was said */
+};
+
+/* The exchange that delivers while the WebSocket does not. */
+struct session_fallback {
+    bool on;             /* POLLING by it: it delivers, or is being begun */
+    bool chosen;         /* what the stream goes back to until a link is live */
+    bool open;           /* it delivers */
+    bool follows;        /* the next request follows a page: it needs no slot */
+    bool use_next;       /* of the next request */
+    uint64_t request;    /* 0: none outstanding */
+    int64_t started_ms;  /* when the newest went out */
+    int64_t opened_ms;   /* when it began to deliver */
+    int64_t next_ms;     /* when the next goes out, INT64_MAX: not planned */
+    int64_t primary_ms;  /* when the WebSocket is tried, INT64_MAX: it is being tried */
+    int64_t greet_by_ms; /* when a link beside it must have been accepted */
+    unsigned failures;   /* of the fallback in a row */
+    unsigned tries;      /* of the WebSocket meanwhile */
+};
+
+enum session_handover_phase {
+    SESSION_HANDOVER_NONE,
+    SESSION_HANDOVER_DUE,     /* begins at by_ms, when the stream is live */
+    SESSION_HANDOVER_ASKED,   /* for a slot */
+    SESSION_HANDOVER_DIALING, /* the successor is, until LINK_OPEN */
+    SESSION_HANDOVER_GREETING,
+    SESSION_HANDOVER_MEETING /* accepted; the old link is to bring what is held of it */
+};
+
+struct session_handover {
+    enum session_handover_phase phase;
+    uint64_t link; /* the successor, 0: none */
+    struct session_pulse pulse;
+    bool moved;      /* to the address that the service named */
+    bool by_service; /* it asked: the end of the old link is expected */
+    bool connected;  /* DIALING: the upgrade is under way */
+    bool met;        /* MET has come */
+    int64_t by_ms;   /* of the phase */
+    unsigned failures;
+    const char *why;
+};
+
+/* A link that closes beside the one that serves: before a handover, or not taken by one. */
+struct session_leaver {
+    uint64_t link; /* 0: none */
+    int64_t by_ms; /* LINK_ABORT then */
 };
 
 struct session_flap {
@@ -363,10 +431,18 @@ struct session {
     struct session_resumed resumed;
     int64_t accepted_ms; /* of the link, -1: not yet */
     int64_t save_at_ms;  /* news that only time brings, SESSION_NEVER: none */
-    int64_t whole_ms;    /* when the stream was last LIVE, INT64_MIN: never */
+    int64_t whole_ms;    /* when the stream last delivered all, INT64_MIN: never */
     bool save_due;       /* at the end of the step */
 
+    struct session_leaver leaver;
+    struct session_handover handover;
+    int64_t age_at_ms; /* when the link is as old as links get, INT64_MAX: never */
+    bool moved;        /* the next DIAL goes to the address that the service named */
+
     struct session_catchup sync;
+    struct session_audit audit;
+    struct session_fallback fallback;
+    bool learn_tip; /* the newest position is to be learnt before events count */
     bool has_position;
     bool owes_no_resume, owes_no_position; /* gaps to be said when that can be done */
     bool told_no_position;                 /* and there is no position yet */

@@ -33,8 +33,12 @@ void session_slot_granted(struct session *s, struct session_actions *out)
     s->slot.wish = SESSION_WISH_NONE;
     switch (wish) {
     case SESSION_WISH_NONE:
+        return;
     case SESSION_WISH_SUCCESSOR:
+        session_successor_dial(s, out);
+        return;
     case SESSION_WISH_FALLBACK:
+        session_fallback_start(s, out);
         return;
     case SESSION_WISH_LINK:
         session_dial_now(s, out, s->slot.why);

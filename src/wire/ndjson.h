@@ -89,10 +89,10 @@ int ndjson_write_greeting(struct buf *out, const char *server, const char *insta
                           uint64_t oldest, uint64_t newest,
                           const struct ndjson_stream_state *streams, unsigned n_streams);
 
-/* An event line: seq, stream, id, position, type, time, event_time, via, tags and then data, text
- * or base64, in this order. Every slice may have .ptr NULL (absent). tags: JSON members already
- * encoded, like `"tag.team":"ops"`, or empty. Data of JSON has been checked; it goes out byte for
- * byte, but that newlines between its tokens become spaces. */
+/* An event line: seq, stream, id, position, type, time, event_time, via, snapshot (only where it
+ * is true), tags and then data, text or base64, in this order. Every slice may have .ptr NULL
+ * (absent). tags: JSON members already encoded, like `"tag.team":"ops"`, or empty. Data of JSON has
+ * been checked; it goes out byte for byte, but that newlines between its tokens become spaces. */
 struct ndjson_event {
     uint64_t seq; /* 0: written as null */
     const char *stream;
@@ -100,6 +100,7 @@ struct ndjson_event {
     int64_t received_us;
     struct slice event_time; /* raw JSON */
     const char *via;
+    bool snapshot;
     struct slice tags;
     enum { NDJSON_DATA_JSON, NDJSON_DATA_TEXT, NDJSON_DATA_BINARY } data_kind;
     struct slice data;

@@ -205,6 +205,8 @@ size_t ndjson_event_encode(const struct ndjson_event *event, char *out, struct s
     put_time(&c, event);
     if (event->via != NULL)
         put_member(&c, SLICE(",\"via\":"), slice_str(event->via));
+    if (event->snapshot)
+        put(&c, SLICE(",\"snapshot\":true"));
     if (event->tags.len > 0) {
         *c.at++ = ',';
         put(&c, event->tags);

@@ -43,8 +43,8 @@ MUTANTS = {
         "src/session/catchup.c", "page->reached_hold && (!promised || page->items > 0))",
         "page->reached_hold)")]),
     "the position outlives the events that the store lost": ({1}, [(
-        "src/flow/flow.c", "    window_clear(&flow->window);\n    position_set(",
-        "    window_clear(&flow->window);\n    if (!flow->position.known)\n        position_set(")]),
+        "src/flow/flow.c", "    window_clear(&flow->window);\n    begin_at(",
+        "    window_clear(&flow->window);\n    if (!flow->position.known)\n        begin_at(")]),
     "a restart is no gap where nothing can be resumed": ({1}, [(
         "src/session/session.c", "(args->lived || args->has_position)", "args->has_position")]),
     # 2 each once
@@ -56,7 +56,8 @@ MUTANTS = {
         "    (void)flow, (void)key;")]),
     # 3 in order
     "a hold is no hold": ({1, 3}, [(
-        "src/flow/flow.c", "    flow->mode = FLOW_MODE_HOLD;", "    flow->mode = FLOW_MODE_PASS;")]),
+        "src/flow/held.c", "    flow_drop_held(flow);\n    flow->mode = FLOW_MODE_HOLD;",
+        "    flow_drop_held(flow);\n    flow->mode = FLOW_MODE_PASS;")]),
     "an answer that was cancelled is taken": ({1, 2, 3}, [(
         "src/engine/execute.c", "    if (number != stream->request) {\n        buf_fini(body);",
         "    if (false) {\n        buf_fini(body);")]),
@@ -69,7 +70,7 @@ MUTANTS = {
         "src/engine/stream.c", "    stream_gap(stream, SESSION_GAP_OVERSIZE, text);",
         "    (void)stream, (void)text;")]),
     "the gap of an oversize message does not wait for its place": ({4}, [(
-        "src/flow/flow.c", "    if (!kept)\n        flow->missing", "    if (true)\n        flow->missing")]),
+        "src/flow/held.c", "    if (!kept)\n        flow_say", "    if (true)\n        flow_say")]),
     "a malformed event and its gap are parted": ({4}, [
         ("src/engine/hub.c", "unsigned records = event->malformed != NULL ? 2 : 1;",
          "unsigned records = 1;"),

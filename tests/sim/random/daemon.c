@@ -50,8 +50,18 @@ static void op_wanted(void *arg)
     world->flush_planned = true;
 }
 
-static const struct hub_ops hub_ops = {
-    .commit = op_commit, .published = op_published, .room = op_room, .wanted = op_wanted};
+static void op_saved(void *arg, uint64_t ticket, bool lost)
+{
+    struct world *world = arg;
+    for (unsigned i = 0; i < world->n_feeds; i++)
+        stream_saved(world->feeds[i].stream, ticket, lost);
+}
+
+static const struct hub_ops hub_ops = {.commit = op_commit,
+                                       .published = op_published,
+                                       .room = op_room,
+                                       .wanted = op_wanted,
+                                       .saved = op_saved};
 
 /* ---- the store ---- */
 
@@ -333,6 +343,8 @@ static void committed(struct world *world)
     world->batch = NULL;
     truth_committed(world);
     hub_committed(world->hub, 0);
+    for (unsigned i = 0; i < world->n_feeds; i++)
+        stream_durable(world->feeds[i].stream, truth_newest_seq(world));
     heal(world, false);
 }
 
@@ -340,7 +352,9 @@ static int append(struct world *world)
 {
     struct error err = {0};
     const struct hub_batch *batch = world->batch;
-    int status = store_append(world->store, batch->records, batch->count, batch->reserve_seq, &err);
+    int status = store_append_with(world->store, batch->records, batch->count, batch->states,
+                                   batch->n_states, link_stream_ops.wall_us(world->feeds),
+                                   batch->reserve_seq, &err);
     world->fault = 0;
     if (status != 0)
         world_trace(world, "commit fails: %s", err.text);

@@ -183,6 +183,40 @@ static void parse_sizes(void **state)
     assert_int_equal(value, 77);
 }
 
+static void parse_rates(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t count;
+        int64_t period_ms;
+    } good[] = {
+        {"20/s", 20, 1000},      {"20/1s", 20, 1000},
+        {"5/250ms", 5, 250},     {"5/ms", 5, 1},
+        {"300/5m", 300, 300000}, {"1000/24h", 1000, 86400000},
+        {"0/d", 0, 86400000},    {"18446744073709551615/m", UINT64_MAX, 60000},
+    };
+    static const char *const bad[] = {"",      "20",    "20/",    "/s",     "/",
+                                      "20/0",  "20/5",  "20/x",   "20/ s",  "20 /s",
+                                      "+20/s", "20//s", "20/s/s", "20/-1s", "20/sssssssssssss",
+                                      "20/0s"};
+    uint64_t count = 7;
+    int64_t period_ms = 8;
+
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_int_equal(rate_parse(slice_str(good[i].text), &count, &period_ms), 0);
+        assert_true(count == good[i].count);
+        assert_int_equal(period_ms, good[i].period_ms);
+    }
+    count = 7;
+    period_ms = 8;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(rate_parse(slice_str(bad[i]), &count, &period_ms), ERR_PARSE);
+    assert_int_equal(rate_parse(SLICE("18446744073709551616/s"), &count, &period_ms), ERR_LIMIT);
+    assert_int_equal(rate_parse(SLICE("1/106751991168d"), &count, &period_ms), ERR_LIMIT);
+    assert_int_equal(count, 7);
+    assert_int_equal(period_ms, 8);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -193,6 +227,7 @@ int main(void)
         cmocka_unit_test(duration_is_cut_to_its_room),
         cmocka_unit_test(parse_durations),
         cmocka_unit_test(parse_sizes),
+        cmocka_unit_test(parse_rates),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,9 @@ static void test_defaults(void **state)
     assert_string_equal(s->daemon.runtime_dir, "/run/hawser");
     assert_string_equal(s->daemon.profile_dir, "/etc/hawser/profiles");
     assert_int_equal(s->daemon.log, LOG_LEVEL_INFO);
+    assert_int_equal(s->daemon.dial_rate_count, 20);
+    assert_int_equal(s->daemon.dial_rate_ms, 1000);
+    assert_int_equal(s->daemon.dial_per_host, 4);
     assert_int_equal(s->store.retain_size_bytes, 1 << 30);
     assert_int_equal(s->store.commit_interval_ms, 0);
     assert_int_equal(s->store.deliver, SETTINGS_DELIVER_STORED);
@@ -55,6 +58,7 @@ static void test_defaults(void **state)
     assert_int_equal(stream->tls_timeout_ms, 10000);
     assert_int_equal(stream->upgrade_timeout_ms, 10000);
     assert_int_equal(stream->park_probe_ms, 3600000);
+    assert_false(stream->rtt_reconnects);
     assert_false(stream->has_log);
     assert_int_equal(stream->n_tags, 0);
     assert_int_equal(stream->n_rest, 0);
@@ -362,7 +366,7 @@ static void test_describes_each_key(void **state)
     unsigned n = 0;
 
     settings_describe(count_key, &n);
-    assert_int_equal(n, 4 + 4 + 8 + 13);
+    assert_int_equal(n, 6 + 4 + 8 + 14);
     assert_string_equal(settings_suggest_key("stream", SLICE("dns_timout")), "dns_timeout");
     assert_null(settings_suggest_key("stream", SLICE("host")));
     assert_null(settings_suggest_key("no such", SLICE("log")));

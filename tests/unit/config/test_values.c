@@ -114,6 +114,49 @@ static void test_counts(void **state)
     check_refusals(*state, STREAM, 3, rows, COUNT(rows));
 }
 
+/* Whole sections, for what [daemon] has alone. */
+static void test_rates(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned count;
+        int64_t period_ms;
+    } good[] = {{"1/s", 1, 1000},
+                {"20/1s", 20, 1000},
+                {"300/5m", 300, 300000},
+                {"1000/24h", 1000, 86400000},
+                {"10000/30d", 10000, INT64_C(2592000000)}};
+    static const char *const bad[] = {"",     "20",     "20/",  "/s", "20/0",
+                                      "20/5", "20 / s", "-1/s", "x/s"};
+    static const char *const out[] = {"0/s", "10001/s", "4294967297/s", "1/31d",
+                                      "99999999999999999999/s"};
+    char text[160], want[160];
+
+    for (size_t i = 0; i < COUNT(good); i++) {
+        snprintf(text, sizeof text, "[daemon]\ndial_rate = %s\n", good[i].text);
+        const struct settings *s = config_dir_load_text(*state, text);
+
+        assert_int_equal(s->daemon.dial_rate_count, good[i].count);
+        assert_int_equal(s->daemon.dial_rate_ms, good[i].period_ms);
+    }
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        snprintf(text, sizeof text, "[daemon]\ndial_rate = %s\n", bad[i]);
+        snprintf(want, sizeof want,
+                 "dial_rate wants so many in a time (20/s, 300/5m, 1000/24h), not \"%s\"", bad[i]);
+        assert_one_error(*state, text, 2, want);
+    }
+    for (size_t i = 0; i < COUNT(out); i++) {
+        snprintf(text, sizeof text, "[daemon]\ndial_rate = %s\n", out[i]);
+        snprintf(want, sizeof want, "dial_rate wants 1 to 10000 in at most 30 days, not \"%s\"",
+                 out[i]);
+        assert_one_error(*state, text, 2, want);
+    }
+    assert_one_error(*state, "[daemon]\ndial_per_host = 0\n", 2,
+                     "dial_per_host wants 1 to 256, not \"0\"");
+    assert_one_error(*state, "[daemon]\ndial_per_host = 257\n", 2,
+                     "dial_per_host wants 1 to 256, not \"257\"");
+}
+
 static void test_booleans_and_choices(void **state)
 {
     static const struct refusal rows[] = {
@@ -121,6 +164,7 @@ static void test_booleans_and_choices(void **state)
         {"plaintext", "1", "plaintext wants no or yes, not \"1\""},
         {"plaintext", "yse", "plaintext wants no or yes, not \"yse\"; did you mean \"yes\"?"},
         {"plaintext", "", "plaintext wants no or yes, not \"\""},
+        {"on_rtt", "yes", "on_rtt wants say or reconnect, not \"yes\""},
         {"log", "verbose", "log wants error, warning, notice, info or debug, not \"verbose\""},
         {"log", "waring",
          "log wants error, warning, notice, info or debug, not \"waring\"; did you mean "
@@ -130,6 +174,8 @@ static void test_booleans_and_choices(void **state)
 
     assert_true(stream_with(*state, "plaintext", "yes")->plaintext);
     assert_false(stream_with(*state, "plaintext", "no")->plaintext);
+    assert_true(stream_with(*state, "on_rtt", "reconnect")->rtt_reconnects);
+    assert_false(stream_with(*state, "on_rtt", "say")->rtt_reconnects);
     stream = stream_with(*state, "log", "debug");
     assert_true(stream->has_log);
     assert_int_equal(stream->log, LOG_LEVEL_DEBUG);
@@ -280,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_DIR(test_durations),       WITH_DIR(test_sizes),
+        WITH_DIR(test_counts),          WITH_DIR(test_rates),
         WITH_DIR(test_counts),          WITH_DIR(test_booleans_and_choices),
         WITH_DIR(test_percentages),     WITH_DIR(test_modes),
         WITH_DIR(test_texts_and_paths), WITH_DIR(test_socket_path_at_the_bound_and_one_past),

@@ -122,6 +122,35 @@ static void test_an_event_becomes_a_record(void **state)
     close_hub(&probe);
 }
 
+static void test_each_way_is_named_and_counted(void **state)
+{
+    struct hub_stream_stats stats;
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 65536, false, 0, 0);
+    for (unsigned via = 0; via < FLOW_VIA_COUNT; via++)
+        for (unsigned i = 0; i <= via; i++) {
+            struct flow_event event = {
+                .data = SLICE("1"), .via = (enum flow_via)via, .snapshot = i == 1};
+            assert_int_equal(hub_event(probe.hub, probe.stream, &event), 0);
+        }
+    hub_flush(probe.hub);
+    hub_stream_stats(probe.stream, &stats);
+    unsigned n = 0;
+    for (unsigned via = 0; via < FLOW_VIA_COUNT; via++) {
+        assert_int_equal(stats.stored[via], via + 1);
+        for (unsigned i = 0; i <= via; i++, n++) {
+            char line[1024], member[64];
+            struct slice text = probe.flying->records[n].line;
+            snprintf(line, sizeof(line), "%.*s", (int)text.len, text.ptr);
+            snprintf(member, sizeof(member), "\"via\":\"%s\"%s,\"tag",
+                     flow_via_name((enum flow_via)via), i == 1 ? ",\"snapshot\":true" : "");
+            assert_non_null(strstr(line, member));
+        }
+    }
+    close_hub(&probe);
+}
+
 /* Filters and the store see the type itself, however the line spells it. */
 static void test_a_type_is_as_it_came(void **state)
 {
@@ -443,6 +472,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_event_becomes_a_record),
         cmocka_unit_test(test_a_type_is_as_it_came),
+        cmocka_unit_test(test_each_way_is_named_and_counted),
         cmocka_unit_test(test_one_commit_flies_while_the_next_is_filled),
         cmocka_unit_test(test_a_full_batch_is_urgent),
         cmocka_unit_test(test_a_commit_is_no_larger_than_the_store_takes),

@@ -67,6 +67,14 @@ static void test_lines(void **state)
     event.data = SLICE("{\r\n \"a\" :\n\"\\n\" }");
     check(&event, "{\"seq\":18446744073709551615,\"stream\":\"s\","
                   "\"time\":\"1970-01-01T00:00:00.000000Z\",\"data\":{   \"a\" : \"\\n\" }}\n");
+    event.data = SLICE("1");
+    event.via = "sync";
+    event.snapshot = true;
+    check(&event, "{\"seq\":18446744073709551615,\"stream\":\"s\","
+                  "\"time\":\"1970-01-01T00:00:00.000000Z\",\"via\":\"sync\",\"snapshot\":true,"
+                  "\"data\":1}\n");
+    event.via = NULL;
+    event.snapshot = false;
     event.event_time = SLICE("{\n}");
     event.data_kind = NDJSON_DATA_TEXT;
     event.data = SLICE("a\"b\\\n\x01\xC3\xA9");
@@ -138,6 +146,7 @@ static void test_bound(void **state)
             .received_us = INT64_MAX,
             .event_time = SLICE("\"2026-05-17T13:10:03.123456Z\""),
             .via = "\x01\x02\x03",
+            .snapshot = true,
             .tags = SLICE("\"tag.a\":1"),
             .data_kind = NDJSON_DATA_TEXT,
             .data = text,

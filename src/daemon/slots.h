@@ -1,0 +1,29 @@
+/*
+ * slots: the broker, wired: its timer, its saves through the hub, its clients' streams; and at the
+ * start what was saved, handed to those it belongs to.
+ *
+ * Saved states by key: "limits/..." is the broker's, "stream/NAME" the stream's, "source/NAME" says
+ * what configuration and credentials that was with.
+ * Leaves: what is granted and when, to broker; durability to hub and persist.
+ */
+#ifndef HAWSER_DAEMON_SLOTS_H
+#define HAWSER_DAEMON_SLOTS_H
+
+#include "daemon/daemon.h"
+
+#define SLOTS_SAVES_MAX 16 /* saves on their way that are told apart */
+
+struct slots;
+int slots_new(struct daemon *daemon, struct slots **out, struct error *err);
+void slots_free(struct slots *slots); /* when all clients are gone; NULL is allowed */
+/* The stream's place at the broker; freed by broker_client_free(). */
+int slots_client_new(struct slots *slots, struct upstream *upstream, struct broker_client **out);
+/* When all upstreams are restored, and before any starts. */
+int slots_restore(struct slots *slots, struct error *err);
+/* Once an iteration. */
+void slots_run(struct slots *slots);
+/* From the hub. */
+void slots_saved(struct slots *slots, uint64_t ticket, bool lost);
+void slots_room(struct slots *slots);
+
+#endif

@@ -1,0 +1,370 @@
+/* The hold: what comes in, what goes out, and whose it is. */
+#include <assert.h>
+#include <string.h>
+
+#include "flow/private.h"
+
+static void empty_lane(struct flow *flow, struct lane *lane)
+{
+    flow->stats.discarded += lane->hold.count;
+    owed_note_unkeyed(&flow->owed, lane->tail);
+    hold_clear(&lane->hold);
+    lane->any = lane->overflowed = lane->missing_first = false;
+    lane->unkeyed = lane->tail = lane->covered = 0;
+}
+
+void flow_drop_held(struct flow *flow)
+{
+    empty_lane(flow, &flow->lanes[0]);
+    empty_lane(flow, &flow->lanes[1]);
+    flow->leftover = flow->meets = flow->met = false;
+    flow->reference = NULL;
+    flow->reached = flow->hole = false;
+    if (flow->unkeyed.on)
+        unkeyed_clear(&flow->unkeyed);
+    audit_begin(&flow->audit);
+}
+
+static const struct flow_event *push(struct lane *lane, const struct flow_event *event, bool on)
+{
+    const struct flow_event *held = hold_push(&lane->hold, event);
+
+    if (!on || held == NULL)
+        return held;
+    if (unkeyed_is(held)) {
+        lane->unkeyed++;
+        lane->tail++;
+    } else {
+        lane->tail = 0;
+    }
+    return held;
+}
+
+static void pop(struct flow *flow, struct lane *lane)
+{
+    struct unkeyed *unkeyed = &flow->unkeyed;
+
+    if (hold_is_marked(&lane->hold))
+        flow_say_missing(flow);
+    if (unkeyed->on && unkeyed_is(hold_front(&lane->hold))) {
+        lane->unkeyed--;
+        if (lane->tail > lane->unkeyed)
+            lane->tail = lane->unkeyed;
+        if (unkeyed->keep > 0)
+            unkeyed->keep--;
+        if (lane->covered > 0)
+            lane->covered--;
+        else if (unkeyed->drop > 0)
+            unkeyed->drop--;
+        else if (unkeyed->store > 0)
+            unkeyed->store--;
+    }
+    hold_pop(&lane->hold);
+}
+
+/* ---- in ---- */
+
+static bool is_reference(const struct flow *flow, const struct flow_event *event)
+{
+    if (event->position.ptr != NULL && event->sequence == 0 &&
+        flow->position.compare == PROFILE_COMPARE_INT)
+        return position_advances(&flow->position, event->position);
+    return event->id.ptr != NULL || event->position.ptr != NULL;
+}
+
+static const struct flow_event *find_reference(const struct flow *flow, const struct lane *lane)
+{
+    const struct flow_event *event = hold_front(&lane->hold);
+
+    while (event != NULL && (flow_is_duplicate(flow, event) || !is_reference(flow, event)))
+        event = hold_next(&lane->hold, event);
+    return event;
+}
+
+/* One that is known says where the unkeyed ones before it stand. */
+static bool is_wanted(const struct flow *flow, const struct lane *lane,
+                      const struct flow_event *event)
+{
+    return flow->unkeyed.on && lane->unkeyed > lane->covered &&
+           unkeyed_find(&flow->unkeyed, event->key) >= 0;
+}
+
+static enum flow_result hold_into(struct flow *flow, struct lane *lane,
+                                  const struct flow_event *event)
+{
+    const struct flow_event *held;
+
+    /* After a hole nothing more is kept, though it be small enough: order would be broken. */
+    held = lane->overflowed ? NULL : push(lane, event, flow->unkeyed.on);
+    lane->overflowed = held == NULL;
+    if (lane->overflowed)
+        return FLOW_HELD_FULL;
+    if (lane == &flow->lanes[flow->link] && flow->reference == NULL && is_reference(flow, held))
+        flow->reference = held;
+    if (lane->any)
+        return FLOW_HELD;
+    lane->any = true;
+    return FLOW_HELD_FIRST;
+}
+
+enum flow_result flow_hold_link(struct flow *flow, const struct flow_event *event)
+{
+    struct lane *lane = &flow->lanes[flow->link];
+
+    /* What we have need not wait. Above all sync must not be measured by it: it lies behind us. */
+    if (flow_is_duplicate(flow, event)) {
+        if (is_wanted(flow, lane, event) && !lane->overflowed &&
+            push(lane, event, flow->unkeyed.on) != NULL)
+            return FLOW_HELD;
+        flow->stats.duplicates++;
+        if (flow->unkeyed.on)
+            copies_shown(flow, event, false);
+        return FLOW_DUPLICATE;
+    }
+    owed_note(&flow->owed, event);
+    return hold_into(flow, lane, event);
+}
+
+enum flow_result flow_hold_successor(struct flow *flow, const struct flow_event *event)
+{
+    struct lane *lane = &flow->lanes[!flow->link];
+    enum flow_result result;
+
+    if (flow->leftover)
+        return FLOW_AGAIN;
+    if (flow_is_duplicate(flow, event)) {
+        flow->stats.duplicates++;
+        flow->repeats = flow->repeats || (flow->has_link_key && memcmp(event->key, flow->link_key,
+                                                                       sizeof event->key) == 0);
+        return FLOW_DUPLICATE;
+    }
+    if (flow->heals)
+        owed_note(&flow->owed, event);
+    result = hold_into(flow, lane, event);
+    if (result == FLOW_HELD_FULL && !flow->heals) {
+        lane->overflowed = false;
+        return FLOW_AGAIN;
+    }
+    if (result != FLOW_HELD_FULL && !flow->meets && !flow->met && event->has_key &&
+        !event->snapshot) {
+        memcpy(flow->met_key, event->key, sizeof flow->met_key);
+        flow->meets = true;
+    }
+    return result;
+}
+
+enum flow_result flow_queue(struct flow *flow, const struct flow_event *event)
+{
+    /* Not looked up: duplicates fall out when their turn comes. */
+    return push(&flow->lanes[flow->link], event, flow->unkeyed.on) != NULL ? FLOW_HELD : FLOW_AGAIN;
+}
+
+/* Sync is asked about what stands before the first that is held. */
+static void wait_for_sync(struct flow *flow)
+{
+    if (flow->unkeyed.on)
+        unkeyed_align(&flow->unkeyed);
+    audit_begin(&flow->audit);
+    flow->reached = false;
+    flow->lanes[flow->link].any = true;
+    flow->mode = FLOW_MODE_HOLD;
+}
+
+bool flow_hold_from(struct flow *flow, const struct flow_event *event)
+{
+    struct lane *lane = &flow->lanes[flow->link];
+
+    flow->reference = NULL;
+    flow->hole = false;
+    wait_for_sync(flow);
+    if (flow_hold_link(flow, event) != FLOW_HELD_FULL)
+        return true;
+    lane->overflowed = lane->any = false;
+    flow->mode = FLOW_MODE_PASS;
+    return false;
+}
+
+void flow_hold(struct flow *flow)
+{
+    flow_drop_held(flow);
+    flow->mode = FLOW_MODE_HOLD;
+}
+
+void flow_discard(struct flow *flow)
+{
+    flow_drop_held(flow);
+    flow->mode = FLOW_MODE_DISCARD;
+}
+
+void flow_missing(struct flow *flow)
+{
+    struct lane *lane = &flow->lanes[flow->link];
+    bool kept =
+        !lane->overflowed && (flow->mode == FLOW_MODE_HOLD || flow->mode == FLOW_MODE_RELEASE);
+
+    if (!kept)
+        flow_say_missing(flow);
+    else if (lane->hold.count > 0)
+        hold_mark(&lane->hold);
+    else
+        lane->missing_first = true;
+}
+
+/* ---- out ---- */
+
+/* The lane whose first event is the next, NULL when all is out. */
+static struct lane *next_lane(struct flow *flow)
+{
+    struct lane *lane = &flow->lanes[flow->leftover ? !flow->link : flow->link];
+
+    if (lane->missing_first)
+        flow_say_missing(flow);
+    lane->missing_first = false;
+    if (lane->hold.count > 0)
+        return lane;
+    lane->any = lane->overflowed = false;
+    lane->covered = 0;
+    if (!flow->leftover)
+        return NULL;
+    flow->leftover = false;
+    return next_lane(flow);
+}
+
+enum verdict { VERDICT_OFFER, VERDICT_DROP, VERDICT_WAIT };
+
+static enum verdict judge(struct flow *flow, struct lane *lane, const struct flow_event *event)
+{
+    uint64_t after;
+
+    if (flow_is_duplicate(flow, event))
+        return VERDICT_OFFER;
+    if (flow->unkeyed.on && unkeyed_is(event)) {
+        switch (copies_judge(flow, lane)) {
+        case COPY_STORE:
+            return VERDICT_OFFER;
+        case COPY_DROP:
+            return VERDICT_DROP;
+        case COPY_WAIT:
+            flow->unkeyed.waiting = true;
+            return VERDICT_WAIT;
+        }
+    }
+    if (flow->contiguous.on && contiguous_hole(&flow->contiguous, event, &after)) {
+        if (flow->heals && !flow->asked) {
+            flow->hole = true;
+            return VERDICT_WAIT;
+        }
+        flow_say_hole(flow, event);
+    }
+    return VERDICT_OFFER;
+}
+
+/* 0: the lane's first event is out. ERR_AGAIN or the sink's answer: it is not. */
+static int release_one(struct flow *flow, struct lane *lane, struct flow_event *event)
+{
+    bool unkeyed = flow->unkeyed.on && unkeyed_is(event);
+    enum flow_result result;
+    int rc = flow_offer(flow, event, &result);
+
+    if (rc != 0)
+        return rc;
+    if (unkeyed && result == FLOW_EMITTED)
+        flow->stats.unkeyed++;
+    if (!unkeyed)
+        flow->asked = false;
+    pop(flow, lane);
+    return 0;
+}
+
+int flow_release(struct flow *flow)
+{
+    struct lane *lane;
+
+    if (flow->mode != FLOW_MODE_RELEASE)
+        flow->asked = flow->mode == FLOW_MODE_HOLD;
+    flow->reference = NULL;
+    flow->hole = flow->unkeyed.waiting = false;
+    flow->mode = FLOW_MODE_RELEASE;
+    while ((lane = next_lane(flow)) != NULL) {
+        struct flow_event *event = hold_front(&lane->hold);
+        enum verdict verdict = flow->closer ? judge(flow, lane, event) : VERDICT_OFFER;
+        int rc;
+
+        switch (verdict) {
+        case VERDICT_OFFER:
+            rc = release_one(flow, lane, event);
+            if (rc != 0)
+                return rc;
+            break;
+        case VERDICT_DROP:
+            flow->stats.duplicates++;
+            pop(flow, lane);
+            break;
+        case VERDICT_WAIT:
+            wait_for_sync(flow);
+            flow->reference = find_reference(flow, lane);
+            return 0;
+        }
+    }
+    flow->mode = FLOW_MODE_PASS;
+    flow->unkeyed.keep = flow->unkeyed.drop = flow->unkeyed.store = 0;
+    audit_begin(&flow->audit);
+    owed_forget(&flow->owed);
+    return 0;
+}
+
+bool flow_releasing(const struct flow *flow)
+{
+    return flow->mode == FLOW_MODE_RELEASE;
+}
+
+bool flow_unkeyed(const struct flow *flow)
+{
+    return flow->unkeyed.waiting;
+}
+
+bool flow_hole(const struct flow *flow)
+{
+    return flow->hole;
+}
+
+void flow_unkeyed_keep(struct flow *flow)
+{
+    flow->unkeyed.keep = flow->lanes[flow->link].unkeyed;
+    if (flow->leftover)
+        flow->unkeyed.keep += flow->lanes[!flow->link].unkeyed;
+}
+
+/* ---- handover ---- */
+
+void flow_succeed(struct flow *flow)
+{
+    if (!flow->leftover)
+        empty_lane(flow, &flow->lanes[!flow->link]);
+    flow->meets = flow->met = flow->repeats = flow->has_link_key = false;
+    flow->link_tail = 0;
+    flow->succession = flow->closer = true;
+}
+
+void flow_switch(struct flow *flow)
+{
+    struct lane *lane;
+
+    /* While the lane of the link before the last is not empty, nothing was taken of the successor:
+     * its events queue up behind the link's. */
+    if (flow->succession && !flow->leftover) {
+        flow->link = !flow->link;
+        flow->leftover = true;
+        if (flow->unkeyed.on)
+            copies_switch(flow, &flow->lanes[flow->link]);
+    }
+    flow->succession = flow->meets = flow->met = false;
+    flow->closer = flow->contiguous.on || flow->unkeyed.on;
+    flow->hole = flow->unkeyed.waiting = flow->reached = false;
+    audit_begin(&flow->audit);
+    flow->mode = FLOW_MODE_HOLD;
+    lane = &flow->lanes[!flow->link];
+    flow->reference = flow->leftover ? find_reference(flow, lane) : NULL;
+    if (flow->reference == NULL)
+        flow->reference = find_reference(flow, &flow->lanes[flow->link]);
+}
