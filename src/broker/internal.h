@@ -19,7 +19,7 @@
 
 #define BROKER_LOOK_MS 10000 /* how far ahead a wait is told whose end depends on others */
 #define BROKER_AGO_MS ((int64_t)1 << 50) /* longer ago is as long ago */
-#define BROKER_TELL_MS 1000              /* a wait shorter than it is not told */
+#define BROKER_TELL_MS 1000 /* waits, and changes of them, shorter than it are not told */
 
 enum slot_state { SLOT_IDLE, SLOT_WAITING, SLOT_SAVING, SLOT_GRANTED, SLOT_OPEN };
 

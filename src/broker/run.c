@@ -117,7 +117,8 @@ static int64_t look_for_news(struct slot *slot)
     if (slot->told[0] == '\0' && broker->now_ms < quiet_ms && (!known || at_ms <= quiet_ms))
         return known ? at_ms : quiet_ms; /* it may be over in a moment */
     broker_text(slot, text);
-    if (strcmp(text, slot->told) == 0 && at_ms == slot->told_ms)
+    int64_t moved_ms = at_ms > slot->told_ms ? at_ms - slot->told_ms : slot->told_ms - at_ms;
+    if (strcmp(text, slot->told) == 0 && moved_ms < BROKER_TELL_MS)
         return at_ms;
     memcpy(slot->told, text, sizeof(text));
     slot->told_ms = at_ms;

@@ -110,6 +110,8 @@ static void on_committed(void *arg, int status)
 {
     struct daemon *daemon = arg;
     hub_committed(daemon->hub, status);
+    for (size_t i = 0; status == 0 && i < daemon->n_upstreams; i++)
+        stream_durable(daemon->upstreams[i]->stream, persist_info(daemon->persist)->newest_seq);
     io_idle_arm(daemon->soon);
 }
 

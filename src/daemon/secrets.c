@@ -9,23 +9,22 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "base/siphash.h"
-
-#define PATH_SIZE 4096
 
 static int read_all(int fd, const char *path, struct buf *out, struct error *err)
 {
+    char more;
     for (;;) {
-        if (buf_reserve(out, 512) != 0)
-            return error_set(err, ERR_LIMIT, "secret %s is larger than %d bytes", path,
-                             LIMIT_SECRET);
-        ssize_t n = read(fd, out->data + out->len, 512);
+        size_t room = LIMIT_SECRET - out->len;
+        ssize_t n = room > 0 ? read(fd, out->data + out->len, room) : read(fd, &more, 1);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return error_set(err, ERR_IO, "secret %s: %s", path, strerror(errno));
         if (n == 0)
             return 0;
+        if (room == 0)
+            return error_set(err, ERR_LIMIT, "secret %s is larger than %d bytes", path,
+                             LIMIT_SECRET);
         out->len += (size_t)n;
     }
 }
@@ -49,12 +48,12 @@ static int read_file(const char *path, bool strict, struct buf *out, struct erro
     return status;
 }
 
-static bool credential_path(const char *source, char path[PATH_SIZE])
+static bool credential_path(const char *source, char path[SECRET_PATH_SIZE])
 {
     const char *dir = getenv("CREDENTIALS_DIRECTORY");
     if (dir == NULL)
         return false;
-    snprintf(path, PATH_SIZE, "%s/%s", dir, source + strlen("credential:"));
+    snprintf(path, SECRET_PATH_SIZE, "%s/%s", dir, source + strlen("credential:"));
     return true;
 }
 
@@ -70,7 +69,7 @@ static int read_source(const char *source, struct buf *out, struct error *err)
         return buf_append_str(out, value);
     }
     if (strncmp(source, "credential:", 11) == 0) {
-        char path[PATH_SIZE];
+        char path[SECRET_PATH_SIZE];
         if (!credential_path(source, path))
             return error_set(err, ERR_NOTFOUND,
                              "secret %s: no $CREDENTIALS_DIRECTORY; add LoadCredential=%s:PATH to "
@@ -78,14 +77,11 @@ static int read_source(const char *source, struct buf *out, struct error *err)
                              source, source + 11);
         return read_file(path, false, out, err);
     }
-    return error_set(err, ERR_INVAL, "secret: source must be file:, env: or credential:");
+    return error_set(err, ERR_INVAL, "secret: source must be file:, env:, credential: or exec:");
 }
 
-int secret_read(const char *source, struct buf *out, struct error *err)
+int secret_check(const char *source, struct buf *out, struct error *err)
 {
-    int status = read_source(source, out, err);
-    if (status != 0)
-        return status;
     if (out->len > 0 && out->data[out->len - 1] == '\n')
         out->len--;
     if (out->len > 0 && out->data[out->len - 1] == '\r')
@@ -100,24 +96,45 @@ int secret_read(const char *source, struct buf *out, struct error *err)
     return 0;
 }
 
-uint64_t secret_file_stamp(const char *path)
+int secret_read(const char *source, struct buf *out, struct error *err)
 {
-    static const uint8_t key[16];
-    struct stat st;
-    if (path == NULL || stat(path, &st) != 0)
-        return 0;
-    const int64_t facts[] = {(int64_t)st.st_dev, (int64_t)st.st_ino, st.st_size,
-                             st.st_mtim.tv_sec,  st.st_mtim.tv_nsec, st.st_ctim.tv_sec,
-                             st.st_ctim.tv_nsec, (int64_t)st.st_mode};
-    return siphash64(key, facts, sizeof(facts));
+    /* In one piece: growing would leave copies behind. */
+    int status = buf_reserve(out, LIMIT_SECRET);
+    if (status != 0)
+        return error_set(err, status, "secret %s: out of memory", source);
+    status = read_source(source, out, err);
+    return status != 0 ? status : secret_check(source, out, err);
 }
 
-uint64_t secret_stamp(const char *source)
+bool secret_path(const char *source, char path[SECRET_PATH_SIZE])
 {
-    char path[PATH_SIZE];
     if (strncmp(source, "file:", 5) == 0)
-        return secret_file_stamp(source + 5);
-    if (strncmp(source, "credential:", 11) == 0 && credential_path(source, path))
-        return secret_file_stamp(path);
+        return snprintf(path, SECRET_PATH_SIZE, "%s", source + 5) < SECRET_PATH_SIZE;
+    return strncmp(source, "credential:", 11) == 0 && credential_path(source, path);
+}
+
+bool secret_is_exec(const char *source)
+{
+    return source != NULL && strncmp(source, "exec:", 5) == 0;
+}
+
+int secret_exec(const char *source, struct secret_words *out, struct error *err)
+{
+    char *rest = out->text;
+    char *word;
+    unsigned n = 0;
+    if (snprintf(out->text, sizeof(out->text), "%s", source + 5) >= (int)sizeof(out->text))
+        return error_set(err, ERR_LIMIT, "secret exec: is longer than %d bytes", SECRET_PATH_SIZE);
+    while ((word = strsep(&rest, " \t")) != NULL) {
+        if (*word == '\0')
+            continue;
+        if (n == SECRET_WORDS_MAX)
+            return error_set(err, ERR_LIMIT, "secret exec: has more than %d words",
+                             SECRET_WORDS_MAX);
+        out->argv[n++] = word;
+    }
+    out->argv[n] = NULL;
+    if (n == 0 || out->argv[0][0] != '/')
+        return error_set(err, ERR_INVAL, "secret exec: wants the whole path of a program");
     return 0;
 }

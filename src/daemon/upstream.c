@@ -196,6 +196,20 @@ static void op_dial(void *arg, uint64_t link, const struct profile_request *requ
     credentials_wipe(&upstream->credentials);
 }
 
+static int op_link_send(void *arg, uint64_t link, struct slice text)
+{
+    struct upstream *upstream = arg;
+    if (link != upstream->link_number || upstream->link == NULL)
+        return ERR_EOF;
+    return net_link_send(upstream->link, WS_TEXT, text);
+}
+
+static void op_say(void *arg, const char *text)
+{
+    struct upstream *upstream = arg;
+    log_warning(upstream->settings->name, link_id(upstream), "%s", text);
+}
+
 static void op_link_close(void *arg, uint64_t link, int code, const char *reason)
 {
     struct upstream *upstream = arg;
@@ -404,6 +418,7 @@ static const struct stream_ops stream_ops = {
     .wall_us = op_wall_us,
     .secret = op_secret,
     .dial = op_dial,
+    .link_send = op_link_send,
     .link_close = op_link_close,
     .link_abort = op_link_abort,
     .link_ping = op_link_ping,
@@ -412,6 +427,7 @@ static const struct stream_ops stream_ops = {
     .http = op_http,
     .http_cancel = op_http_cancel,
     .refresh = op_refresh,
+    .say = op_say,
     .state = op_state,
     .gap = op_gap,
     .deadline = op_deadline,

@@ -15,6 +15,18 @@ static struct stream_link *take_place(struct stream *stream)
     return NULL;
 }
 
+/* Scheme, host and port: the rest, with its tokens, may be longer than an address that is named. */
+static struct slice origin(struct slice url)
+{
+    size_t at = 0;
+    while (at + 3 < url.len && memcmp(url.ptr + at, "://", 3) != 0)
+        at++;
+    at += 3;
+    while (at < url.len && strchr("/?#", url.ptr[at]) == NULL)
+        at++;
+    return slice_make(url.ptr, at < url.len ? at : url.len);
+}
+
 /* What the service or a captured variable names must be within [connect] hosts. */
 static int render_address(struct stream *stream, bool moved, struct error *err)
 {
@@ -27,7 +39,7 @@ static int render_address(struct stream *stream, bool moved, struct error *err)
     } else if (stream->profile->n_variables == 0) {
         return 0;
     }
-    return profile_address_ok(stream->profile, buf_slice(url), err);
+    return profile_address_ok(stream->profile, origin(buf_slice(url)), err);
 }
 
 static void dial(struct stream *stream, const struct session_action *action)

@@ -66,6 +66,8 @@ static int hand_over(struct stream *stream, struct stream_link *link, unsigned s
     stream->send_paid = false;
     if (status == 0)
         sent(stream, link, send);
+    else if (status != ERR_EOF)
+        stream_say(stream, "send %s: %s", stream->profile->sends[send].name, error_text(status));
     return 0;
 }
 

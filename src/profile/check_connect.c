@@ -5,6 +5,18 @@
 
 /* ---- [connect] ---- */
 
+static bool sets_idle(const struct profile_private *priv)
+{
+    for (unsigned i = 0; i < priv->n_rules; i++)
+        for (unsigned j = 0; j < priv->rules[i].n_actions; j++) {
+            const struct profile_rule_action *action = &priv->rules[i].actions[j];
+
+            if (action->kind == PROFILE_RULE_SET && action->setting == PROFILE_SET_HEARTBEAT_IDLE)
+                return true;
+        }
+    return false;
+}
+
 static void check_connect(struct loader *l)
 {
     struct profile *p = l->profile;
@@ -16,6 +28,11 @@ static void check_connect(struct loader *l)
     if (l->ws_ping != NULL && p->heartbeat.ws_ping_ms != 0)
         load_fault(l, l->ws_ping, "ws_ping: [connect] ping = forbid");
     p->heartbeat.ws_ping_ms = 0;
+    if (p->heartbeat.idle_ms == 0 && p->heartbeat.ack_timeout_ms == 0 && !sets_idle(priv))
+        load_fault(
+            l, l->ping,
+            "ping: forbid, so a dead link would never be noticed; it needs [heartbeat] idle, "
+            "or a heartbeat that is answered");
 }
 
 /* ---- captures, foreach ---- */

@@ -77,8 +77,8 @@ void session_fallback_begin(struct session *s, struct session_actions *out,
     fallback->open = fallback->follows = fallback->use_next = false;
     fallback->next_ms = s->now_ms;
     plan_primary(s, action, end);
-    session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "%s; the fallback %s takes over", why,
-                  s->profile->fallback.name);
+    session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "the fallback %s takes over: %s",
+                  s->profile->fallback.name, why);
     session_fallback_go(s, out);
 }
 
@@ -105,6 +105,12 @@ void session_fallback_start(struct session *s, struct session_actions *out)
     fallback->follows = fallback->use_next = false;
 }
 
+/* A link that closes still counts: beside the fallback there is room for one, or none. */
+static bool in_the_way(const struct session *s)
+{
+    return s->leaver.link != 0 || (s->profile->connect.parallel < 2 && session_closing(s));
+}
+
 /* Starts it when it is due, nothing is in its way, and there is leave to dial. */
 void session_fallback_go(struct session *s, struct session_actions *out)
 {
@@ -112,8 +118,8 @@ void session_fallback_go(struct session *s, struct session_actions *out)
     if (!fallback->on || fallback->request != 0 || s->sync.request != 0 ||
         s->slot.wish == SESSION_WISH_FALLBACK || s->now_ms < fallback->next_ms)
         return;
-    if (s->profile->connect.parallel < 2 && session_closing(s))
-        return; /* session_gone() comes back */
+    if (in_the_way(s))
+        return; /* session_gone() comes back, or the tick */
     if (s->learn_tip && !s->has_position) {
         if (s->now_ms < s->sync.next_ms && s->sync.backing_off)
             return;
@@ -330,8 +336,7 @@ int64_t session_fallback_deadline_ms(const struct session *s)
 {
     const struct session_fallback *fallback = &s->fallback;
     int64_t at = fallback->primary_ms;
-    bool waits = s->profile->connect.parallel < 2 && session_closing(s);
-    if (fallback->request == 0 && s->sync.request == 0 && !waits) {
+    if (fallback->request == 0 && s->sync.request == 0 && !in_the_way(s)) {
         int64_t next = s->sync.backing_off && s->learn_tip && s->sync.next_ms > fallback->next_ms
                            ? s->sync.next_ms
                            : fallback->next_ms;

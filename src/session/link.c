@@ -36,9 +36,10 @@ void session_dial(struct session *s, struct session_actions *out, const char *wh
 void session_check_age(struct session *s, struct session_actions *out)
 {
     char why[SESSION_TEXT];
-    int64_t keeps = s->profile->position.max_age_ms, age = s->now_ms - s->whole_ms;
-    if (keeps <= 0 || s->whole_ms == INT64_MIN || age <= keeps)
+    int64_t keeps = s->profile->position.max_age_ms;
+    if (keeps <= 0 || s->whole_ms == INT64_MIN || s->now_ms - s->whole_ms <= keeps)
         return;
+    int64_t age = s->now_ms - s->whole_ms;
     snprintf(why, sizeof(why), "the position is %lld s old, and good for %lld s",
              (long long)(age / 1000), (long long)(keeps / 1000));
     session_forget(s, out, why);

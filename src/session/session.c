@@ -40,8 +40,8 @@ static const unsigned allowed[SESSION_STATE_COUNT] = {
     [SESSION_WAITING] = BIT(DIALING) | REST,
     [SESSION_HELD] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
     [SESSION_PARKED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(PAUSED) | BIT(STOPPED),
-    [SESSION_STALLED] = BIT(DIALING) | BIT(POLLING) | BIT(WAITING) | BIT(PAUSED) | BIT(STOPPED),
-    [SESSION_PAUSED] = BIT(DIALING) | BIT(WAITING) | BIT(STALLED) | BIT(STOPPED),
+    [SESSION_STALLED] = BIT(POLLING) | BIT(WAITING) | BIT(PAUSED) | BIT(STOPPED),
+    [SESSION_PAUSED] = BIT(WAITING) | BIT(STALLED) | BIT(STOPPED),
     [SESSION_STOPPED] = 0,
 };
 
@@ -129,6 +129,7 @@ void session_say(struct session_actions *out, const char *text)
 
 void session_forget(struct session *s, struct session_actions *out, const char *why)
 {
+    s->learn_tip = false; /* for a first run only: what follows now is not to be missed */
     if (!s->has_position)
         return;
     s->has_position = false;
@@ -392,6 +393,7 @@ static void dispatch(struct session *s, const struct session_event *event,
         if (!s->has_position)
             s->whole_ms = s->now_ms; /* it is as young as can be */
         s->has_position = true;
+        s->learn_tip = false;
         s->told_no_position = false;
         return;
     case SESSION_EV_RESUME:

@@ -51,6 +51,10 @@ struct http_response {
 };
 /* The value of the first such header (name in lower case), .ptr NULL if absent. */
 struct slice http_response_header(const struct http_response *response, const char *name);
+/* Each value of a header that may stand more than once and must not be joined (Set-Cookie, RFC 9110
+ * 5.3): *at begins as {NULL, 0}, and is the room's own. False: no more. */
+bool http_response_header_next(const struct http_response *response, const char *name,
+                               struct slice *at, struct slice *value);
 /* All values joined by ", " into out (RFC 9110 5.3); nothing if there is no such header. */
 int http_response_header_joined(const struct http_response *response, const char *name,
                                 struct buf *out);

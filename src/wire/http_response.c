@@ -29,6 +29,20 @@ struct slice http_response_header(const struct http_response *response, const ch
     return slice_make(NULL, 0);
 }
 
+bool http_response_header_next(const struct http_response *response, const char *name,
+                               struct slice *at, struct slice *value)
+{
+    struct slice found;
+
+    if (at->ptr == NULL)
+        *at = buf_slice(&response->headers);
+    while (next_header(at, &found, value)) {
+        if (slice_eq_str(found, name))
+            return true;
+    }
+    return false;
+}
+
 int http_response_header_joined(const struct http_response *response, const char *name,
                                 struct buf *out)
 {

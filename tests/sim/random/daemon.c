@@ -483,6 +483,8 @@ static void committed(struct world *world)
     truth_committed(world);
     note_saved(world, true);
     hub_committed(world->hub, 0);
+    for (unsigned i = 0; i < world->n_feeds; i++)
+        stream_durable(world->feeds[i].stream, truth_newest_seq(world));
     heal(world, false);
 }
 

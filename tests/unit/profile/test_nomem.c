@@ -45,7 +45,31 @@ void *__wrap_realloc(void *old, size_t size)
     return fails() ? NULL : __real_realloc(old, size);
 }
 
-static const char *const variables[] = {"secret.token", "t", "position", "1", NULL};
+static const char *const variables[] = {
+    "secret.token", "t", "position", "1", "secret.api_key", "k", "secret.refresh_token", "r", NULL};
+
+static void ignore(void *arg, const struct profile_capture *capture)
+{
+}
+
+/* The requests beside the link: the fallback's, and a refresh with its answer. */
+static int ask(const struct profile *profile, struct profile_scanner *scanner,
+               struct profile_request *request)
+{
+    static const char answer[] = "{\"data\":{\"access_token\":\"a\\u0062\",\"expires_in\":60}}";
+    struct error err;
+    int rc = 0;
+
+    if (profile->fallback.exists)
+        rc = profile_render_fallback(profile, lookup_pairs, (void *)variables, request, &err);
+    if (rc != 0 || profile->auth.refresh == PROFILE_NONE)
+        return rc;
+    rc = profile_render_http(profile, profile->auth.refresh, lookup_pairs, (void *)variables,
+                             request, &err);
+    return rc != 0 ? rc
+                   : profile_http_capture(profile, profile->auth.refresh, scanner,
+                                          slice_str(answer), ignore, NULL, &err);
+}
 
 /* The life of a profile; 0 or the first error. */
 static int live(const char *name, const struct settings_stream *stream, struct diag *diag)
@@ -66,6 +90,8 @@ static int live(const char *name, const struct settings_stream *stream, struct d
     if (rc == 0 && profile->catchup.via == PROFILE_CATCHUP_HTTP)
         rc = profile_render_http(profile, profile->catchup.http, lookup_pairs, (void *)variables,
                                  &request, &err);
+    if (rc == 0)
+        rc = ask(profile, scanner, &request);
     profile_request_fini(&request);
     profile_scanner_free(scanner);
     profile_free(profile);
@@ -105,6 +131,11 @@ static const struct ini_entry entries[] = {
     {"stream", "s", "http:sync.body", "{\"p\":${position}}", "hawser.ini", 5},
     {"stream", "s", "on:x.match", "(/a == \"b\" || /c == 1) && /d exists", "hawser.ini", 6},
     {"stream", "s", "on:x.do", "live, gap text", "hawser.ini", 7},
+    {"stream", "s", "refresh_token", "env:R", "hawser.ini", 9},
+    {"stream", "s", "connect.hosts", "*.example.com", "hawser.ini", 10},
+    {"stream", "s", "http:x.url", "https://h.example/${each}", "hawser.ini", 11},
+    {"stream", "s", "http:x.foreach", "a b", "hawser.ini", 12},
+    {"stream", "s", "http:x.capture.v", "/v", "hawser.ini", 13},
     {"stream", "s", "event.id", "${/a}:${/b}", "hawser.ini", 8},
 };
 
@@ -122,19 +153,24 @@ static void test_scaiwave(void **state)
     run_out("scaiwave", &stream);
 }
 
-static void test_nchan(void **state)
+static void test_others(void **state)
 {
-    for_good = false;
-    run_out("nchan", NULL);
-    for_good = true;
-    run_out("nchan", NULL);
+    static const char *const names[] = {"nchan",     "parlay", "home-assistant",
+                                        "jetstream", "kraken", "ntfy"};
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        for_good = false;
+        run_out(names[i], NULL);
+        for_good = true;
+        run_out(names[i], NULL);
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scaiwave),
-        cmocka_unit_test(test_nchan),
+        cmocka_unit_test(test_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,76 @@ static void test_each_misses_what_it_needs(void **state)
     }
 }
 
+/* ---- the language is documented ---- */
+
+static char *read_file(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    char *text = calloc(1, 65536);
+
+    assert_non_null(file);
+    assert_non_null(text);
+    assert_true(fread(text, 1, 65535, file) > 0);
+    fclose(file);
+    return text;
+}
+
+/* Takes "..." from the text; false if there is no more. */
+static bool take_quoted(const char **at, char *out, size_t size)
+{
+    const char *open = strchr(*at, '"'), *close = open != NULL ? strchr(open + 1, '"') : NULL;
+
+    if (close == NULL)
+        return false;
+    snprintf(out, size, "%.*s", (int)(close - open - 1), open + 1);
+    *at = close + 1;
+    return true;
+}
+
+/* True if the text holds the word, and not as a part of another one. */
+static bool has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at++)
+        if (strchr(" \n,(#", at[-1]) != NULL && strchr(" \n,.:=)", at[n]) != NULL)
+            return true;
+    return false;
+}
+
+/* Each row of the key table stands in the comments of generic.ini. */
+static void test_every_key_is_documented(void **state)
+{
+    char *keys = read_file("src/profile/keys.c"), *text = read_file("conf/profiles/generic.ini");
+    const char *at = strstr(keys, "static const struct key keys[]"), *row;
+    size_t n = 0;
+
+    assert_non_null(at);
+    for (row = strchr(at, '\n'); strncmp(row, "\n};", 3) != 0; row = strchr(row + 1, '\n')) {
+        char section[32], name[32], header[40];
+        const char *rest = row + 1 + strspn(row + 1, " ");
+
+        if (strncmp(rest, "{\"", 2) != 0 && strncmp(rest, "DURATION(", 9) != 0 &&
+            strncmp(rest, "KEPT(", 5) != 0)
+            continue;
+        assert_true(take_quoted(&rest, section, sizeof(section)));
+        assert_true(take_quoted(&rest, name, sizeof(name)));
+        snprintf(header, sizeof(header), "[%s", section);
+        if (strstr(text, header) == NULL)
+            fail_msg("generic.ini says nothing of [%s]", section);
+        if (strchr(name, '*') != NULL)
+            *strchr(name, '*') = '\0';
+        if (name[0] != '\0' && name[strlen(name) - 1] == '.'
+                ? strstr(text, name) == NULL
+                : name[0] != '\0' && !has_word(text, name))
+            fail_msg("generic.ini says nothing of `%s` in [%s]", name, section);
+        n++;
+    }
+    assert_true(n > 80);
+    free(keys);
+    free(text);
+}
+
 /* ---- requests ---- */
 
 enum what { CONNECT_REQUEST, FALLBACK_REQUEST, HTTP_REQUEST };
@@ -493,6 +563,7 @@ int main(void)
         cmocka_unit_test(test_each_loads),
         cmocka_unit_test(test_each_is_tested),
         cmocka_unit_test(test_each_misses_what_it_needs),
+        cmocka_unit_test(test_every_key_is_documented),
         cmocka_unit_test(test_connect_requests),
         cmocka_unit_test(test_fallback_requests),
         cmocka_unit_test(test_scaiwave_refresh),
