@@ -137,9 +137,10 @@ void stream_restore(struct stream *stream, struct slice position, bool fingerpri
 {
     stream->lived = lived;
     stream->has_position = position.ptr != NULL;
-    if (!stream->has_position)
-        position = first_position(stream, &stream->has_position);
-    flow_reset(stream->flow, position);
+    if (stream->has_position)
+        flow_reset(stream->flow, position);
+    else
+        flow_start(stream->flow, first_position(stream, &stream->has_position));
     stream_page_drop(stream);
     stream->n_gaps = 0;
     stream->forget = false;

@@ -42,7 +42,7 @@ void audit_reset(struct audit *audit, struct slice position)
     position_set(&audit->whole, position);
     position_set(&audit->cursor, none);
     position_set(&audit->last, none);
-    audit->dirty = audit->broken = false;
+    audit->dirty = audit->broken = audit->unstored = false;
     audit->n_suspects = 0;
 }
 
@@ -64,7 +64,7 @@ bool audit_advances(const struct audit *audit, const struct flow_event *event)
     if (event->position.ptr == NULL)
         return false;
     /* The first position there is: before it there is nothing to ask for. */
-    if (!audit->whole.known)
+    if (!audit->whole.known || audit->unstored)
         return true;
     return event->via != FLOW_VIA_LIVE && (!audit->broken || is_first_suspect(audit, event)) &&
            position_advances(&audit->whole, event->position);
@@ -73,7 +73,7 @@ bool audit_advances(const struct audit *audit, const struct flow_event *event)
 void audit_advance(struct audit *audit, struct slice position)
 {
     position_set(&audit->whole, position);
-    audit->dirty = false;
+    audit->dirty = audit->unstored = false;
 }
 
 static void go_up(struct position *position, struct slice to)

@@ -21,10 +21,11 @@ struct audit_suspect {
 };
 
 struct audit {
-    bool on;      /* there are audits */
-    bool follows; /* sync's items are followed: audits, or overlap */
-    bool dirty;   /* whole is not on disk */
-    bool broken;  /* at first_suspect */
+    bool on;       /* there are audits */
+    bool follows;  /* sync's items are followed: audits, or overlap */
+    bool dirty;    /* whole is not on disk */
+    bool unstored; /* nothing is: the first event's position is to be */
+    bool broken;   /* at first_suspect */
     uint8_t first_suspect[16];
     struct position whole;  /* all up to here; audits only */
     struct position cursor; /* of the newest item of the present request, while not broken */

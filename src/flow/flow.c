@@ -94,6 +94,12 @@ static void begin_at(struct flow *flow, struct slice position)
     epoch_reset(&flow->epoch, position);
 }
 
+void flow_start(struct flow *flow, struct slice position)
+{
+    flow_reset(flow, position);
+    flow->audit.unstored = true;
+}
+
 void flow_reset(struct flow *flow, struct slice position)
 {
     /* Without a position sync is not asked, and so owes nothing: session says that gap. */

@@ -118,6 +118,10 @@ void flow_free(struct flow *flow);
  * NULL or over LIMIT_POSITION = none; with compare = int one that is no number lies below all). The
  * counters go on. */
 void flow_reset(struct flow *flow, struct slice position);
+/* The same for a stream that has nothing on disk and is to begin behind this position. What is on
+ * disk from its first event on is that event's own: the service may take the other for "the oldest
+ * there is", and then say nothing of what it has thrown away. */
+void flow_start(struct flow *flow, struct slice position);
 /* Adds a key from disk, oldest first; of more than dedup_window the oldest fall out. */
 void flow_dedup_load(struct flow *flow, const uint8_t key[16]);
 

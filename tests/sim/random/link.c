@@ -348,26 +348,6 @@ static void op_refresh(void *arg)
         world_plan(feed->world, 3, WORLD_CREDENTIAL, feed->number, 0, 0);
 }
 
-static int op_link_send(void *arg, uint64_t link, struct slice text)
-{
-    struct feed *feed = arg;
-    (void)text; /* these services listen to nobody */
-    return link == feed->link.number && feed->link.open ? 0 : ERR_EOF;
-}
-
-static void op_secret_set(void *arg, const char *name, struct slice value)
-{
-    struct feed *feed = arg;
-    (void)value;
-    world_trace(feed->world, "%s: secret %s is new", feed->name, name);
-}
-
-static void op_say(void *arg, const char *text)
-{
-    struct feed *feed = arg;
-    world_trace(feed->world, "%s: %s", feed->name, text);
-}
-
 static void op_state(void *arg, const struct session_action *action, uint64_t link)
 {
     struct feed *feed = arg;
@@ -420,8 +400,6 @@ const struct stream_ops link_stream_ops = {
     .secret_set = op_secret_set,
     .say = op_say,
     .refresh = op_refresh,
-    .secret_set = op_secret_set,
-    .say = op_say,
     .state = op_state,
     .gap = op_gap,
     .deadline = op_deadline,
