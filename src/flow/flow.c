@@ -424,6 +424,12 @@ static bool reaches(const struct flow *flow, const struct flow_event *reference,
     return false;
 }
 
+/* Behind what the link has brought since: it can be the copy of nothing that is held. */
+static bool is_behind(const struct flow *flow, const struct flow_event *item)
+{
+    return item->position.ptr != NULL && position_is_late(&flow->position, item->position);
+}
+
 /* The item was taken, or is known. */
 static void note_item(struct flow *flow, const struct flow_event *event, bool fresh)
 {
@@ -436,7 +442,7 @@ static void note_item(struct flow *flow, const struct flow_event *event, bool fr
         flow->left = NULL;
     if (flow->audit.follows)
         audit_item(&flow->audit, event);
-    if (fresh && flow->unkeyed.on && flow->mode != FLOW_MODE_DISCARD)
+    if (fresh && flow->unkeyed.on && flow->mode != FLOW_MODE_DISCARD && !is_behind(flow, event))
         unkeyed_brought(&flow->unkeyed, event);
 }
 

@@ -277,7 +277,7 @@ static void start_feed(struct feed *feed, const struct store_info *info)
     if (!world->unclean || world->jumpy || excused)
         feed->restraint = (struct restraint){.excused = true};
     else if (feed->restraint.waits && !feed->restraint.saved)
-        feed->restraint.excused = true; /* the wait was not on disk */
+        link_forgets(feed);
     restore(feed, &state);
 }
 

@@ -125,6 +125,16 @@ void link_lived(struct feed *feed)
     r->step = back >= r->step ? 0 : r->step - back;
 }
 
+/* The wait was not on disk, and so never was. */
+void link_forgets(struct feed *feed)
+{
+    struct restraint *r = &feed->restraint;
+    r->excused = true;
+    r->waits = false;
+    if (r->step > 0)
+        r->step--;
+}
+
 static void watch_restraint(struct feed *feed, const struct session_action *action)
 {
     struct restraint *r = &feed->restraint;

@@ -373,6 +373,7 @@ void link_happen(struct feed *feed, struct happening *happening);
 void link_gone(struct link *link);
 void link_all_gone(struct feed *feed);
 void link_lived(struct feed *feed);
+void link_forgets(struct feed *feed);
 struct link *link_find(struct feed *feed, uint64_t number); /* NULL: none such */
 void link_wake(struct feed *feed, struct link *link);       /* deliver what waits, if that can be */
 bool link_idle(const struct feed *feed); /* one link, and it has nothing to say */
