@@ -20,6 +20,8 @@ static void open_live(struct rig *rig)
     rig_assert_saw(rig, "state live");
     rig_message(rig, 1, "{\"id\":\"a\",\"p\":2}");
     rig_assert_stored(rig, "a ");
+    rig_pass(rig, 11000); /* who moves at once waits a backoff step */
+    rig_forget_lines(rig);
 }
 
 /* The service asks; the broker grants. */
