@@ -50,9 +50,22 @@ static void check_request(struct loader *l, const struct http *http, const char 
                  name);
 }
 
+/* Pages follow one another, and so are asked for one by one. */
+static void check_paged(struct loader *l, const struct ini_entry *entry)
+{
+    unsigned i = entry != NULL ? load_http_find(l, slice_str(entry->value)) : PROFILE_NONE;
+
+    if (i != PROFILE_NONE && l->priv->https[i].foreach)
+        load_fault(l, entry, "%s: [http %s] has a `foreach`", entry->key, l->priv->https[i].name);
+}
+
 static void check_captures(struct loader *l)
 {
     struct profile_private *priv = l->priv;
+
+    check_paged(l, l->catchup_http);
+    check_paged(l, l->tip);
+    check_paged(l, l->fallback_http);
 
     if (priv->connect.file != NULL)
         check_request(l, &priv->connect, "connect");
@@ -176,8 +189,6 @@ static void check_longpoll(struct loader *l, struct http *http)
         return;
     }
     base = &l->priv->https[i];
-    if (base->foreach)
-        load_fault(l, l->fallback_http, "http: [http %s] has a `foreach`", base->name);
     l->profile->fallback.http = i;
     http->method = base->method;
     http->url = base->url;
