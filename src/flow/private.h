@@ -40,6 +40,7 @@ struct flow {
     bool heals;  /* sync can be asked at any time */
     bool closer; /* messages that pass are looked at more closely */
     struct window window;
+    struct flow_stats stats;
     struct position position;
     bool learnt; /* the position is of no event, and not on disk */
 
@@ -72,7 +73,6 @@ struct flow {
     uint64_t audit_mark; /* stats.emitted then */
 
     struct flow_page_result page;
-    struct flow_stats stats;
 };
 
 /* ---- flow.c ---- */
