@@ -18,7 +18,10 @@ static const char longpoll[] =
 
 static void open_fallen_back(struct rig *rig, const char *profile, size_t ring_bytes)
 {
-    struct rig_options options = {.profile = profile, .position = "1", .ring_bytes = ring_bytes};
+    /* Without a catch-up a position would be nothing to resume the link from. */
+    struct rig_options options = {.profile = profile,
+                                  .position = profile == longpoll ? "1" : NULL,
+                                  .ring_bytes = ring_bytes};
     struct profile_end end = {
         .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_TCP, .retry_after_ms = -1};
     rig_open(rig, &options);

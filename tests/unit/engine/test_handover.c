@@ -20,6 +20,15 @@ static void open_live(struct rig *rig)
     rig_assert_saw(rig, "state live");
     rig_message(rig, 1, "{\"id\":\"a\",\"p\":2}");
     rig_assert_stored(rig, "a ");
+    rig_pass(rig, 11000); /* who moves at once waits a backoff step */
+    rig_forget_lines(rig);
+}
+
+/* The service asks; the broker grants. */
+static void ask_to_move(struct rig *rig, const char *text)
+{
+    rig_message(rig, 1, text);
+    rig_pass(rig, 0);
 }
 
 static void moves_without_loss(void **arg)
@@ -27,7 +36,7 @@ static void moves_without_loss(void **arg)
     (void)arg;
     struct rig rig;
     open_live(&rig);
-    rig_message(&rig, 1, "{\"t\":\"move\",\"to\":\"wss://b.h.example/next?x=1\"}");
+    ask_to_move(&rig, "{\"t\":\"move\",\"to\":\"wss://b.h.example/next?x=1\"}");
     rig_assert_saw(&rig, "dial 2 wss://b.h.example/next?x=1");
     rig_link_up(&rig, 2);
     rig_message(&rig, 1, "{\"id\":\"b\",\"p\":3}");
@@ -61,7 +70,7 @@ static void address_elsewhere(void **arg)
         char text[100];
         open_live(&rig);
         snprintf(text, sizeof(text), "{\"t\":\"move\",\"to\":\"%s\"}", bad[i]);
-        rig_message(&rig, 1, text);
+        ask_to_move(&rig, text);
         rig_assert_saw(&rig, "say the service named an address to move to that is not followed");
         rig_assert_saw(&rig, "dial 2 wss://h.example/");
         rig_close(&rig);
@@ -75,7 +84,7 @@ static void successor_fails(void **arg)
     struct profile_end end = {
         .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_TCP, .retry_after_ms = -1};
     open_live(&rig);
-    rig_message(&rig, 1, "{\"t\":\"move\"}");
+    ask_to_move(&rig, "{\"t\":\"move\"}");
     rig_assert_saw(&rig, "dial 2 wss://h.example/");
     stream_link_failed(rig.stream, 2, &end);
     rig_settle(&rig);
@@ -92,7 +101,7 @@ static void link_breaks(void **arg)
     (void)arg;
     struct rig rig;
     open_live(&rig);
-    rig_message(&rig, 1, "{\"t\":\"move\"}");
+    ask_to_move(&rig, "{\"t\":\"move\"}");
     rig_link_up(&rig, 2);
     rig_message(&rig, 2, "{\"id\":\"d\",\"p\":5}");
     rig_link_ends(&rig, 1, 1006);
@@ -112,7 +121,7 @@ static void pongs_of_each(void **arg)
     struct rig rig;
     struct stream_stats stats;
     open_live(&rig);
-    rig_message(&rig, 1, "{\"t\":\"move\"}");
+    ask_to_move(&rig, "{\"t\":\"move\"}");
     rig_link_up(&rig, 2);
     stream_pong(rig.stream, 1, 20);
     stream_pong(rig.stream, 2, 90);

@@ -131,7 +131,7 @@ static void acks_hold_the_link_up(void **arg)
         for (snprintf(want, sizeof(want), "send 1 ack e%u", sent); rig_saw(&rig, want); sent++)
             snprintf(want, sizeof(want), "send 1 ack e%u", sent + 1);
         rig_forget_lines(&rig);
-        if (sent >= most && sent > before) {
+        if (sent == most) { /* the last of the frame found no place */
             assert_int_equal(rig_offer(&rig, 1, frame), 0);
             rig_settle(&rig);
         }
