@@ -108,13 +108,25 @@ static void use(const struct profile *profile, bool for_stream)
     struct profile_end end = {.kind = PROFILE_END_CLOSE, .code = 4001, .text = "reason"};
     struct profile_scanner *scanner;
     struct profile_message message;
+    struct profile_frame frame;
+    struct buf sent;
     struct profile_request request;
     const char *explain;
 
     CHECK(profile->backoff.n_steps > 0 && profile->n_flaps <= PROFILE_FLAPS_MAX);
     CHECK(profile_policy(profile, &end, &explain) != NULL);
     CHECK(profile_scanner_new(profile, &scanner) == 0);
-    profile_scan_message(scanner, SLICE("{\"type\":\"hello\",\"id\":1,\"p\":[\"x\"]}"), &message);
+    buf_init(&sent, 65536);
+    profile_frame_begin(
+        scanner,
+        SLICE("[{\"type\":\"hello\",\"id\":1,\"p\":[\"x\"],\"data\":[{\"id\":2},\"{}\"]}]"), NULL,
+        &frame);
+    while (profile_frame_next(scanner, &frame, &message))
+        for (unsigned i = 0; i < profile->n_sends; i++) {
+            struct slice value = SLICE("x");
+
+            profile_render_send(profile, i, scanner, lookup, &value, &sent, NULL);
+        }
     profile_request_init(&request);
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         struct slice value = values[i] != NULL ? slice_str(values[i]) : (struct slice){NULL, 0};
@@ -125,6 +137,7 @@ static void use(const struct profile *profile, bool for_stream)
         use_requests(profile, scanner, &value, &request, for_stream);
     }
     profile_scanner_free(scanner);
+    buf_fini(&sent);
     profile_request_fini(&request);
 }
 

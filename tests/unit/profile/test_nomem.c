@@ -137,6 +137,14 @@ static const struct ini_entry entries[] = {
     {"stream", "s", "http:x.foreach", "a b", "hawser.ini", 12},
     {"stream", "s", "http:x.capture.v", "/v", "hawser.ini", 13},
     {"stream", "s", "event.id", "${/a}:${/b}", "hawser.ini", 8},
+    {"stream", "s", "on:y.match", "/a | ^/b exists", "hawser.ini", 14},
+    {"stream", "s", "on:y.do", "capture w=/a | /b, send s|t, handover /u", "hawser.ini", 15},
+    {"stream", "s", "send:s.text", "{\"w\":\"${w}\",\"x\":\"${/d}\"}", "hawser.ini", 16},
+    {"stream", "s", "send:s.answer", "/ok == true", "hawser.ini", 17},
+    {"stream", "s", "send:t.text", "${n}", "hawser.ini", 18},
+    {"stream", "s", "message.batch", "array", "hawser.ini", 19},
+    {"stream", "s", "message.decode", "/payload", "hawser.ini", 20},
+    {"stream", "s", "message.split", "/list/*", "hawser.ini", 21},
 };
 
 static void test_scaiwave(void **state)
@@ -166,11 +174,56 @@ static void test_others(void **state)
     }
 }
 
+/* Reading messages and pages takes no memory, whatever the profile and the frame. */
+static void test_reading_allocates_nothing(void **state)
+{
+    static const char text[] = "[{\"b\":1,\"payload\":\"{\\\"a\\\":\\\"x\\\\ny\\\",\\\"list\\\":[{"
+                               "\\\"a\\\":\\\"\\\\t\\\"},"
+                               "2]}\"},{\"payload\":{\"u\":\"\\n\",\"b\":[]}},7]";
+    static const char page[] =
+        "{\"data\":{\"events\":[{\"id\":\"\\n\"},3],\"next_cursor\":\"\\t\"}}";
+    const char *const dirs[] = {"conf/profiles", NULL};
+    const struct ini_entry *rest[COUNT(entries)];
+    struct settings_stream stream = {
+        .name = "s", .file = "hawser.ini", .line = 1, .rest = rest, .n_rest = COUNT(entries)};
+    struct diag *diag = diag_new();
+    struct profile_message message;
+    struct profile_scanner *scanner;
+    struct profile_frame frame;
+    struct profile_page items;
+    struct profile *profile;
+    size_t n = 0, actions = 0;
+
+    for (size_t i = 0; i < COUNT(entries); i++)
+        rest[i] = &entries[i];
+    left = -1;
+    assert_non_null(diag);
+    assert_int_equal(profile_load(dirs, "scaiwave", &stream, diag, &profile), 0);
+    assert_int_equal(profile_scanner_new(profile, &scanner), 0);
+    failed = false;
+    for_good = true;
+    left = 0;
+    profile_frame_begin(scanner, slice_str(text), NULL, &frame);
+    for (; profile_frame_next(scanner, &frame, &message); n++)
+        actions += message.n_actions;
+    if (profile_page_parse(scanner, slice_str(page), &items, NULL) == 0)
+        while (profile_page_next(scanner, &items, &message))
+            n++;
+    left = -1;
+    assert_false(failed);
+    assert_int_equal(n, 2 + 1 + 1 + 1 + 2);
+    assert_int_equal(actions, 3);
+    profile_scanner_free(scanner);
+    profile_free(profile);
+    diag_free(diag);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scaiwave),
         cmocka_unit_test(test_others),
+        cmocka_unit_test(test_reading_allocates_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
