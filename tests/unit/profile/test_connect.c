@@ -404,6 +404,42 @@ static void test_sse(void **state)
     unload(&l);
 }
 
+/* ---- all at once ---- */
+
+static void test_all_faults_at_once(void **state)
+{
+    static const char *const keys[] = {"token=exec:sh", "limits.links=x", NULL};
+    static const char *const faults[] = {
+        "hawser.ini:12: token: exec: takes the absolute path",
+        "test.ini:16: capture.x: `y` is no JSON Pointer",
+        "test.ini:6: data: `maybe` is none of",
+        "test.ini:7: hosts: `*` is no HOST",
+        "test.ini:9: refresh_at: `2` is no part",
+        "hawser.ini:13: links: `x` is no number",
+        "test.ini:13: after: `soon` is neither",
+        "test.ini:15: url: the scheme must be https",
+        "test.ini:10: refresh: there is no [http none]",
+        "test.ini:12: [fallback f] has no `transport`",
+    };
+    struct loaded l = load_text("[profile]\nsecrets = token\n" CONNECT
+                                "query.t = ${secret.token}\ndata = maybe\nhosts = *\n"
+                                "[auth]\nrefresh_at = 2\nrefresh = http:none\n"
+                                "[fallback f]\nurl = https://h.example/\nafter = soon\n"
+                                "[http a]\nurl = wss://h.example/\ncapture.x = y\n",
+                                keys);
+
+    for (size_t i = 0; i < COUNT(faults); i++) {
+        bool found = false;
+
+        for (size_t j = 0; diag_get(l.diag, j) != NULL; j++)
+            found |= strstr(diag_get(l.diag, j), faults[i]) != NULL;
+        if (!found)
+            fail_msg("not said: %s", faults[i]);
+    }
+    assert_int_equal(diag_count(l.diag), COUNT(faults));
+    unload(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -421,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_bad_fallback),
         cmocka_unit_test(test_longpoll),
         cmocka_unit_test(test_sse),
+        cmocka_unit_test(test_all_faults_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
