@@ -49,7 +49,7 @@ static void learn(struct stream *stream)
 /* Whether the page led on from where it was asked, be it over known ground. */
 static bool moved(const struct stream *stream)
 {
-    struct slice now = flow_position(stream->flow);
+    struct slice now = flow_resume(stream->flow);
     return now.ptr != NULL && !slice_eq(now, buf_slice(&stream->page.from));
 }
 
@@ -204,7 +204,7 @@ static void keep_next(struct stream *stream)
 
 static void note_from(struct stream *stream)
 {
-    struct slice position = flow_position(stream->flow);
+    struct slice position = flow_resume(stream->flow);
     buf_clear(&stream->page.from);
     if (position.ptr != NULL)
         (void)buf_append_slice(&stream->page.from, position); /* within LIMIT_POSITION */

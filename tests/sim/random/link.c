@@ -156,7 +156,7 @@ static void watch_restraint(struct feed *feed, const struct session_action *acti
         r->saved = r->flying = false;
         if (!r->excused) {
             r->least_ms = steps_ms[r->step < STEPS ? r->step : STEPS - 1] * 8 / 10;
-            r->step++;
+            r->step += r->step < STEPS;
         }
     }
     if (action->to != SESSION_DIALING)

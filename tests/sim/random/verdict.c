@@ -110,6 +110,8 @@ static bool is_due(const struct feed *feed, unsigned position, bool first)
     enum event_kind kind = feed->service.events[position].kind;
     if (kind == EPHEMERAL || kind == HIDDEN || kind == LATE || position < feed->due_from)
         return false;
+    if (kind == GHOST && first) /* an audit begins at the first that is stored */
+        return false;
     if (position > 1 && feed->service.events[position - 1].kind == LATE)
         return false;
     return !(first && position <= feed->service.floor_asked);
