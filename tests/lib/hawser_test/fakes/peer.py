@@ -55,7 +55,7 @@ class Peer:
         self.requests = []  # each other request: t, method, path, query, headers, body
         self.links = []  # open now
         self.all_links = []
-        self.streams = set()  # SSE and the like, open now
+        self.streams = []  # SSE and the like, open now
         self.refusal = None  # (status, body, headers) instead of 101
         self.answers = {}  # path: (status, body, headers) instead of what the path answers
         self.tls = None
@@ -196,13 +196,13 @@ class Peer:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream",
                                                "Cache-Control": "no-cache"})
         await response.prepare(request)
-        self.streams.add(request)
+        self.streams.append(request)
         try:
             await produce(lambda text: response.write(text.encode()))
         except (ConnectionError, asyncio.CancelledError):
             pass
         finally:
-            self.streams.discard(request)
+            self.streams.remove(request)
         return response
 
     # ---- what a subclass says ----
