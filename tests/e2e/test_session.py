@@ -1,0 +1,355 @@
+"""What a session survives: handover, holes, audits, budgets, restarts; against a scripted service."""
+
+import time
+
+import pytest
+from hawser_test.consumer import assert_rising, assert_same
+from hawser_test.fakes.scripted import PROFILE, Scripted
+from hawser_test.hawserd import wait_until
+
+
+@pytest.fixture
+def peer(ca):
+    service = Scripted(ca.localhost)
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def feed(hawser, peer, ca, tmp_path):
+    """Writes the profile (with what is added to it) and a stream `feed` of it."""
+    def configure(added="", name="feed", profile=PROFILE, **settings):
+        (tmp_path / "scripted.ini").write_text(profile + added)
+        hawser.sections["daemon"]["profile_dir"] = tmp_path
+        token = hawser.secret("scripted", "scripted-token")
+        hawser.stream(name, **{"profile": "scripted", "host": peer.host, "tls_ca": ca.cert,
+                               "start": "oldest", "token": f"file:{token}", **settings})
+        return hawser
+
+    return configure
+
+
+def live(hawser, name="feed"):
+    if hawser.process is None:
+        hawser.start()
+    hawser.wait_state("live", stream=name)
+    return hawser
+
+
+# ---- handover ----
+
+def test_F30_the_service_asks_to_move(feed, peer):
+    """Two links for a while; each event once, in order, whoever brought it first."""
+    hawser = live(feed(connect__parallel=2))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(3)
+        consumer.wait_events(3)
+        old = peer.links[0]
+        peer.send_to(old, {"type": "move", "url": f"wss://{peer.host}/ws2"})
+        peer.wait(lambda: len(peer.links) == 2, "the second link")
+        new = next(link for link in peer.links if link is not old)
+        assert new.request.path == "/ws2"
+        assert new.request.headers["Authorization"] == "Bearer scripted-token"
+        # The new link is ahead of the old one.
+        wanted += peer.publish(2, to=[new])
+        peer.run(old.send(peer.events[3]))
+        wanted += peer.publish(3, to=[new])
+        consumer.wait_events(8)
+        peer.wait(lambda: peer.links == [new], "the old link to go")
+        wanted += peer.publish(2)
+        consumer.wait_events(10)
+        consumer.drain(0.3)
+        assert_same(consumer.ids(), wanted)
+        assert consumer.gaps == []
+        assert_rising(consumer.seqs)
+    assert old.code in (1000, 1001)
+    assert hawser.status("feed")["state"] == "live"
+
+
+def test_F30_the_old_link_ends_first(feed, peer):
+    hawser = live(feed(connect__parallel=2))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(2)
+        consumer.wait_events(2)
+        old = peer.links[0]
+        peer.send_to(old, {"type": "move", "url": f"wss://{peer.host}/ws2"})
+        peer.wait(lambda: len(peer.links) == 2, "the second link")
+        new = next(link for link in peer.links if link is not old)
+        wanted += peer.publish(2, live=False)  # on neither link: catch-up brings it
+        wanted += peer.publish(2, to=[new])
+        peer.close_link(old)
+        consumer.wait_events(6)
+        assert_same(consumer.ids(), wanted)
+        assert consumer.gaps == []
+
+
+def test_F30_one_link_at_a_time(feed, peer):
+    """parallel = 1: closed, dialled anew at once, caught up."""
+    hawser = live(feed(connect__parallel=1))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(2)
+        consumer.wait_events(2)
+        old = peer.links[0]
+        peer.send_to(old, {"type": "move", "url": f"wss://{peer.host}/ws2"})
+        wanted += peer.publish(3)
+        peer.wait(lambda: len(peer.all_links) == 2 and old not in peer.links, "the second link")
+        wanted += peer.publish(3)
+        consumer.wait_events(8)
+        assert_same(consumer.ids(), wanted)
+        assert consumer.gaps == []
+    assert peer.all_links[1].request.path == "/ws2"
+
+
+def test_F30_an_address_elsewhere_is_refused(feed, peer):
+    """The network names an address outside `hosts`: said, and never dialled; no token goes there."""
+    other = Scripted()
+    try:
+        hawser = live(feed(connect__parallel=2))
+        peer.send_to(peer.links[0], {"type": "move", "url": f"wss://127.0.0.2:{other.port}/ws2"})
+        hawser.wait_log(r"127\.0\.0\.2|hosts")
+        wanted = peer.publish(2)
+        with hawser.consumer() as consumer:
+            consumer.subscribe(**{"from": "oldest"})
+            consumer.wait_events(2)
+            assert_same(consumer.ids(), wanted)
+        assert other.dials == []
+    finally:
+        other.stop()
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_F30_links_are_renewed_before_max_age(feed, peer, parallel):
+    hawser = live(feed(connect__parallel=parallel, connect__max_age="700ms"))
+    wanted = []
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        deadline = time.monotonic() + 60
+        while len(peer.all_links) < 5:
+            assert time.monotonic() < deadline, "links are not renewed"
+            wanted += peer.publish(1)
+            time.sleep(0.005)
+        wanted += peer.publish(1)
+        consumer.wait_events(len(wanted))
+        consumer.drain(0.3)
+        assert_same(consumer.ids(), wanted)
+        assert consumer.gaps == []
+
+
+# ---- what a healthy link does not bring ----
+
+def test_F14_F29_audit_finds_what_the_link_does_not_bring(feed, peer):
+    """The link is alive and gets nothing: the ghost. The audit brings it, twice means reconnect."""
+    hawser = live(feed(catchup__audit="1s"))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(2)
+        consumer.wait_events(2)
+        peer.fanout = False
+        wanted += peer.publish(2)
+        consumer.wait_events(4, timeout=60)
+        assert [event["via"] for event in consumer.events] == ["live", "live", "audit", "audit"]
+        wanted += peer.publish(1)
+        consumer.wait_events(5, timeout=60)
+        peer.wait(lambda: len(peer.all_links) == 2, "another link")
+        peer.fanout = True
+        hawser.wait_state("live", stream="feed")
+        wanted += peer.publish(1)
+        consumer.wait_events(6, timeout=60)
+        assert_same(consumer.ids(), wanted)
+        assert consumer.gaps == []
+
+
+def test_a_hole_in_contiguous_positions_is_filled(feed, peer):
+    hawser = live(feed(position__contiguous="yes"))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(2)
+        wanted += peer.publish(3, live=False)
+        wanted += peer.publish(2)
+        consumer.wait_events(7)
+        assert_same(consumer.ids(), wanted)
+        assert consumer.gaps == []
+        assert [event["via"] for event in consumer.events[2:5]] == ["sync"] * 3
+    assert len(peer.all_links) == 1
+
+
+def test_a_hole_that_nothing_fills_is_a_gap(feed, peer):
+    hawser = live(feed(position__contiguous="yes"))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        peer.publish(2)
+        peer.run(lose(peer, 2))
+        peer.publish(2)
+        consumer.wait_events(4)
+        gap = consumer.wait_gap("upstream")
+        assert (gap["after"], gap["before"]) == ("2", "5")
+
+
+async def lose(peer, count):
+    """Numbers that were given out and never seen."""
+    for _ in range(count):
+        peer.make()["pos"] = -1
+
+
+def test_unkeyed_events_are_asked_of_sync(feed, peer):
+    """A reaction has neither id nor position on the link; in the pages it has both."""
+    hawser = live(feed(event__unkeyed="sync"))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(1)
+        event = peer.run(make_hidden(peer))
+        wanted.append(event["id"])
+        peer.send({"type": "note", "text": "as the link has it"})
+        wanted += peer.publish(2)
+        consumer.wait_events(4)
+        consumer.drain(0.3)
+        assert_same(consumer.ids(), wanted)
+        assert [e["via"] for e in consumer.events][1] == "sync"
+
+
+async def make_hidden(peer):
+    return peer.make(kind="note")
+
+
+def test_unkeyed_events_that_sync_never_brings_are_kept(feed, peer):
+    hawser = live(feed(event__unkeyed="sync"))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        peer.publish(1)
+        peer.send({"type": "note", "text": "only here"})
+        peer.publish(1)
+        consumer.wait_events(3, timeout=60)
+        assert consumer.events[1]["data"]["text"] == "only here"
+    hawser.wait_log(r"audit")
+
+
+# ---- pages ----
+
+def test_pages_that_come_newest_first(feed, peer):
+    peer.descending, peer.page_limit = True, 10
+    profile = PROFILE.replace("query.after = ${position}", "query.before = ${next}")
+    hawser = live(feed(profile=profile, catchup__order="desc"))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(5)
+        consumer.wait_events(5)
+        peer.down()
+        wanted += peer.publish(33)
+        peer.up()
+        consumer.wait_events(38, timeout=60)
+        assert_same(consumer.ids(), wanted)
+        assert consumer.gaps == []
+
+
+def test_F42_the_service_says_the_position_is_gone(feed, peer):
+    hawser = live(feed(catchup__gone="/error == \"gone\""))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(2)
+        consumer.wait_events(2)
+        peer.answers["/pages"] = (200, '{"error":"gone","items":[]}', {})
+        peer.drop()
+        consumer.wait_gap("epoch")
+        hawser.wait_state("live", stream="feed")
+        del peer.answers["/pages"]
+        wanted += peer.publish(1)
+        consumer.wait_events(3)
+        assert_same(consumer.ids(), wanted)
+
+
+# ---- acknowledgements ----
+
+def test_an_acknowledgement_goes_out_once_the_event_is_on_disk(feed, peer):
+    hawser = live(feed("""
+[send ack]
+text = {"ack":"${/id}"}
+on = stored
+"""))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(20)
+        consumer.wait_events(20)
+        peer.wait(lambda: len(peer.acks) >= 20, "acknowledgements")
+        assert [what["ack"] for _, what in peer.acks] == wanted
+        # A duplicate is acknowledged too: the service waits for it.
+        peer.send(peer.events[-1])
+        peer.wait(lambda: len(peer.acks) >= 21, "the duplicate's")
+        assert peer.acks[-1][1]["ack"] == wanted[-1]
+
+
+# ---- budgets ----
+
+def test_F36_a_crash_loop_dials_no_more_than_a_running_daemon(feed, peer):
+    """kill -9 as soon as it listens, over and over: the budget and the backoff are kept on disk."""
+    hawser = feed(limits__connects="4/10m")
+    for _ in range(12):
+        hawser.start()
+        time.sleep(0.15)
+        hawser.kill()
+    hawser.start()
+    time.sleep(0.5)
+    assert 1 <= len(peer.dials) <= 4
+    status = hawser.status("feed")
+    assert status["state"] in ("waiting", "held"), status
+    hawser.wait_status(lambda s: "connects" in s["reason"], "the limit as the reason", stream="feed")
+
+
+def test_F36_many_streams_one_host(feed, peer, ca, hawser):
+    """Handshakes under way at once to one host: at most dial_per_host."""
+    peer.handshake_delay_s = 0.1
+    hawser.sections["daemon"]["dial_per_host"] = 3
+    for number in range(15):
+        feed(name=f"s{number}")
+    hawser.start()
+    for number in range(15):
+        hawser.wait_state("live", stream=f"s{number}", timeout=60)
+    assert peer.handshakes_most <= 3
+
+
+def test_F36_the_dial_rate_holds(feed, peer, hawser):
+    hawser.sections["daemon"]["dial_rate"] = "5/s"
+    for number in range(20):
+        feed(name=f"s{number}")
+    hawser.start()
+    for number in range(20):
+        hawser.wait_state("live", stream=f"s{number}", timeout=60)
+    times = sorted(dial["t"] for dial in peer.dials)
+    for first, later in zip(times, times[11:]):
+        assert later - first > 0.9, "twelve dials within a second"
+
+
+def test_F13_parked_stays_parked_over_a_crash(feed, peer):
+    peer.refusal = (401, "no such key", {})
+    hawser = feed().start()
+    hawser.wait_state("parked", stream="feed")
+    dials = len(peer.dials)
+    for _ in range(3):
+        hawser.kill()
+        hawser.start()
+        hawser.wait_state("parked", stream="feed")
+    assert len(peer.dials) == dials
+    # A clean restart is an operator's: it tries again.
+    peer.refusal = None
+    hawser.restart()
+    hawser.wait_state("live", stream="feed")
+
+
+def test_F37_a_wait_goes_on_over_a_crash(feed, peer):
+    hawser = feed(close__4500="hold 30m").start()
+    hawser.wait_state("live", stream="feed")
+    peer.drop(4500, "come back later")
+    hawser.wait_state("held", stream="feed")
+    hawser.kill()
+    hawser.start()
+    status = hawser.wait_state("held", stream="feed")
+    assert "4500" in status["reason"]
+    assert len(peer.dials) == 1
+
+
+def test_F62_origin(feed, peer):
+    hawser = live(feed(**{"connect.header.Origin": "https://app.example.com"}))
+    assert peer.dials[0]["headers"]["Origin"] == "https://app.example.com"
+    assert hawser.status("feed")["state"] == "live"
