@@ -379,8 +379,10 @@ bool session_handover_outlives(struct session *s, struct session_actions *out,
                                const struct profile_end *end)
 {
     char what[64], why[SESSION_TEXT];
-    if (s->handover.link == 0)
+    if (s->handover.link == 0) {
+        s->moved = s->handover.moved; /* the next link goes where the service wants it */
         return false;
+    }
     profile_end_describe(end, what, sizeof(what));
     if (s->handover.phase == SESSION_HANDOVER_MEETING) {
         snprintf(why, sizeof(why), "handed over: the old link has ended (%s)", what);

@@ -99,6 +99,8 @@ void session_enter(struct session *s, struct session_actions *out, enum session_
     s->wake_ms = wake_ms;
     s->dial_due = s->refreshing = s->refresh_due = s->plain_wait = false;
     s->retry_at_ms = -1;
+    if (session_in(s, BIT(HELD) | BIT(PARKED) | BIT(PAUSED) | BIT(STALLED) | BIT(POLLING)))
+        s->moved = false; /* an address that was named long ago may be nobody's */
     /* What is to be taken up again after a crash. */
     s->save_due = s->save_due || session_in(s, BIT(WAITING) | BIT(HELD) | BIT(PARKED) |
                                                    BIT(PAUSED) | BIT(STOPPED));
@@ -246,6 +248,9 @@ static void on_flow(struct session *s, const struct session_event *event,
         session_on_hole(s, out, event->text);
     } else if (up) {
         session_on_unkeyed(s, out);
+    } else if (s->link_phase == SESSION_LINK_CLOSING && event->link == s->link &&
+               s->sync.gate == SESSION_GATE_PASS) {
+        session_holds(s); /* nothing to do for this link; the next one begins with it */
     }
 }
 

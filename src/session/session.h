@@ -152,7 +152,7 @@ enum session_purpose {
     X(ASK_SLOT)       /* may we dial? .fallback: for the fallback's connection */                  \
     X(DROP_SLOT)      /* no longer wanted, or given back unused */                                 \
     X(DIAL)           /* .link; .moved: to the address that the service named */                   \
-    X(LINK_CLOSE)     /* .link .code: start the close handshake */                                 \
+    X(LINK_CLOSE)     /* .link .code: start the close handshake; what it still brings counts */    \
     X(LINK_ABORT)     /* .link: drop it without a word */                                          \
     X(LINK_PING)      /* .link */                                                                  \
     X(HEARTBEAT)      /* .link: the service's own, [heartbeat] send */                             \

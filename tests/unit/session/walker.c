@@ -291,7 +291,7 @@ void walker_step(struct walker *w, const struct session_event *event)
 static void flow_holds(struct walker *w, const struct session_event *event)
 {
     const struct walker_link *link = walker_link(w, event->link);
-    if (link != NULL && link->open && !link->closing && event->link == w->link && w->gate == PASS)
+    if (link != NULL && link->open && event->link == w->link && w->gate == PASS)
         w->gate = HOLD;
 }
 
