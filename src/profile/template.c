@@ -152,7 +152,7 @@ int template_compile(struct arena *arena, enum template_context context, struct 
                      const struct resolver *resolver, struct template *out, struct error *err)
 {
     struct template_builder builder;
-    struct token token;
+    struct token token = {0};
     int rc;
 
     template_builder_init(&builder);

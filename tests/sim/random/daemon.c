@@ -22,6 +22,12 @@ static int append_batch(struct world *world, const struct hub_batch *batch, stru
                              batch->reserve_seq, err);
 }
 
+static void take_off(struct restraint *r)
+{
+    r->flying = true;
+    r->unsaved_flying = r->unsaved;
+}
+
 /* Whose wait the batch takes to disk: it was filled after the wait began. */
 static void note_flying(struct world *world, const struct hub_batch *batch)
 {
@@ -30,7 +36,7 @@ static void note_flying(struct world *world, const struct hub_batch *batch)
         stream_state_key(world->feeds[i].name, key);
         for (size_t j = 0; j < batch->n_states; j++)
             if (slice_eq_str(batch->states[j].key, key))
-                world->feeds[i].restraint.flying = true;
+                take_off(&world->feeds[i].restraint);
     }
 }
 
@@ -39,7 +45,10 @@ static void note_saved(struct world *world, bool on_disk)
     for (unsigned i = 0; i < world->n_feeds; i++) {
         struct restraint *r = &world->feeds[i].restraint;
         r->saved = r->saved || (on_disk && r->flying);
+        if (on_disk)
+            r->unsaved -= r->unsaved_flying < r->unsaved ? r->unsaved_flying : r->unsaved;
         r->flying = false;
+        r->unsaved_flying = 0;
     }
 }
 
@@ -276,7 +285,7 @@ static void start_feed(struct feed *feed, const struct store_info *info)
     feed->state = SESSION_STARTING;
     if (!world->unclean || world->jumpy || excused)
         feed->restraint = (struct restraint){.excused = true};
-    else if (feed->restraint.waits && !feed->restraint.saved)
+    else
         link_forgets(feed);
     restore(feed, &state);
 }

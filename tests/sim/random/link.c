@@ -125,14 +125,16 @@ void link_lived(struct feed *feed)
     r->step = back >= r->step ? 0 : r->step - back;
 }
 
-/* The wait was not on disk, and so never was. */
+/* What was not on disk never was. */
 void link_forgets(struct feed *feed)
 {
     struct restraint *r = &feed->restraint;
+    r->step = r->unsaved >= r->step ? 0 : r->step - r->unsaved;
+    r->unsaved = r->unsaved_flying = 0;
+    if (!r->waits || r->saved)
+        return;
     r->excused = true;
     r->waits = false;
-    if (r->step > 0)
-        r->step--;
 }
 
 static void watch_restraint(struct feed *feed, const struct session_action *action)
@@ -156,7 +158,10 @@ static void watch_restraint(struct feed *feed, const struct session_action *acti
         r->saved = r->flying = false;
         if (!r->excused) {
             r->least_ms = steps_ms[r->step < STEPS ? r->step : STEPS - 1] * 8 / 10;
-            r->step += r->step < STEPS;
+            if (r->step < STEPS) {
+                r->step++;
+                r->unsaved++;
+            }
         }
     }
     if (action->to != SESSION_DIALING)

@@ -131,8 +131,9 @@ struct restraint {
     int64_t live_since_ms, waiting_since_ms, least_ms;
     bool excused; /* someone asked for the next dial */
     bool waits;
-    bool saved;  /* the wait is on disk, */
-    bool flying; /* or on its way there */
+    bool saved;                       /* the wait is on disk, */
+    bool flying;                      /* or on its way there */
+    unsigned unsaved, unsaved_flying; /* steps, likewise */
 };
 
 struct feed {
