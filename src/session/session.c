@@ -531,5 +531,7 @@ void session_status(const struct session *session, struct session_status *out)
         .successor = session->handover.link,
         .fallback = session->fallback.open,
     };
+    if (session->fallback.on && session->fallback.primary_ms != SESSION_NEVER)
+        out->retry_at_ms = session->fallback.primary_ms;
     session_copy_text(out->reason, sizeof(out->reason), session->reason);
 }

@@ -481,11 +481,11 @@ const char *session_action_name(enum session_action_kind kind);
 /* For status: why the state was entered, since when, when the next attempt is (-1: none). */
 struct session_status {
     enum session_state state;
-    int64_t since_ms, retry_at_ms;
-    uint64_t link;      /* 0: none */
-    unsigned attempts;  /* links in a row without reset_after of life */
-    uint64_t successor; /* 0: none */
-    bool fallback;      /* the fallback delivers */
+    int64_t since_ms, retry_at_ms; /* by the fallback: of the WebSocket */
+    uint64_t link;                 /* 0: none */
+    unsigned attempts;             /* links in a row without reset_after of life */
+    uint64_t successor;            /* 0: none */
+    bool fallback;                 /* the fallback delivers */
     char reason[SESSION_TEXT];
 };
 void session_status(const struct session *session, struct session_status *out);
