@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "daemon/listener.h"
+#include "daemon/network.h"
 #include "daemon/notify.h"
 #include "daemon/paths.h"
 #include "daemon/slots.h"
@@ -231,7 +232,8 @@ static void stop(struct daemon *daemon, const char *why)
     daemon->stop_ms = io_now_ms(daemon->loop);
     enter_phase(daemon, DAEMON_STOPPING_STREAMS, DAEMON_STREAMS_MS);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
-        stream_stop(daemon->upstreams[i]->stream);
+        if (daemon->upstreams[i]->started)
+            stream_stop(daemon->upstreams[i]->stream);
     io_idle_arm(daemon->soon);
 }
 
@@ -381,6 +383,8 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     if (status == 0)
         status = slots_new(daemon, &daemon->slots, err);
     if (status == 0)
+        status = vaults_new(daemon->loop, daemon->state_dir, &daemon->vaults, err);
+    if (status == 0)
         status = start_upstreams(daemon, configuration, err);
     if (status == 0)
         status = start_listeners(daemon, err);
@@ -400,7 +404,8 @@ int daemon_start(struct daemon *daemon, const struct configuration *configuratio
     }
     daemon->started_ms = io_now_ms(daemon->loop);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
-        stream_start(daemon->upstreams[i]->stream);
+        upstream_start(daemon->upstreams[i]);
+    network_watch(daemon);
     notify_ready();
     log_notice(NULL, NULL, "hawserd %s: %zu streams, store at seq %llu", HAWSER_VERSION,
                daemon->n_upstreams, (unsigned long long)persist_info(daemon->persist)->newest_seq);
@@ -444,7 +449,10 @@ void daemon_fini(struct daemon *daemon)
         listener_free(daemon->listeners[i]);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         upstream_free(daemon->upstreams[i]);
+    vaults_free(daemon->vaults);
     slots_free(daemon->slots);
+    if (daemon->network != NULL)
+        io_network_close(daemon->network);
     close_store(daemon); /* before the hub: a commit may still read from its ring */
     hub_free(daemon->hub);
     for (size_t i = 0; i < sizeof(daemon->signals) / sizeof(daemon->signals[0]); i++)

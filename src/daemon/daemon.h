@@ -3,6 +3,8 @@
  * persist owns (one writes the store, one reads it).
  *
  *     upstream  one [stream]: engine's stream with its link, requests and secrets on libuv
+ *     vault     the credentials, each shared by all streams that have the same
+ *     network   what of the host's network concerns which stream
  *     persist   the store behind its threads: commits, cold reads, retention, failure and healing
  *     listener  Unix sockets; client  one local program; request  what it may ask for
  *     slots     the broker: who may dial when, and what of it outlives the process
@@ -39,6 +41,7 @@ enum daemon_phase {
 struct upstream;
 struct listener;
 struct slots;
+struct vaults;
 
 struct daemon {
     const struct settings *settings;
@@ -47,6 +50,8 @@ struct daemon {
     struct persist *persist;
     struct hub *hub;
     struct slots *slots;
+    struct vaults *vaults;
+    struct io_network *network;  /* NULL: it cannot be watched */
     struct upstream **upstreams; /* as configured */
     size_t n_upstreams;
     struct listener **listeners; /* the control socket first */

@@ -75,10 +75,11 @@ static void print_errors(const struct configuration *configuration)
         fprintf(stderr, "and %zu more\n", diag_count(configuration->diag) - LIMIT_ERRORS);
 }
 
-/* What is counted here is an upper bound: each stream has a link and a request, each client one. */
+/* What is counted here is an upper bound: each stream has links, requests and watches, each client
+ * one. */
 static rlim_t descriptors_needed(const struct settings *settings)
 {
-    rlim_t need = 64 + 64 + 2 * settings->n_streams; /* our own, and the control socket's clients */
+    rlim_t need = 64 + 64 + 8 * settings->n_streams; /* our own, and the control socket's clients */
     for (size_t i = 0; i < settings->n_listens; i++)
         need += settings->listens[i].max_clients + 1;
     return need;
@@ -132,6 +133,7 @@ int main(int argc, char **argv)
     int status = parse_arguments(argc, argv, &arguments);
     if (status >= 0)
         return status;
+    io_cloexec_all(); /* nothing that we were given goes on to a program of ours */
     logfmt_install();
     if (configuration_load(arguments.config, &configuration) != 0) {
         print_errors(&configuration);

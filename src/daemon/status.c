@@ -88,6 +88,7 @@ static void write_counters(struct object *object, const struct upstream *upstrea
 static void write_stream(struct object *object, const struct upstream *upstream)
 {
     struct session_status status;
+    const struct upstream_link *link = upstream_link(upstream);
     int64_t now = io_now_ms(upstream->daemon->loop);
     stream_session_status(upstream->stream, &status);
     begin(object, NULL);
@@ -100,11 +101,11 @@ static void write_stream(struct object *object, const struct upstream *upstream)
     if (status.retry_at_ms >= 0)
         number(object, "retry_in_ms", status.retry_at_ms > now ? status.retry_at_ms - now : 0);
     number(object, "attempts", status.attempts);
-    if (upstream->link_number != 0) {
-        text(object, "link", slice_str(upstream->link_id));
-        text(object, "address", slice_str(upstream->address));
-        if (upstream->tls[0] != '\0')
-            text(object, "tls", slice_str(upstream->tls));
+    if (link != NULL) {
+        text(object, "link", slice_str(link->id));
+        text(object, "address", slice_str(link->address));
+        if (link->tls[0] != '\0')
+            text(object, "tls", slice_str(link->tls));
     }
     text(object, "position", stream_position(upstream->stream));
     write_counters(object, upstream);

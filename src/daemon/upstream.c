@@ -1,121 +1,144 @@
 #include "daemon/upstream.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/timefmt.h"
-#include "daemon/end.h"
 #include "daemon/slots.h"
-
-static const char *link_id(const struct upstream *upstream)
-{
-    return upstream->link_number != 0 ? upstream->link_id : NULL;
-}
-
-/* ---- what must not be answered inline ---- */
+#include "daemon/upstream_private.h"
 
 static void on_later(void *arg)
 {
     struct upstream *upstream = arg;
-    if (upstream->failed_pending) {
-        upstream->failed_pending = false;
-        upstream->link_number = 0;
-        stream_link_failed(upstream->stream, upstream->failed_link, &upstream->failed);
-    }
-    if (upstream->http_failed_pending) {
-        upstream->http_failed_pending = false;
-        stream_http_failed(upstream->stream, upstream->failed_request, &upstream->failed);
-    }
-    if (upstream->refresh_pending) {
-        upstream->refresh_pending = false;
-        stream_credentials(upstream->stream);
-    }
-    if (upstream->resume_pending) {
-        upstream->resume_pending = false;
-        if (upstream->link != NULL)
-            net_link_resume(upstream->link);
-    }
+    links_later(upstream);
+    requests_later(upstream);
 }
 
-static void fail_later(struct upstream *upstream, enum profile_failure failure,
-                       const struct error *err)
+void upstream_make_id(char id[9])
 {
-    upstream->failed =
+    uint32_t number = 0;
+    (void)tls_random(&number, sizeof(number));
+    snprintf(id, 9, "%08x", number);
+}
+
+const struct upstream_link *upstream_link(const struct upstream *upstream)
+{
+    struct session_status status;
+    stream_session_status(upstream->stream, &status);
+    for (unsigned i = 0; status.link != 0 && i < UPSTREAM_LINKS_MAX; i++)
+        if (upstream->links[i].number == status.link)
+            return &upstream->links[i];
+    return NULL;
+}
+
+void upstream_failure(const struct upstream *upstream, enum profile_failure failure,
+                      const char *text, struct profile_end *end)
+{
+    *end =
         (struct profile_end){.kind = PROFILE_END_FAILURE, .failure = failure, .retry_after_ms = -1};
-    end_set_text(&upstream->credentials.redact, &upstream->failed, slice_str(err->text));
-    io_idle_arm(upstream->later);
+    end_set_text(upstream_redact(upstream), end, slice_str(text));
 }
 
-/* ---- link callbacks ---- */
+void upstream_not_followed(const struct upstream *upstream, const struct http_response *response,
+                           const struct error *err, struct profile_end *end)
+{
+    char text[400];
+    struct slice location = http_response_header(response, "location");
+    snprintf(text, sizeof(text), "redirect not followed: %.150s; Location: %.*s", err->text,
+             location.len < 200 ? (int)location.len : 200, slice_chars(location));
+    end_set_text(upstream_redact(upstream), end, slice_str(text));
+}
 
-static void on_connected(void *arg, const char *address, const char *tls)
+/* Plain-text addresses need no trust anchors. */
+static bool needs_tls(struct slice url)
+{
+    return slice_starts_with(url, SLICE("wss:")) || slice_starts_with(url, SLICE("https:"));
+}
+
+int upstream_options(struct upstream *upstream, struct slice url, bool anew,
+                     struct net_options *out, struct error *err)
+{
+    const struct settings_stream *settings = upstream->settings;
+    int status = 0;
+    if (needs_tls(url))
+        status = trust_need(&upstream->trust, io_now_ms(upstream->daemon->loop), anew, err);
+    *out = (struct net_options){
+        .tls = upstream->trust.tls,
+        .allow_plaintext = settings->plaintext,
+        .dns_timeout_ms = settings->dns_timeout_ms,
+        .tcp_timeout_ms = settings->tcp_timeout_ms,
+        .tls_timeout_ms = settings->tls_timeout_ms,
+        .upgrade_timeout_ms = settings->upgrade_timeout_ms,
+    };
+    return status;
+}
+
+/* ---- the credential ---- */
+
+static void maybe_start(struct upstream *upstream)
+{
+    if (!upstream->start_wanted || !upstream->vault.ready || upstream->started ||
+        upstream->daemon->phase != DAEMON_RUNNING)
+        return;
+    upstream->started = true;
+    stream_start(upstream->stream);
+}
+
+void upstream_start(struct upstream *upstream)
+{
+    upstream->start_wanted = true;
+    maybe_start(upstream);
+}
+
+static void on_vault_ready(void *arg)
+{
+    maybe_start(arg);
+}
+
+static void on_vault_fresh(void *arg)
 {
     struct upstream *upstream = arg;
-    snprintf(upstream->address, sizeof(upstream->address), "%s", address);
-    snprintf(upstream->tls, sizeof(upstream->tls), "%s", tls != NULL ? tls : "");
-    log_debug(upstream->settings->name, link_id(upstream), "connected to %s%s%s", address,
-              tls != NULL ? " with " : "", tls != NULL ? tls : "");
-    stream_link_connected(upstream->stream, upstream->link_number);
+    if (upstream->started)
+        stream_credentials(upstream->stream);
 }
 
-static void on_open(void *arg, const struct http_response *response)
+static void on_vault_failed(void *arg, const struct profile_end *end)
 {
     struct upstream *upstream = arg;
-    (void)response;
-    log_info(upstream->settings->name, link_id(upstream), "open to %s%s%s", upstream->address,
-             upstream->tls[0] != '\0' ? ", " : "", upstream->tls);
-    stream_link_open(upstream->stream, upstream->link_number);
+    if (upstream->started)
+        stream_refresh_failed(upstream->stream, end);
 }
 
-static int on_message(void *arg, enum ws_type type, struct slice payload)
+static void on_vault_expiring(void *arg)
 {
     struct upstream *upstream = arg;
-    return stream_message(upstream->stream, upstream->link_number,
-                          type == WS_BINARY ? STREAM_BINARY : STREAM_TEXT, payload);
+    if (upstream->started)
+        stream_expiring(upstream->stream);
 }
 
-static void on_pong(void *arg, int64_t rtt_ms)
+static int on_vault_options(void *arg, struct slice url, struct net_options *out, struct error *err)
 {
-    struct upstream *upstream = arg;
-    stream_pong(upstream->stream, upstream->link_number, rtt_ms);
+    return upstream_options(arg, url, false, out, err);
 }
 
-static void on_oversize(void *arg, uint64_t bytes)
-{
-    struct upstream *upstream = arg;
-    stream_oversize(upstream->stream, upstream->link_number, bytes);
-}
-
-static void on_closed(void *arg, const struct net_end *net_end,
-                      const struct http_response *response)
-{
-    (void)response;
-    struct upstream *upstream = arg;
-    struct profile_end end;
-    uint64_t number = upstream->link_number;
-    char what[400];
-    end_from_net(&upstream->credentials.redact, net_end, &end);
-    profile_end_describe(&end, what, sizeof(what));
-    log_info(upstream->settings->name, link_id(upstream), "ended: %s%s", what,
-             net_end->local ? " (by us)" : "");
-    upstream->link = NULL;
-    upstream->link_number = 0;
-    if (net_end->kind == NET_END_CLOSE)
-        stream_link_closed(upstream->stream, number, &end);
-    else
-        stream_link_failed(upstream->stream, number, &end);
-}
-
-static const struct net_link_events link_events = {
-    .on_connected = on_connected,
-    .on_open = on_open,
-    .on_message = on_message,
-    .on_pong = on_pong,
-    .on_oversize = on_oversize,
-    .on_closed = on_closed,
+static const struct vault_events vault_events = {
+    .on_ready = on_vault_ready,
+    .on_fresh = on_vault_fresh,
+    .on_failed = on_vault_failed,
+    .on_expiring = on_vault_expiring,
+    .options = on_vault_options,
 };
+
+static void on_trust_changed(void *arg)
+{
+    struct upstream *upstream = arg;
+    log_notice(upstream->settings->name, NULL, "the CA file has changed");
+    on_vault_fresh(upstream);
+}
 
 /* ---- operations of the stream ---- */
 
@@ -134,229 +157,40 @@ static int64_t op_wall_us(void *arg)
 static struct slice op_secret(void *arg, const char *name, struct error *err)
 {
     struct upstream *upstream = arg;
-    return credentials_read(&upstream->credentials, name, err);
+    return vault_read(&upstream->vault, name, err);
 }
 
-static int need_tls(struct upstream *upstream, bool anew, struct error *err)
-{
-    return credentials_need_tls(&upstream->credentials, io_now_ms(upstream->daemon->loop), anew,
-                                err);
-}
-
-static void net_options(const struct upstream *upstream, int64_t http_timeout_ms,
-                        struct net_options *out)
-{
-    const struct settings_stream *settings = upstream->settings;
-    *out = (struct net_options){
-        .tls = upstream->credentials.tls,
-        .allow_plaintext = settings->plaintext,
-        .dns_timeout_ms = settings->dns_timeout_ms,
-        .tcp_timeout_ms = settings->tcp_timeout_ms,
-        .tls_timeout_ms = settings->tls_timeout_ms,
-        .upgrade_timeout_ms = settings->upgrade_timeout_ms,
-        .http_timeout_ms = http_timeout_ms,
-    };
-}
-
-/* Plain-text addresses need no trust anchors. */
-static bool needs_tls(struct slice url)
-{
-    return slice_starts_with(url, SLICE("wss:")) || slice_starts_with(url, SLICE("https:"));
-}
-
-static void op_dial(void *arg, uint64_t link, const struct profile_request *request)
+static void op_refresh(void *arg)
 {
     struct upstream *upstream = arg;
-    struct net_options options;
-    struct session_status session;
-    struct error err = {0};
-    uint32_t id = 0;
-    int status = 0;
-    (void)tls_random(&id, sizeof(id));
-    snprintf(upstream->link_id, sizeof(upstream->link_id), "%08x", id);
-    upstream->link_number = link;
-    upstream->address[0] = upstream->tls[0] = '\0';
-    stream_session_status(upstream->stream, &session);
-    if (needs_tls(buf_slice(&request->url)))
-        status = need_tls(upstream, session.attempts > 0, &err);
-    enum profile_failure failure = status != 0 ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_TCP;
-    credentials_note(&upstream->credentials);
-    net_options(upstream, 0, &options);
-    if (status == 0)
-        status = net_link_open(upstream->daemon->loop, &options, buf_slice(&request->url),
-                               buf_slice(&request->headers), buf_slice(&request->subprotocol),
-                               upstream->profile->connect.max_message, &link_events, upstream,
-                               &upstream->link, &err);
-    if (status != 0) {
-        upstream->link = NULL;
-        upstream->failed_link = link;
-        upstream->failed_pending = true;
-        fail_later(upstream, failure, &err);
-    }
-    credentials_wipe(&upstream->credentials);
+    vault_refresh(&upstream->vault);
 }
 
-static int op_link_send(void *arg, uint64_t link, struct slice text)
+static void op_secret_set(void *arg, const char *name, struct slice value)
 {
     struct upstream *upstream = arg;
-    if (link != upstream->link_number || upstream->link == NULL)
-        return ERR_EOF;
-    return net_link_send(upstream->link, WS_TEXT, text);
+    vault_set(&upstream->vault, name, value);
+}
+
+static const char *link_id(const struct upstream *upstream)
+{
+    const struct upstream_link *link = upstream_link(upstream);
+    return link != NULL ? link->id : NULL;
 }
 
 static void op_say(void *arg, const char *text)
 {
     struct upstream *upstream = arg;
-    log_warning(upstream->settings->name, link_id(upstream), "%s", text);
-}
-
-static void op_link_close(void *arg, uint64_t link, int code, const char *reason)
-{
-    struct upstream *upstream = arg;
-    if (link == upstream->link_number && upstream->link != NULL)
-        net_link_close(upstream->link, code, slice_str(reason));
-}
-
-static void op_link_abort(void *arg, uint64_t link)
-{
-    struct upstream *upstream = arg;
-    if (link != upstream->link_number)
-        return;
-    log_info(upstream->settings->name, link_id(upstream), "dropped");
-    if (upstream->link != NULL)
-        net_link_abort(upstream->link);
-    upstream->link = NULL;
-    upstream->link_number = 0;
-    upstream->failed_pending = false;
-}
-
-static void op_link_ping(void *arg, uint64_t link)
-{
-    struct upstream *upstream = arg;
-    if (link == upstream->link_number && upstream->link != NULL)
-        (void)net_link_ping(upstream->link); /* one that cannot go out is one without a pong */
-}
-
-static void op_link_resume(void *arg, uint64_t link)
-{
-    struct upstream *upstream = arg;
-    if (link != upstream->link_number)
-        return;
-    upstream->resume_pending = true;
-    io_idle_arm(upstream->later);
-}
-
-static int64_t op_last_rx_ms(void *arg, uint64_t link)
-{
-    struct upstream *upstream = arg;
-    if (link == upstream->link_number && upstream->link != NULL)
-        return net_link_last_rx_ms(upstream->link);
-    return 0;
-}
-
-static void on_http(void *arg, const struct net_http_result *result)
-{
-    struct upstream *upstream = arg;
-    uint64_t number = upstream->request_number;
-    struct profile_end end;
-    upstream->request = NULL;
-    upstream->request_number = 0;
-    unsigned http = upstream->profile->catchup.http;
-    if (!result->failed && profile_http_ok(upstream->profile, http, result->status)) {
-        struct buf body;
-        buf_init(&body, LIMIT_HTTP_BODY);
-        if (buf_append_slice(&body, buf_slice(&result->response->body)) == 0) {
-            stream_http_done(upstream->stream, number, &body);
-            buf_fini(&body);
-            return;
-        }
-        end = (struct profile_end){
-            .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_HTTP, .retry_after_ms = -1};
-        end_set_text(&upstream->credentials.redact, &end, SLICE("out of memory for the answer"));
-    } else if (result->failed) {
-        end_from_net(&upstream->credentials.redact, &result->end, &end);
-    } else {
-        end = (struct profile_end){.kind = PROFILE_END_STATUS,
-                                   .code = result->status,
-                                   .retry_after_ms = result->retry_after_ms};
-        end_set_text(&upstream->credentials.redact, &end, buf_slice(&result->response->body));
-    }
-    stream_http_failed(upstream->stream, number, &end);
-}
-
-static void op_http(void *arg, uint64_t request, unsigned http, const struct profile_request *form,
-                    int64_t timeout_ms)
-{
-    struct upstream *upstream = arg;
-    struct net_options options;
-    struct error err = {0};
-    int status = 0;
-    (void)http;
-    upstream->request_number = request;
-    if (needs_tls(buf_slice(&form->url)))
-        status = need_tls(upstream, false, &err);
-    net_options(upstream, timeout_ms, &options);
-    if (status == 0)
-        status =
-            net_http_start(upstream->daemon->loop, &options, buf_slice(&form->method),
-                           buf_slice(&form->url), buf_slice(&form->headers), buf_slice(&form->body),
-                           LIMIT_HTTP_BODY, on_http, upstream, &upstream->request, &err);
-    if (status != 0) {
-        upstream->request = NULL;
-        upstream->failed_request = request;
-        upstream->http_failed_pending = true;
-        fail_later(upstream, PROFILE_FAILURE_HTTP, &err);
-    }
-    credentials_wipe(&upstream->credentials);
-}
-
-static void op_http_cancel(void *arg, uint64_t request)
-{
-    struct upstream *upstream = arg;
-    if (request != upstream->request_number)
-        return;
-    if (upstream->request != NULL)
-        net_http_cancel(upstream->request);
-    upstream->request = NULL;
-    upstream->request_number = 0;
-    upstream->http_failed_pending = false;
-}
-
-/* Sources are read at each request, so a refresh is only the wish to try again with what is there.
- */
-static void op_refresh(void *arg)
-{
-    struct upstream *upstream = arg;
-    upstream->refresh_pending = true;
-    io_idle_arm(upstream->later);
-}
-
-/* While the stream waits for someone, that one may be who puts a new token or CA in its place. */
-static void watch(struct upstream *upstream, enum session_state state)
-{
-    if (state == SESSION_PARKED || state == SESSION_HELD)
-        io_timer_set(upstream->watch, CREDENTIALS_WATCH_MS);
-    else
-        io_timer_clear(upstream->watch);
-}
-
-static void on_watch(void *arg)
-{
-    struct upstream *upstream = arg;
-    struct session_status status;
-    if (credentials_changed(&upstream->credentials)) {
-        log_notice(upstream->settings->name, NULL, "a secret or CA file has changed");
-        stream_credentials(upstream->stream);
-    }
-    stream_session_status(upstream->stream, &status);
-    watch(upstream, status.state);
+    struct profile_end said;
+    upstream_failure(upstream, PROFILE_FAILURE_HTTP, text, &said);
+    log_warning(upstream->settings->name, link_id(upstream), "%s", said.text);
 }
 
 static void op_state(void *arg, const struct session_action *action, uint64_t link)
 {
     struct upstream *upstream = arg;
     char delay[DURATION_TEXT_SIZE + 32] = "";
-    (void)link;
+    const char *id = upstream_link_id(upstream, link);
     bool bad =
         action->to == SESSION_PARKED || action->to == SESSION_HELD || action->to == SESSION_STALLED;
     bool detail = action->to == SESSION_DIALING || action->to == SESSION_OPENING ||
@@ -369,10 +203,9 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
     log_write(bad      ? LOG_LEVEL_WARNING
               : detail ? LOG_LEVEL_DEBUG
                        : LOG_LEVEL_INFO,
-              upstream->settings->name, link_id(upstream), "%s > %s%s%s%s",
+              upstream->settings->name, id != NULL ? id : link_id(upstream), "%s > %s%s%s%s",
               session_state_name(action->from), session_state_name(action->to),
               action->text[0] != '\0' ? ": " : "", action->text, delay);
-    watch(upstream, action->to);
     if (action->to == SESSION_STOPPED)
         io_idle_arm(upstream->daemon->soon); /* the daemon may wait for this */
 }
@@ -417,16 +250,19 @@ static const struct stream_ops stream_ops = {
     .now_ms = op_now_ms,
     .wall_us = op_wall_us,
     .secret = op_secret,
-    .dial = op_dial,
-    .link_send = op_link_send,
-    .link_close = op_link_close,
-    .link_abort = op_link_abort,
-    .link_ping = op_link_ping,
-    .link_resume = op_link_resume,
-    .link_last_rx_ms = op_last_rx_ms,
-    .http = op_http,
-    .http_cancel = op_http_cancel,
+    .dial = links_dial,
+    .link_send = links_send,
+    .link_close = links_close,
+    .link_abort = links_abort,
+    .link_ping = links_ping,
+    .link_resume = links_resume,
+    .link_last_rx_ms = links_last_rx_ms,
+    .http = requests_start,
+    .http_stream = requests_stream,
+    .http_resume = requests_resume,
+    .http_cancel = requests_cancel,
     .refresh = op_refresh,
+    .secret_set = op_secret_set,
     .say = op_say,
     .state = op_state,
     .gap = op_gap,
@@ -545,6 +381,36 @@ static int make_stream(struct upstream *upstream, struct error *err)
     return status != 0 ? error_set(err, status, "%s", error_text(status)) : 0;
 }
 
+/* An address of the outside, for as long as no peer is known: the documentation's own (RFC 5737).
+ */
+static void set_outside(struct upstream_route *route)
+{
+    struct sockaddr_in outside = {.sin_family = AF_INET};
+    (void)inet_pton(AF_INET, "192.0.2.1", &outside.sin_addr);
+    memcpy(&route->peer, &outside, sizeof(outside));
+    io_network_route(&route->peer, route->text, sizeof(route->text));
+}
+
+static int make_parts(struct upstream *upstream, struct error *err)
+{
+    struct daemon *daemon = upstream->daemon;
+    int status = io_timer_new(daemon->loop, on_timer, upstream, &upstream->timer);
+    if (status == 0)
+        status = io_idle_new(daemon->loop, on_later, upstream, &upstream->later);
+    if (status == 0)
+        status = cookie_jar_new(&upstream->cookies);
+    if (status == 0)
+        status = requests_new(upstream);
+    if (status != 0)
+        return error_set(err, status, "out of memory");
+    status = trust_init(&upstream->trust, daemon->loop, upstream->settings->tls_ca,
+                        on_trust_changed, upstream, err);
+    if (status == 0)
+        status = vault_join(daemon->vaults, upstream->profile, &vault_events, upstream,
+                            upstream->settings->name, &upstream->vault, err);
+    return status != 0 ? status : make_stream(upstream, err);
+}
+
 int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
                  const struct profile *profile, struct upstream **out, struct error *err)
 {
@@ -554,17 +420,8 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     upstream->daemon = daemon;
     upstream->settings = settings;
     upstream->profile = profile;
-    credentials_init(&upstream->credentials, profile, settings->tls_ca);
-    int status = io_timer_new(daemon->loop, on_timer, upstream, &upstream->timer);
-    if (status == 0)
-        status = io_timer_new(daemon->loop, on_watch, upstream, &upstream->watch);
-    if (status == 0)
-        status = io_idle_new(daemon->loop, on_later, upstream, &upstream->later);
-    if (status != 0)
-        error_set(err, status, "out of memory");
-    if (status == 0)
-        status = make_stream(upstream, err);
-    if (status != 0) {
+    set_outside(&upstream->route);
+    if (make_parts(upstream, err) != 0) {
         upstream_free(upstream);
         return error_wrap(err, "%s", settings->name);
     }
@@ -576,18 +433,16 @@ void upstream_free(struct upstream *upstream)
 {
     if (upstream == NULL)
         return;
-    if (upstream->link != NULL)
-        net_link_abort(upstream->link);
-    if (upstream->request != NULL)
-        net_http_cancel(upstream->request);
+    links_free(upstream);
+    requests_free(upstream);
     if (upstream->timer != NULL)
         io_timer_close(upstream->timer);
-    if (upstream->watch != NULL)
-        io_timer_close(upstream->watch);
     if (upstream->later != NULL)
         io_idle_close(upstream->later);
     stream_free(upstream->stream);
     broker_client_free(upstream->slots);
-    credentials_fini(&upstream->credentials);
+    vault_leave(&upstream->vault);
+    trust_fini(&upstream->trust);
+    cookie_jar_free(upstream->cookies);
     free(upstream);
 }

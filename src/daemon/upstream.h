@@ -2,17 +2,50 @@
  * upstream: one stream on libuv. Gives the engine's stream its links, requests, secrets and clock,
  * and says in the log what happens to it.
  *
- * Owns: the stream, its link and its request. Every log line about a link carries the
- * link's id, 8 random hex digits.
+ * Owns: the stream, its links (two while one takes over from the other), its requests, its cookies,
+ * its trust anchors; shares its credential with others. Every log line about a link or a streamed
+ * answer carries its id, 8 random hex digits.
+ *
+ *     upstream.c   life, states, secrets      links.c     dialling, messages, redirects
+ *     outgoing.c   what is sent where         requests.c  HTTP, whole and streamed
+ *     network.c    routes that change         trust.c     trust anchors
  */
 #ifndef HAWSER_DAEMON_UPSTREAM_H
 #define HAWSER_DAEMON_UPSTREAM_H
 
-#include "daemon/credentials.h"
 #include "daemon/daemon.h"
+#include "daemon/outgoing.h"
+#include "daemon/trust.h"
+#include "daemon/vault.h"
 #include "net/net.h"
+#include "wire/cookie.h"
 
 #define UPSTREAM_GAP_LOG_MS 1000 /* between log lines about gaps; each gap itself is stored */
+#define UPSTREAM_LINKS_MAX 4     /* two are in use, the others end */
+#define UPSTREAM_REQUESTS_MAX 12 /* the session's, the fallback's and those of rules */
+#define UPSTREAM_ROUTE_MAX 200   /* bytes of what io_network_route() says */
+
+/* Where a peer is, and how one gets there. */
+struct upstream_route {
+    bool known;
+    struct io_address peer;
+    char text[UPSTREAM_ROUTE_MAX];
+};
+
+struct upstream_link {
+    struct upstream *upstream;
+    uint64_t number; /* the engine's; 0: free */
+    struct net_link *link;
+    char id[9];
+    bool open;
+    char address[96], tls[96];
+    struct upstream_route route;
+    struct outgoing out; /* until it is open */
+    bool failed_pending, resume_pending;
+    struct profile_end failed;
+};
+
+struct request;
 
 struct upstream {
     struct daemon *daemon;
@@ -21,25 +54,20 @@ struct upstream {
     struct stream *stream;
     struct broker_client *slots; /* its place at the broker */
     unsigned store_id;
-    bool fingerprint_changed; /* to be said when the stream is restored */
-    struct io_timer *timer;   /* the session's deadline */
+    bool fingerprint_changed;   /* to be said when the stream is restored */
+    bool start_wanted, started; /* it starts when its credential is there */
+    struct io_timer *timer;     /* the session's deadline */
+    struct io_idle *later;      /* answers that must not come inline */
 
-    uint64_t link_number; /* the session's number of the link below; 0: none */
-    struct net_link *link;
-    char link_id[9];
-    char address[96], tls[96];
-    struct io_idle *later; /* answers that must not come inline */
-    struct profile_end failed;
-    bool failed_pending, http_failed_pending, refresh_pending, resume_pending;
-    uint64_t failed_link, failed_request;
+    struct upstream_link links[UPSTREAM_LINKS_MAX];
+    struct upstream_route route; /* of the last link, for while there is none */
+    struct request *requests;    /* UPSTREAM_REQUESTS_MAX, of requests.c */
+    struct cookie_jar *cookies;
+    struct vault_user vault;
+    struct trust trust;
 
-    uint64_t request_number;
-    struct net_http *request;
-
-    struct credentials credentials;
-    struct io_timer *watch; /* of their files, while the stream is parked or held */
-    int64_t gap_said_ms;    /* when a gap was last logged, 0: never */
-    unsigned gaps_unsaid;   /* since */
+    int64_t gap_said_ms;  /* when a gap was last logged, 0: never */
+    unsigned gaps_unsaid; /* since */
 };
 
 /* Settings and profile are borrowed. */
@@ -49,5 +77,11 @@ void upstream_free(struct upstream *upstream);
 /* Opens the stream in the store and restores the engine's stream from it. Also after a store
  * failure. */
 int upstream_restore(struct upstream *upstream, struct error *err);
+/* Starts the stream, as soon as its credential is there. */
+void upstream_start(struct upstream *upstream);
+/* The link that delivers, NULL: none. For status. */
+const struct upstream_link *upstream_link(const struct upstream *upstream);
+/* The network has changed, or the machine has slept: is it about this stream? */
+void upstream_network(struct upstream *upstream, bool slept);
 
 #endif

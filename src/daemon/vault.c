@@ -448,8 +448,3 @@ const struct redact *vault_redact(const struct vault_user *user)
 {
     return &user->vault->redact;
 }
-
-const char *vault_identity(const struct vault_user *user)
-{
-    return user->vault->identity;
-}

@@ -74,7 +74,5 @@ void vault_refresh(struct vault_user *user);
 /* A value that a message or an answer gave to secret NAME. */
 void vault_set(struct vault_user *user, const char *name, struct slice value);
 const struct redact *vault_redact(const struct vault_user *user);
-/* Who we are to the service, without a secret: for the broker. Valid while the user is. */
-const char *vault_identity(const struct vault_user *user);
 
 #endif
