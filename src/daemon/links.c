@@ -63,7 +63,7 @@ static bool redirected(struct upstream_link *link, const struct http_response *r
 {
     struct upstream *upstream = link->upstream;
     struct error err = {0};
-    char where[300], text[sizeof(err.text) + 40];
+    char where[300];
     int rc =
         outgoing_redirect(&link->out, upstream->profile, upstream_redact(upstream), response, &err);
     if (rc == 0)
@@ -76,8 +76,7 @@ static bool redirected(struct upstream_link *link, const struct http_response *r
         if (rc == 0)
             return true;
     }
-    snprintf(text, sizeof(text), "redirect not followed: %s", err.text);
-    end_set_text(upstream_redact(upstream), end, slice_str(text));
+    upstream_not_followed(upstream, response, &err, end);
     return false;
 }
 

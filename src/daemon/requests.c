@@ -90,19 +90,18 @@ static bool redirected(struct request *request, const struct http_response *resp
 {
     struct upstream *upstream = request->upstream;
     struct error err = {0};
-    char text[sizeof(err.text) + 40];
+    char where[300];
     int rc = outgoing_redirect(&request->out, upstream->profile, upstream_redact(upstream),
                                response, &err);
     if (rc == 0)
         return false;
     if (rc > 0 && start(request, &err) == 0) {
-        outgoing_describe(&request->out, text, sizeof(text));
+        outgoing_describe(&request->out, where, sizeof(where));
         log_debug(upstream->settings->name, request->streams ? request->id : NULL,
-                  "status %d: redirected to %s", response->status, text);
+                  "status %d: redirected to %s", response->status, where);
         return true;
     }
-    snprintf(text, sizeof(text), "redirect not followed: %s", err.text);
-    end_set_text(upstream_redact(upstream), end, slice_str(text));
+    upstream_not_followed(upstream, response, &err, end);
     return false;
 }
 

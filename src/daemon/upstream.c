@@ -43,6 +43,16 @@ void upstream_failure(const struct upstream *upstream, enum profile_failure fail
     end_set_text(upstream_redact(upstream), end, slice_str(text));
 }
 
+void upstream_not_followed(const struct upstream *upstream, const struct http_response *response,
+                           const struct error *err, struct profile_end *end)
+{
+    char text[400];
+    struct slice location = http_response_header(response, "location");
+    snprintf(text, sizeof(text), "redirect not followed: %.150s; Location: %.*s", err->text,
+             location.len < 200 ? (int)location.len : 200, slice_chars(location));
+    end_set_text(upstream_redact(upstream), end, slice_str(text));
+}
+
 /* Plain-text addresses need no trust anchors. */
 static bool needs_tls(struct slice url)
 {

@@ -22,7 +22,7 @@
 
 #define UPSTREAM_GAP_LOG_MS 1000 /* between log lines about gaps; each gap itself is stored */
 #define UPSTREAM_LINKS_MAX 4     /* two are in use, the others end */
-#define UPSTREAM_REQUESTS_MAX 12  /* the session's, the fallback's and those of rules */
+#define UPSTREAM_REQUESTS_MAX 12 /* the session's, the fallback's and those of rules */
 #define UPSTREAM_ROUTE_MAX 200   /* bytes of what io_network_route() says */
 
 /* Where a peer is, and how one gets there. */

@@ -20,6 +20,10 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
 void upstream_failure(const struct upstream *upstream, enum profile_failure failure,
                       const char *text, struct profile_end *end);
 
+/* Says in *end why a redirect was not followed, and where it would have led. */
+void upstream_not_followed(const struct upstream *upstream, const struct http_response *response,
+                           const struct error *err, struct profile_end *end);
+
 /* links.c: what the engine asks for, and what is owed after it. */
 void links_dial(void *arg, uint64_t number, const struct profile_request *request);
 int links_send(void *arg, uint64_t number, struct slice text);

@@ -140,7 +140,8 @@ static void op_http(void *arg, uint64_t request, unsigned http, const struct pro
     (void)http;
     (void)timeout_ms;
     rig->http = request;
-    note(rig, "http %.*s %.*s", SLICE_ARG(buf_slice(&form->url)), SLICE_ARG(buf_slice(&form->body)));
+    note(rig, "http %.*s %.*s", SLICE_ARG(buf_slice(&form->url)),
+         SLICE_ARG(buf_slice(&form->body)));
 }
 
 static void op_http_stream(void *arg, uint64_t request, const struct profile_request *form,
@@ -379,10 +380,8 @@ static void make_stream(struct rig *rig, const struct rig_options *options)
 void rig_open(struct rig *rig, const struct rig_options *options)
 {
     static const char *const none[] = {NULL};
-    *rig = (struct rig){.now_ms = 100000,
-                        .deadline_ms = INT64_MAX,
-                        .broker_ms = INT64_MAX,
-                        .secret = "s3cret"};
+    *rig = (struct rig){
+        .now_ms = 100000, .deadline_ms = INT64_MAX, .broker_ms = INT64_MAX, .secret = "s3cret"};
     buf_init(&rig->stored, 1u << 20);
     buf_init(&rig->kept, STORE_STATE_VALUE);
     rig->loaded = load_ok(options->profile, options->keys != NULL ? options->keys : none);

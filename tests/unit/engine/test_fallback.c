@@ -19,9 +19,8 @@ static const char longpoll[] =
 static void open_fallen_back(struct rig *rig, const char *profile, size_t ring_bytes)
 {
     /* Without a catch-up a position would be nothing to resume the link from. */
-    struct rig_options options = {.profile = profile,
-                                  .position = profile == longpoll ? "1" : NULL,
-                                  .ring_bytes = ring_bytes};
+    struct rig_options options = {
+        .profile = profile, .position = profile == longpoll ? "1" : NULL, .ring_bytes = ring_bytes};
     struct profile_end end = {
         .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_TCP, .retry_after_ms = -1};
     rig_open(rig, &options);
@@ -46,7 +45,8 @@ static void sse_delivers(void **arg)
     stream_body_open(rig.stream, rig.streams);
     assert_int_equal(feed(&rig, ": hello\n\ndata: {\"id\":\"a\","), 0);
     rig_assert_stored(&rig, "");
-    assert_int_equal(feed(&rig, "\"p\":2}\n\ndata: {\"id\":\"b\",\ndata: \"p\":3}\n\ndata: {\"t\":1}\n\n"), 0);
+    assert_int_equal(
+        feed(&rig, "\"p\":2}\n\ndata: {\"id\":\"b\",\ndata: \"p\":3}\n\ndata: {\"t\":1}\n\n"), 0);
     assert_int_equal(feed(&rig, "data: {\"id\":\"a\",\"p\":2}\n\ndata: {\"id\":\"cut\"}\n"), 0);
     rig_assert_stored(&rig, "a b ");
     struct profile_end end = {.kind = PROFILE_END_CLOSE, .code = 1000, .retry_after_ms = -1};
@@ -158,7 +158,8 @@ static void longpoll_pages(void **arg)
     struct rig rig;
     open_fallen_back(&rig, longpoll, 0);
     rig_assert_saw(&rig, "http https://h.example/poll?since=1");
-    rig_answer(&rig, rig.http, "{\"items\":[{\"id\":\"a\",\"p\":2},{\"id\":\"b\",\"p\":3}],\"more\":false}");
+    rig_answer(&rig, rig.http,
+               "{\"items\":[{\"id\":\"a\",\"p\":2},{\"id\":\"b\",\"p\":3}],\"more\":false}");
     rig_assert_stored(&rig, "a b ");
     rig_assert_saw(&rig, "http https://h.example/poll?since=3"); /* at once */
     rig_forget_lines(&rig);
@@ -189,7 +190,8 @@ static void cut_over(void **arg)
     rig_link_up(&rig, 2);
     rig_message(&rig, 2, "{\"id\":\"c\",\"p\":4}");
     rig_assert_saw(&rig, "http https://h.example/poll?since=2");
-    rig_answer(&rig, rig.http, "{\"items\":[{\"id\":\"b\",\"p\":3},{\"id\":\"c\",\"p\":4}],\"more\":false}");
+    rig_answer(&rig, rig.http,
+               "{\"items\":[{\"id\":\"b\",\"p\":3},{\"id\":\"c\",\"p\":4}],\"more\":false}");
     rig_assert_saw(&rig, "state live");
     rig_assert_stored(&rig, "a b c ");
     rig_close(&rig);
@@ -211,10 +213,10 @@ static void nothing_from_strangers(void **arg)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sse_delivers),      cmocka_unit_test(ndjson_delivers),
-        cmocka_unit_test(bodies_pause),      cmocka_unit_test(ends_while_paused),
-        cmocka_unit_test(too_large),         cmocka_unit_test(longpoll_pages),
-        cmocka_unit_test(cut_over),          cmocka_unit_test(nothing_from_strangers),
+        cmocka_unit_test(sse_delivers), cmocka_unit_test(ndjson_delivers),
+        cmocka_unit_test(bodies_pause), cmocka_unit_test(ends_while_paused),
+        cmocka_unit_test(too_large),    cmocka_unit_test(longpoll_pages),
+        cmocka_unit_test(cut_over),     cmocka_unit_test(nothing_from_strangers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,7 +95,8 @@ static void successor_fails(void **arg)
     rig_close(&rig);
 }
 
-/* The link breaks while its successor is open: what the successor held comes after what sync has. */
+/* The link breaks while its successor is open: what the successor held comes after what sync has.
+ */
 static void link_breaks(void **arg)
 {
     (void)arg;

@@ -17,9 +17,11 @@ static void pages_in_order(void **arg)
     rig_link_up(&rig, 1);
     rig_assert_saw(&rig, "http https://h.example/sync?since=5");
     rig_message(&rig, 1, "{\"id\":\"live\",\"p\":9}");
-    rig_answer(&rig, rig.http, "{\"items\":[{\"id\":\"a\",\"p\":6},{\"id\":\"b\",\"p\":7}],\"more\":true}");
+    rig_answer(&rig, rig.http,
+               "{\"items\":[{\"id\":\"a\",\"p\":6},{\"id\":\"b\",\"p\":7}],\"more\":true}");
     rig_assert_saw(&rig, "http https://h.example/sync?since=7");
-    rig_answer(&rig, rig.http, "{\"items\":[{\"id\":\"c\",\"p\":8},{\"id\":\"live\",\"p\":9}],\"more\":false}");
+    rig_answer(&rig, rig.http,
+               "{\"items\":[{\"id\":\"c\",\"p\":8},{\"id\":\"live\",\"p\":9}],\"more\":false}");
     rig_assert_saw(&rig, "state live");
     rig_assert_stored(&rig, "a b c live ");
     rig_close(&rig);
@@ -93,12 +95,15 @@ static void newest_first(void **arg)
     rig_open(&rig, &options);
     rig_link_up(&rig, 1);
     rig_assert_saw(&rig, "http https://h.example/sync");
-    rig_answer(&rig, rig.http, "{\"items\":[{\"id\":\"i\",\"p\":9},{\"id\":\"h\",\"p\":8}],\"next\":\"8\"}");
+    rig_answer(&rig, rig.http,
+               "{\"items\":[{\"id\":\"i\",\"p\":9},{\"id\":\"h\",\"p\":8}],\"next\":\"8\"}");
     rig_assert_stored(&rig, ""); /* not before what is older */
     rig_assert_saw(&rig, "http https://h.example/sync?before=8");
-    rig_answer(&rig, rig.http, "{\"items\":[{\"id\":\"g\",\"p\":7},{\"id\":\"f\",\"p\":6}],\"next\":\"6\"}");
+    rig_answer(&rig, rig.http,
+               "{\"items\":[{\"id\":\"g\",\"p\":7},{\"id\":\"f\",\"p\":6}],\"next\":\"6\"}");
     rig_assert_saw(&rig, "http https://h.example/sync?before=6");
-    rig_answer(&rig, rig.http, "{\"items\":[{\"id\":\"e\",\"p\":5},{\"id\":\"d\",\"p\":4}],\"next\":\"4\"}");
+    rig_answer(&rig, rig.http,
+               "{\"items\":[{\"id\":\"e\",\"p\":5},{\"id\":\"d\",\"p\":4}],\"next\":\"4\"}");
     rig_assert_silent(&rig, "before=4");
     rig_settle(&rig);
     assert_non_null(strstr(buf_cstr(&rig.stored), "f g h i "));
@@ -165,15 +170,15 @@ static void tip_is_learnt(void **arg)
     rig_close(&rig);
 }
 
-static const char calling[] =
-    CONNECT "[event]\nid = /id\nonly = /id exists\n"
-            "[http ticket]\nmethod = POST\nurl = https://h.example/open\nbody = {\"s\":\"${sess}\"}\n"
-            "capture.sess = /sess\npersist = yes\n"
-            "[http subscribe]\nurl = https://h.example/sub\nquery.topic = ${each}\n"
-            "foreach = a b c\n"
-            "[on c]\nmatch = /t == \"c\"\ndo = call ticket\n"
-            "[on s]\nmatch = /t == \"s\"\ndo = call subscribe\n"
-            "[send x]\ntext = sess ${sess}\n[on x]\nmatch = /t == \"x\"\ndo = send x\n";
+static const char calling[] = CONNECT
+    "[event]\nid = /id\nonly = /id exists\n"
+    "[http ticket]\nmethod = POST\nurl = https://h.example/open\nbody = {\"s\":\"${sess}\"}\n"
+    "capture.sess = /sess\npersist = yes\n"
+    "[http subscribe]\nurl = https://h.example/sub\nquery.topic = ${each}\n"
+    "foreach = a b c\n"
+    "[on c]\nmatch = /t == \"c\"\ndo = call ticket\n"
+    "[on s]\nmatch = /t == \"s\"\ndo = call subscribe\n"
+    "[send x]\ntext = sess ${sess}\n[on x]\nmatch = /t == \"x\"\ndo = send x\n";
 
 static void calls_capture(void **arg)
 {
@@ -269,8 +274,9 @@ static void audit_finds(void **arg)
     rig_message(&rig, 1, "{\"id\":\"c\",\"p\":8}");
     rig_pass(&rig, 66000); /* it is spread by up to a tenth */
     rig_assert_saw(&rig, "http https://h.example/sync?since=5");
-    const char *page = "{\"items\":[{\"id\":\"a\",\"p\":6},{\"id\":\"b\",\"p\":7},{\"id\":\"c\",\"p\":8}],"
-                       "\"more\":false}";
+    const char *page =
+        "{\"items\":[{\"id\":\"a\",\"p\":6},{\"id\":\"b\",\"p\":7},{\"id\":\"c\",\"p\":8}],"
+        "\"more\":false}";
     rig_answer(&rig, rig.http, page); /* too young to be called missing */
     rig_assert_stored(&rig, "a c ");
     rig_pass(&rig, 66000);
@@ -305,12 +311,12 @@ static void window_half(void **arg)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pages_in_order),   cmocka_unit_test(page_pauses),
-        cmocka_unit_test(bad_page),         cmocka_unit_test(newest_first),
-        cmocka_unit_test(too_far_back),     cmocka_unit_test(older_page_fails),
-        cmocka_unit_test(tip_is_learnt),    cmocka_unit_test(calls_capture),
-        cmocka_unit_test(call_for_each),    cmocka_unit_test(calls_are_few),
-        cmocka_unit_test(audit_finds),      cmocka_unit_test(window_half),
+        cmocka_unit_test(pages_in_order), cmocka_unit_test(page_pauses),
+        cmocka_unit_test(bad_page),       cmocka_unit_test(newest_first),
+        cmocka_unit_test(too_far_back),   cmocka_unit_test(older_page_fails),
+        cmocka_unit_test(tip_is_learnt),  cmocka_unit_test(calls_capture),
+        cmocka_unit_test(call_for_each),  cmocka_unit_test(calls_are_few),
+        cmocka_unit_test(audit_finds),    cmocka_unit_test(window_half),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,9 +17,9 @@ static void on_open_in_order(void **arg)
 {
     (void)arg;
     struct rig rig;
-    struct rig_options options = {
-        .profile = CONNECT FEED "[send b]\ntext = first ${n}\non = open\n"
-                                "[send a]\ntext = second ${n}\non = open\n"};
+    struct rig_options options = {.profile =
+                                      CONNECT FEED "[send b]\ntext = first ${n}\non = open\n"
+                                                   "[send a]\ntext = second ${n}\non = open\n"};
     rig_open(&rig, &options);
     for (unsigned link = 1; link <= 2; link++) {
         char first[40], second[40];
@@ -228,11 +228,11 @@ static void secret_that_is_not_there(void **arg)
     (void)arg;
     static const char *const keys[] = {"key=env:KEY", NULL};
     struct rig rig;
-    struct rig_options options = {
-        .keys = keys,
-        .profile = CONNECT FEED "[profile]\nsecrets = key\n"
-                                "[on q]\nmatch = /t == \"q\"\ndo = send a\n"
-                                "[send a]\ntext = {\"key\":\"${secret.key}\"}\n"};
+    struct rig_options options = {.keys = keys,
+                                  .profile = CONNECT FEED
+                                  "[profile]\nsecrets = key\n"
+                                  "[on q]\nmatch = /t == \"q\"\ndo = send a\n"
+                                  "[send a]\ntext = {\"key\":\"${secret.key}\"}\n"};
     rig_open(&rig, &options);
     rig_link_up(&rig, 1);
     rig_message(&rig, 1, "{\"t\":\"q\"}");

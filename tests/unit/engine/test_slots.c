@@ -105,7 +105,8 @@ static void broker_says_later(void **arg)
 {
     (void)arg;
     struct rig rig;
-    struct rig_options options = {.profile = CONNECT "[event]\nid = /id\n[limits]\nconnects = 2/1h\n"};
+    struct rig_options options = {.profile =
+                                      CONNECT "[event]\nid = /id\n[limits]\nconnects = 2/1h\n"};
     rig_open(&rig, &options);
     for (unsigned link = 1; link <= 2; link++) {
         rig_link_up(&rig, link);
@@ -145,7 +146,7 @@ static void stray_answers(void **arg)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(saved_before_dial), cmocka_unit_test(lost_save_is_made_anew),
+        cmocka_unit_test(saved_before_dial),   cmocka_unit_test(lost_save_is_made_anew),
         cmocka_unit_test(crash_keeps_backoff), cmocka_unit_test(broker_says_later),
         cmocka_unit_test(stray_answers),
     };
