@@ -23,6 +23,7 @@ import uuid
 from aiohttp import WSMsgType, web
 
 DEFAULTS = {
+    "address": "127.0.0.1",
     "tokens": ["good-token"],
     "tenant": "tenant-1",
     # hello: whether it is said at all, to whom, how late
@@ -139,7 +140,7 @@ class Service:
         # Bound and never listening: the port stays ours while the service is down.
         self.reservation = socket.socket()
         self.reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.reservation.bind(("127.0.0.1", 0))
+        self.reservation.bind((self.config["address"], 0))
         self.port = self.reservation.getsockname()[1]
         await self.listen()
         asyncio.ensure_future(self.flow())
@@ -147,7 +148,7 @@ class Service:
     async def listen(self):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", self.port))
+        sock.bind((self.config["address"], self.port))
         self.server = await asyncio.get_running_loop().create_server(
             self.runner.server, sock=sock, ssl=self.tls, backlog=256)
 
