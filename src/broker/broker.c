@@ -212,12 +212,12 @@ static void end_dialing(struct slot *slot)
     rate_add(&client->scope->connects, 1, client->broker->now_ms);
 }
 
-/* No connection was made. */
+/* No connection was made. Its token is gone all the same: one that is given back late is one too
+ * many just then. */
 static void undo_dialing(struct slot *slot)
 {
     struct broker_client *client = slot->client;
     client->host->dialing--;
-    bucket_give_back(&client->broker->dial_rate);
     if (client->scope == NULL)
         return;
     client->scope->dialing--;

@@ -120,10 +120,3 @@ void bucket_take(struct bucket *bucket)
     if (bucket->rate.count > 0)
         bucket->level -= bucket->rate.period_ms;
 }
-
-void bucket_give_back(struct bucket *bucket)
-{
-    bucket->level += bucket->rate.period_ms;
-    if (bucket->level > brim(bucket))
-        bucket->level = brim(bucket);
-}

@@ -47,6 +47,5 @@ void bucket_fill(struct bucket *bucket, int64_t now_ms);
 /* When the n-th token from now on is there; 1 is the next. */
 int64_t bucket_when_ms(const struct bucket *bucket, unsigned n);
 void bucket_take(struct bucket *bucket);
-void bucket_give_back(struct bucket *bucket);
 
 #endif

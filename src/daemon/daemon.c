@@ -134,6 +134,7 @@ static void on_ready(void *arg, bool reopened)
             log_error(daemon->upstreams[i]->settings->name, NULL, "store: %s", err.text);
     if (reopened)
         hub_reopen(daemon->hub, info->newest_seq, info->reserved_seq);
+    slots_room(daemon->slots); /* what was lost is saved anew */
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         stream_store_ready(daemon->upstreams[i]->stream);
 }

@@ -124,6 +124,5 @@ void copies_switch(struct flow *flow, struct lane *successor)
     if (repeats)
         known = least(known + flow->link_tail, successor->unkeyed);
     successor->covered = known;
-    if (!repeats)
-        flow->unkeyed.aligned = false;
+    flow->unkeyed.rejoins = !repeats;
 }

@@ -399,10 +399,9 @@ void flow_page_begin(struct flow *flow)
 }
 
 /* Whether sync has come to the event where the hold begins. */
-static bool reaches(const struct flow *flow, const struct flow_event *item)
+static bool reaches(const struct flow *flow, const struct flow_event *reference,
+                    const struct flow_event *item)
 {
-    const struct flow_event *reference = flow->reference;
-
     if (reference == NULL)
         return false;
     if (reference->id.ptr != NULL && item->id.ptr != NULL && slice_eq(reference->id, item->id))
@@ -413,7 +412,8 @@ static bool reaches(const struct flow *flow, const struct flow_event *item)
     case PROFILE_COMPARE_OPAQUE:
         return slice_eq(reference->position, item->position);
     case PROFILE_COMPARE_INT:
-        return position_compare(item->position, reference->position) >= 0;
+        return item->sequence == reference->sequence &&
+               position_compare(item->position, reference->position) >= 0;
     }
     return false;
 }
@@ -424,8 +424,10 @@ static void note_item(struct flow *flow, const struct flow_event *event, bool fr
     flow->page.items++;
     if (fresh)
         flow->page.fresh++;
-    if (reaches(flow, event))
+    if (reaches(flow, flow->reference, event))
         flow->reached = true;
+    if (reaches(flow, flow->left, event))
+        flow->left = NULL;
     if (flow->audit.follows)
         audit_item(&flow->audit, event);
     if (fresh && flow->unkeyed.on && flow->mode != FLOW_MODE_DISCARD)
@@ -465,8 +467,8 @@ void flow_page_end(struct flow *flow, struct flow_page_result *out)
 {
     *out = flow->page;
     out->owed = owed_any(&flow->owed, &flow->position);
-    out->reached_hold =
-        flow->reached || (flow->reference == NULL && flow->page.items == 0 && !out->owed);
+    out->reached_hold = (flow->reached && flow->left == NULL) ||
+                        (flow->reference == NULL && flow->page.items == 0 && !out->owed);
     out->unkeyed = copies_missing(flow);
 }
 

@@ -17,8 +17,9 @@ void flow_drop_held(struct flow *flow)
 {
     empty_lane(flow, &flow->lanes[0]);
     empty_lane(flow, &flow->lanes[1]);
+    flow->joins = flow->joins || flow->meets;
     flow->leftover = flow->meets = flow->met = false;
-    flow->reference = NULL;
+    flow->reference = flow->left = NULL;
     flow->reached = flow->hole = false;
     if (flow->unkeyed.on)
         unkeyed_clear(&flow->unkeyed);
@@ -97,8 +98,11 @@ static enum flow_result hold_into(struct flow *flow, struct lane *lane,
     /* After a hole nothing more is kept, though it be small enough: order would be broken. */
     held = lane->overflowed ? NULL : push(lane, event, flow->unkeyed.on);
     lane->overflowed = held == NULL;
-    if (lane->overflowed)
+    if (lane->overflowed) {
+        if (flow->unkeyed.on && unkeyed_is(event))
+            owed_note_unkeyed(&flow->owed, 1);
         return FLOW_HELD_FULL;
+    }
     if (lane == &flow->lanes[flow->link] && flow->reference == NULL && is_reference(flow, held))
         flow->reference = held;
     if (lane->any)
@@ -117,6 +121,9 @@ enum flow_result flow_hold_link(struct flow *flow, const struct flow_event *even
             push(lane, event, flow->unkeyed.on) != NULL)
             return FLOW_HELD;
         flow->stats.duplicates++;
+        /* A link that has shown nothing new yet repeats what was: the unkeyed ones too. */
+        if (flow->unkeyed.on && !flow->unkeyed.aligned && lane->unkeyed == lane->hold.count)
+            lane->covered = lane->unkeyed;
         if (flow->unkeyed.on)
             copies_shown(flow, event, false);
         return FLOW_DUPLICATE;
@@ -133,6 +140,9 @@ enum flow_result flow_hold_successor(struct flow *flow, const struct flow_event 
     if (flow->leftover)
         return FLOW_AGAIN;
     if (flow_is_duplicate(flow, event)) {
+        /* Where its unkeyed events stand is told by all that is around them. */
+        if (flow->unkeyed.on && !lane->overflowed && push(lane, event, true) != NULL)
+            return FLOW_HELD;
         flow->stats.duplicates++;
         flow->repeats = flow->repeats || (flow->has_link_key && memcmp(event->key, flow->link_key,
                                                                        sizeof event->key) == 0);
@@ -145,10 +155,10 @@ enum flow_result flow_hold_successor(struct flow *flow, const struct flow_event 
         lane->overflowed = false;
         return FLOW_AGAIN;
     }
-    if (result != FLOW_HELD_FULL && !flow->meets && !flow->met && event->has_key &&
-        !event->snapshot) {
+    if (result != FLOW_HELD_FULL && flow->joins && event->has_key && !event->snapshot) {
         memcpy(flow->met_key, event->key, sizeof flow->met_key);
         flow->meets = true;
+        flow->joins = false;
     }
     return result;
 }
@@ -166,6 +176,7 @@ static void wait_for_sync(struct flow *flow)
         unkeyed_align(&flow->unkeyed);
     audit_begin(&flow->audit);
     flow->reached = false;
+    flow->left = NULL;
     flow->lanes[flow->link].any = true;
     flow->mode = FLOW_MODE_HOLD;
 }
@@ -227,6 +238,8 @@ static struct lane *next_lane(struct flow *flow)
     if (!flow->leftover)
         return NULL;
     flow->leftover = false;
+    if (flow->unkeyed.rejoins)
+        flow->unkeyed.aligned = flow->unkeyed.rejoins = false;
     return next_lane(flow);
 }
 
@@ -282,7 +295,7 @@ int flow_release(struct flow *flow)
 
     if (flow->mode != FLOW_MODE_RELEASE)
         flow->asked = flow->mode == FLOW_MODE_HOLD;
-    flow->reference = NULL;
+    flow->reference = flow->left = NULL;
     flow->hole = flow->unkeyed.waiting = false;
     flow->mode = FLOW_MODE_RELEASE;
     while ((lane = next_lane(flow)) != NULL) {
@@ -343,28 +356,26 @@ void flow_succeed(struct flow *flow)
         empty_lane(flow, &flow->lanes[!flow->link]);
     flow->meets = flow->met = flow->repeats = flow->has_link_key = false;
     flow->link_tail = 0;
-    flow->succession = flow->closer = true;
+    flow->joins = flow->succession = flow->closer = true;
 }
 
 void flow_switch(struct flow *flow)
 {
-    struct lane *lane;
-
-    /* While the lane of the link before the last is not empty, nothing was taken of the successor:
-     * its events queue up behind the link's. */
     if (flow->succession && !flow->leftover) {
         flow->link = !flow->link;
         flow->leftover = true;
         if (flow->unkeyed.on)
             copies_switch(flow, &flow->lanes[flow->link]);
-    }
+    } else if (flow->succession && flow->heals) {
+        /* There are no three lanes. Nothing was taken of the successor yet: sync brings it all. */
+        flow_drop_held(flow);
+    } /* else its events queue up behind the link's */
     flow->succession = flow->meets = flow->met = false;
     flow->closer = flow->contiguous.on || flow->unkeyed.on;
     flow->hole = flow->unkeyed.waiting = flow->reached = false;
     audit_begin(&flow->audit);
     flow->mode = FLOW_MODE_HOLD;
-    lane = &flow->lanes[!flow->link];
-    flow->reference = flow->leftover ? find_reference(flow, lane) : NULL;
-    if (flow->reference == NULL)
-        flow->reference = find_reference(flow, &flow->lanes[flow->link]);
+    /* Between the two links' events some may be missing: sync has to come to both. */
+    flow->reference = find_reference(flow, &flow->lanes[flow->link]);
+    flow->left = flow->leftover ? find_reference(flow, &flow->lanes[!flow->link]) : NULL;
 }

@@ -40,6 +40,7 @@ struct flow {
     bool heals;  /* sync can be asked at any time */
     bool closer; /* messages that pass are looked at more closely */
     struct window window;
+    struct flow_stats stats;
     struct position position;
     bool learnt; /* the position is of no event, and not on disk */
 
@@ -50,6 +51,7 @@ struct flow {
     /* What sync has to reach: the first held event with an id or a position that is not behind us.
      * It lies in a lane. */
     const struct flow_event *reference;
+    const struct flow_event *left; /* the same of what is left of the link before; else NULL */
     bool reached;
     bool asked; /* release: sync was asked about what comes before the first that is held */
     bool hole;  /* release came to a hole */
@@ -57,6 +59,7 @@ struct flow {
 
     /* Succession. */
     uint8_t met_key[16];
+    bool joins;           /* nothing is held of the successor yet */
     bool meets, met;      /* met_key is awaited; it came */
     uint8_t link_key[16]; /* of the link's last event with a key */
     size_t link_tail;     /* unkeyed events of the link since */
@@ -70,7 +73,6 @@ struct flow {
     uint64_t audit_mark; /* stats.emitted then */
 
     struct flow_page_result page;
-    struct flow_stats stats;
 };
 
 /* ---- flow.c ---- */

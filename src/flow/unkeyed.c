@@ -28,7 +28,7 @@ static void empty(struct unkeyed *unkeyed)
 void unkeyed_clear(struct unkeyed *unkeyed)
 {
     empty(unkeyed);
-    unkeyed->aligned = unkeyed->waiting = false;
+    unkeyed->aligned = unkeyed->rejoins = unkeyed->waiting = false;
     unkeyed->drop = unkeyed->store = unkeyed->keep = 0;
 }
 

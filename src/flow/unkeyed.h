@@ -19,6 +19,7 @@ struct unkeyed {
     uint8_t (*ahead)[16]; /* a ring; all zero for an item without a key */
     unsigned first, count;
     bool aligned; /* the first item is the next that the link will show, if it shows all */
+    bool rejoins; /* not so for what was held of a successor: where that one stands is not known */
     bool waiting; /* an unkeyed event is held, and sync is asked */
     /* What becomes of the next ones that go out. */
     size_t drop, store;

@@ -5,6 +5,18 @@
 
 /* ---- [connect] ---- */
 
+static bool sets_idle(const struct profile_private *priv)
+{
+    for (unsigned i = 0; i < priv->n_rules; i++)
+        for (unsigned j = 0; j < priv->rules[i].n_actions; j++) {
+            const struct profile_rule_action *action = &priv->rules[i].actions[j];
+
+            if (action->kind == PROFILE_RULE_SET && action->setting == PROFILE_SET_HEARTBEAT_IDLE)
+                return true;
+        }
+    return false;
+}
+
 static void check_connect(struct loader *l)
 {
     struct profile *p = l->profile;
@@ -16,6 +28,11 @@ static void check_connect(struct loader *l)
     if (l->ws_ping != NULL && p->heartbeat.ws_ping_ms != 0)
         load_fault(l, l->ws_ping, "ws_ping: [connect] ping = forbid");
     p->heartbeat.ws_ping_ms = 0;
+    if (p->heartbeat.idle_ms == 0 && p->heartbeat.ack_timeout_ms == 0 && !sets_idle(priv))
+        load_fault(
+            l, l->ping,
+            "ping: forbid, so a dead link would never be noticed; it needs [heartbeat] idle, "
+            "or a heartbeat that is answered");
 }
 
 /* ---- captures, foreach ---- */
@@ -33,9 +50,22 @@ static void check_request(struct loader *l, const struct http *http, const char 
                  name);
 }
 
+/* Pages follow one another, and so are asked for one by one. */
+static void check_paged(struct loader *l, const struct ini_entry *entry)
+{
+    unsigned i = entry != NULL ? load_http_find(l, slice_str(entry->value)) : PROFILE_NONE;
+
+    if (i != PROFILE_NONE && l->priv->https[i].foreach)
+        load_fault(l, entry, "%s: [http %s] has a `foreach`", entry->key, l->priv->https[i].name);
+}
+
 static void check_captures(struct loader *l)
 {
     struct profile_private *priv = l->priv;
+
+    check_paged(l, l->catchup_http);
+    check_paged(l, l->tip);
+    check_paged(l, l->fallback_http);
 
     if (priv->connect.file != NULL)
         check_request(l, &priv->connect, "connect");
@@ -159,8 +189,6 @@ static void check_longpoll(struct loader *l, struct http *http)
         return;
     }
     base = &l->priv->https[i];
-    if (base->foreach)
-        load_fault(l, l->fallback_http, "http: [http %s] has a `foreach`", base->name);
     l->profile->fallback.http = i;
     http->method = base->method;
     http->url = base->url;

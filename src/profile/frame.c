@@ -15,8 +15,9 @@ void profile_frame_begin(struct profile_scanner *scanner, struct slice text,
                          const struct profile_meta *meta, struct profile_frame *out)
 {
     out->text = text;
-    out->meta = meta != NULL ? *meta : (struct profile_meta){0};
     out->has_meta = meta != NULL;
+    if (out->has_meta)
+        out->meta = *meta;
     out->stage = STAGE_FRAME;
 }
 
@@ -26,8 +27,6 @@ static bool next_whole(struct profile_scanner *s, struct profile_frame *frame,
 {
     struct slice text = frame->text;
 
-    if (frame->stage == STAGE_END)
-        return false;
     frame->stage = STAGE_END;
     scanner_begin(out);
     scanner_headers(s, frame->has_meta ? &frame->meta : NULL, &text, out);
@@ -224,6 +223,8 @@ static bool open_frame(struct profile_scanner *s, struct profile_frame *frame,
 bool profile_frame_next(struct profile_scanner *s, struct profile_frame *frame,
                         struct profile_message *out)
 {
+    if (frame->stage == STAGE_END)
+        return false;
     s->at_message = true;
     if (s->profile->priv->framing.whole)
         return next_whole(s, frame, out);

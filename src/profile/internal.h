@@ -20,7 +20,7 @@ enum level { LEVEL_MESSAGE, LEVEL_FRAME, LEVEL_OUTER, LEVELS };
 
 struct source {
     bool header; /* of the header block, else a JSON Pointer */
-    enum level level;
+    enum level level : 8;
     unsigned slot; /* into the scanner's headers, or its slots of that level */
 };
 

@@ -1,7 +1,8 @@
 /* Setters of what [http NAME] takes from its answer, and of how often it is asked. */
 #include "profile/load.h"
 
-static const char variable_prefix[] = "capture.", secret_prefix[] = "capture_secret.";
+#define VARIABLE_PREFIX "capture."
+#define SECRET_PREFIX "capture_secret."
 
 /* The places of an answer's body; a header block is a message's only. */
 static int read_places(struct loader *l, const char *text, struct sources *out, struct error *err)
@@ -46,7 +47,7 @@ static void add_capture(struct loader *l, const struct ini_entry *entry, const c
 
 void set_capture(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
-    const char *name = entry->key + sizeof(variable_prefix) - 1;
+    const char *name = entry->key + sizeof(VARIABLE_PREFIX) - 1;
     struct error err = {0};
     unsigned index;
 
@@ -58,7 +59,7 @@ void set_capture(struct loader *l, const struct key *key, const struct ini_entry
 
 void set_capture_secret(struct loader *l, const struct key *key, const struct ini_entry *entry)
 {
-    struct slice name = slice_str(entry->key + sizeof(secret_prefix) - 1);
+    struct slice name = slice_str(entry->key + sizeof(SECRET_PREFIX) - 1);
     struct param *secret = load_secret(l, name);
 
     if (secret == NULL) {

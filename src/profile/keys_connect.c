@@ -31,6 +31,8 @@ void set_permission(struct loader *l, const struct key *key, const struct ini_en
     bool *forbidden = (bool *)((char *)l->profile + key->offset);
 
     *forbidden = load_choose(l, entry, words, 2) == 1;
+    if (forbidden == &l->profile->connect.ping_forbidden)
+        l->ping = entry;
 }
 
 void set_parallel(struct loader *l, const struct key *key, const struct ini_entry *entry)

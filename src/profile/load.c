@@ -258,8 +258,7 @@ static struct profile *new_profile(const char *name, const struct settings_strea
 
     if (profile == NULL || priv == NULL || json_paths_new(&priv->message.paths) != 0 ||
         json_paths_new(&priv->item.paths) != 0 || json_paths_new(&priv->captured.paths) != 0 ||
-        json_paths_new(&priv->page_paths) != 0 ||
-        json_paths_new(&priv->framing.frame_paths) != 0 ||
+        json_paths_new(&priv->page_paths) != 0 || json_paths_new(&priv->framing.frame_paths) != 0 ||
         json_paths_new(&priv->framing.outer_paths) != 0) {
         if (priv != NULL)
             free_paths(priv);

@@ -87,7 +87,7 @@ struct loader {
     const struct ini_entry *items, *next, *more;
     const struct ini_entry *heartbeat_send, *ack;
     const struct ini_entry *auth_token, *auth_refresh, *refresh_at;
-    const struct ini_entry *fallback_http, *ws_ping;
+    const struct ini_entry *fallback_http, *ws_ping, *ping;
     bool has_transport, transport_known, too_many_fallbacks;
     bool unset_secret; /* the text just compiled names a secret that has no source */
 };

@@ -136,8 +136,9 @@ void scanner_fault(struct profile_scanner *s, struct profile_message *out, const
     out->fault = s->fault;
 }
 
-int scanner_source(const struct profile_scanner *s, const struct source *source,
-                   struct buf *scratch, struct slice *out)
+/* The four fields of each message are read by this: it is to be inlined. */
+static inline int source_text(const struct profile_scanner *s, const struct source *source,
+                              struct buf *scratch, struct slice *out)
 {
     if (!source->header)
         return scanner_text(&s->slots[source->level][source->slot], scratch, out);
@@ -145,6 +146,25 @@ int scanner_source(const struct profile_scanner *s, const struct source *source,
     if (out->len == 0)
         return ERR_NOTFOUND;
     return out->len <= scratch->max ? 0 : ERR_LIMIT;
+}
+
+int scanner_source(const struct profile_scanner *s, const struct source *source,
+                   struct buf *scratch, struct slice *out)
+{
+    return source_text(s, source, scratch, out);
+}
+
+int scanner_sources(const struct profile_scanner *s, const struct sources *sources,
+                    struct buf *scratch, struct slice *out, const struct source **at)
+{
+    for (unsigned i = 0; i < sources->n; i++) {
+        int rc = source_text(s, &sources->at[i], scratch, out);
+
+        *at = &sources->at[i];
+        if (rc != ERR_NOTFOUND)
+            return rc;
+    }
+    return ERR_NOTFOUND;
 }
 
 size_t scanner_source_len(const struct profile_scanner *s, const struct source *source)
@@ -157,34 +177,31 @@ size_t scanner_source_len(const struct profile_scanner *s, const struct source *
     return value->type == JSON_STRING ? value->raw.len - 2 : value->raw.len;
 }
 
-int scanner_sources(const struct profile_scanner *s, const struct sources *sources,
-                    struct buf *scratch, struct slice *out, const struct source **at)
+static void say_field(struct profile_scanner *s, const struct source *source, const char *name,
+                      int rc, const struct buf *scratch, struct profile_message *out)
 {
-    for (unsigned i = 0; i < sources->n; i++) {
-        int rc = scanner_source(s, &sources->at[i], scratch, out);
-
-        *at = &sources->at[i];
-        if (rc != ERR_NOTFOUND)
-            return rc;
-    }
-    return ERR_NOTFOUND;
+    if (rc == ERR_LIMIT)
+        scanner_fault(s, out, "%s is %zu bytes, limit is %zu", name, scanner_source_len(s, source),
+                      scratch->max);
+    else
+        scanner_fault(s, out, "%s is neither a string nor a number", name);
 }
 
 /* Absent (.ptr NULL) if no place holds something, or if what the first one holds is no good. */
 static struct slice read_field(struct profile_scanner *s, const struct sources *sources,
                                const char *name, struct buf *scratch, struct profile_message *out)
 {
-    const struct source *at;
-    struct slice text;
-    int rc = scanner_sources(s, sources, scratch, &text, &at);
+    for (unsigned i = 0; i < sources->n; i++) {
+        struct slice text;
+        int rc = source_text(s, &sources->at[i], scratch, &text);
 
-    if (rc == 0)
-        return text;
-    if (rc == ERR_LIMIT)
-        scanner_fault(s, out, "%s is %zu bytes, limit is %zu", name, scanner_source_len(s, at),
-                      scratch->max);
-    else if (rc != ERR_NOTFOUND)
-        scanner_fault(s, out, "%s is neither a string nor a number", name);
+        if (rc == 0)
+            return text;
+        if (rc == ERR_NOTFOUND)
+            continue;
+        say_field(s, &sources->at[i], name, rc, scratch, out);
+        break;
+    }
     return (struct slice){NULL, 0};
 }
 
@@ -202,7 +219,7 @@ static struct slice read_id_template(struct profile_scanner *s, const struct tem
         int rc = 0;
 
         if (piece->kind != PIECE_LITERAL) {
-            rc = scanner_source(s, &piece->source, &s->part, &text);
+            rc = source_text(s, &piece->source, &s->part, &text);
             present |= rc == 0;
             if (rc == ERR_NOTFOUND)
                 continue;
@@ -324,18 +341,14 @@ static void take_meta(struct profile_scanner *s, const struct profile_meta *meta
     }
 }
 
-void scanner_headers(struct profile_scanner *s, const struct profile_meta *meta, struct slice *text,
-                     struct profile_message *out)
+void scanner_take_headers(struct profile_scanner *s, const struct profile_meta *meta,
+                          struct slice *text, struct profile_message *out)
 {
-    const struct profile_private *priv = s->profile->priv;
-
-    s->has_headers = meta != NULL || priv->header_block;
-    if (!s->has_headers && priv->n_headers == 0)
-        return;
+    s->has_headers = meta != NULL || s->profile->priv->header_block;
     clear_headers(s);
     if (meta != NULL) {
         take_meta(s, meta);
-    } else if (priv->header_block && !take_header_block(s, text)) {
+    } else if (s->has_headers && !take_header_block(s, text)) {
         clear_headers(s);
         scanner_fault(s, out, "no header block in front of the payload");
     }
@@ -422,15 +435,6 @@ bool scanner_event(const struct profile_scanner *s, enum verdict verdict)
 }
 
 /* ---- the whole ---- */
-
-void scanner_begin(struct profile_message *out)
-{
-    memset(out, 0, offsetof(struct profile_message, actions));
-    out->n_actions = 0;
-    out->answers = 0;
-    out->acks = false;
-    out->fault = NULL;
-}
 
 /* Nothing holds the message. */
 static void clear_around(struct profile_scanner *s)

@@ -31,12 +31,30 @@ enum verdict { VERDICT_NONE, VERDICT_EVENT, VERDICT_IGNORE };
 void scanner_fault(struct profile_scanner *scanner, struct profile_message *out, const char *fmt,
                    ...) __attribute__((format(printf, 3, 4)));
 
-/* frame.c reads a message with these. */
-void scanner_begin(struct profile_message *out);
-/* Fills the headers: from meta where there is one, else from the block that it takes off the text
- * in a profile that has one. */
-void scanner_headers(struct profile_scanner *scanner, const struct profile_meta *meta,
-                     struct slice *text, struct profile_message *out);
+/* frame.c reads a message with these. The first two are in the way of each one, so they are inline.
+ */
+static inline void scanner_begin(struct profile_message *out)
+{
+    memset(out, 0, offsetof(struct profile_message, actions));
+    out->n_actions = 0;
+    out->answers = 0;
+    out->acks = false;
+    out->fault = NULL;
+}
+
+void scanner_take_headers(struct profile_scanner *scanner, const struct profile_meta *meta,
+                          struct slice *text, struct profile_message *out);
+/* Fills the headers, where the profile asks for any: from meta where there is one, else from the
+ * block that it takes off the text in a profile that has one. */
+static inline void scanner_headers(struct profile_scanner *scanner, const struct profile_meta *meta,
+                                   struct slice *text, struct profile_message *out)
+{
+    const struct profile_private *priv = scanner->profile->priv;
+
+    if (priv->header_block || priv->n_headers != 0)
+        scanner_take_headers(scanner, meta, text, out);
+}
+
 void scanner_clear(struct profile_scanner *scanner, enum level level,
                    const struct json_paths *paths);
 enum verdict scanner_rules(struct profile_scanner *scanner, struct profile_message *out);

@@ -97,7 +97,8 @@ void session_catchup_end(struct session *s, struct session_actions *out)
     sync->backing_off = false;
     sync->unkeyed = false;
     sync->discards = 0;
-    s->audit.running = false;
+    if (s->audit.running)
+        session_audit_plan(s);
 }
 
 void session_catchup_abandon(struct session *s, struct session_actions *out)

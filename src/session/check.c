@@ -37,6 +37,9 @@ static_assert(2 + SESSION_COST_LEAVE + SESSION_COST_CLOSE + SESSION_COST_DIAL + 
 static_assert(SESSION_COST_SAY + SESSION_COST_SWITCH + SESSION_COST_CATCHUP + SESSION_COST_SAVE <=
                   SESSION_ACTIONS_MAX,
               "a handover: the old link ends in a rhythm, or the hold is full; catch-up");
+static_assert(SESSION_COST_STOP + 1 + SESSION_COST_FORGET + SESSION_COST_DIAL + SESSION_COST_SAVE <=
+                  SESSION_ACTIONS_MAX,
+              "leave to dial: the fallback ends, a gap, too old a position, DIAL");
 static_assert(SESSION_COST_FORGET + SESSION_COST_PUT_OFF + 4 + SESSION_COST_SAVE <=
                   SESSION_ACTIONS_MAX,
               "unkeyed, and the position is gone: HTTP_CANCEL, UNKEYED_KEEP, RELEASE, SAY");

@@ -70,8 +70,8 @@ void session_fallback_begin(struct session *s, struct session_actions *out,
     fallback->open = fallback->follows = fallback->use_next = false;
     fallback->next_ms = s->now_ms;
     plan_primary(s, action, end);
-    session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "%s; the fallback %s takes over", why,
-                  s->profile->fallback.name);
+    session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "the fallback %s takes over: %s",
+                  s->profile->fallback.name, why);
     session_fallback_go(s, out);
 }
 

@@ -141,7 +141,7 @@ void session_successor_dial(struct session *s, struct session_actions *out)
     struct session_action *action = session_do(out, SESSION_DO_DIAL);
     handover->phase = SESSION_HANDOVER_DIALING;
     handover->link = ++s->link_last;
-    handover->connected = handover->met = false;
+    handover->connected = handover->held = handover->met = false;
     action->link = handover->link;
     action->moved = handover->moved;
     handover->moved = false;
@@ -166,6 +166,7 @@ static void switch_links(struct session *s, struct session_actions *out, bool up
     s->link = link;
     s->link_phase = up ? SESSION_LINK_UP : SESSION_LINK_DIALING;
     session_holds(s);
+    s->sync.held = s->handover.held;
     s->accepted_ms = s->handover.phase == SESSION_HANDOVER_MEETING ? s->now_ms : -1;
     if (up) {
         s->pulse = s->handover.pulse;
@@ -182,7 +183,6 @@ static void take_over(struct session *s, struct session_actions *out, bool met, 
         session_release(s, out);
         return;
     }
-    s->sync.held = true; /* whatever it is: sync decides how long */
     session_catchup_end(s, out);
     session_backoff_lived(s, s->now_ms - s->since_ms);
     session_catchup_begin(s, out, why);
@@ -318,6 +318,8 @@ bool session_on_successor(struct session *s, const struct session_event *event,
         handover->connected = true;
     else if (event->kind == SESSION_EV_LINK_OPEN && dialing)
         successor_open(s, out);
+    else if (event->kind == SESSION_EV_HELD_FIRST)
+        handover->held = true;
     else if (event->kind == SESSION_EV_HELD_FULL && !dialing)
         successor_full(s, out);
     else if (event->kind == SESSION_EV_SENT)

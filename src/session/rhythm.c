@@ -9,25 +9,22 @@
 
 #include "session/machine.h"
 
-/* All within a tenth of the middle one, and long enough to mean something. */
-static bool alike(const int64_t *of)
-{
-    int64_t low = of[0], high = of[0], sum = of[0];
-    for (unsigned i = 1; i < SESSION_CUTS; i++) {
-        low = of[i] < low ? of[i] : low;
-        high = of[i] > high ? of[i] : high;
-        sum += of[i];
-    }
-    int64_t middle = sum / SESSION_CUTS;
-    return low >= SESSION_CUT_MIN_MS && high - middle <= middle / 10 && middle - low <= middle / 10;
-}
-
 static int64_t mean(const int64_t *of)
 {
     int64_t sum = 0;
     for (unsigned i = 0; i < SESSION_CUTS; i++)
-        sum += of[i] / SESSION_CUTS;
-    return sum;
+        sum += of[i];
+    return sum / SESSION_CUTS;
+}
+
+/* All within a tenth of their mean, and long enough to mean something. */
+static bool alike(const int64_t *of)
+{
+    int64_t middle = mean(of), most = middle / 10;
+    for (unsigned i = 0; i < SESSION_CUTS; i++)
+        if (of[i] < SESSION_CUT_MIN_MS || of[i] > middle + most || of[i] < middle - most)
+            return false;
+    return true;
 }
 
 static void learn_ping(struct session *s, struct session_actions *out, int64_t quiet_ms)

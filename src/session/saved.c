@@ -56,10 +56,10 @@ void session_save(const struct session *session, int64_t now_ms, struct session_
         /* One that was not answered was none. */
         .refreshes = s.refreshing || s.refresh_due ? 0 : s.refreshes,
         .probes = s.probes,
+        .fallback_attempts = s.fallback.failures,
         .dialled = is_dialling(&s),
         .wakes_on_credential = s.wakes_on_credential,
         .park = s.park,
-        .fallback_attempts = s.fallback.failures,
         .live_ago_ms = s.state == SESSION_LIVE || s.fallback.open ? 0
                        : s.whole_ms == INT64_MIN                  ? -1
                                                                   : s.now_ms - s.whole_ms,

@@ -343,6 +343,26 @@ static void on_http(struct session *s, const struct session_event *event,
 
 /* ---- the step ---- */
 
+static void on_operator(struct session *s, enum session_event_kind wish,
+                        struct session_actions *out)
+{
+    if (wish == SESSION_EV_RECONNECT)
+        session_on_reconnect(s, out);
+    else if (wish == SESSION_EV_RESUME)
+        session_on_resume(s, out);
+    else
+        session_on_leave(s, out, wish == SESSION_EV_PAUSE ? SESSION_PAUSED : SESSION_STOPPED);
+}
+
+static void on_position(struct session *s)
+{
+    if (!s->has_position)
+        s->whole_ms = s->now_ms; /* it is as young as can be */
+    s->has_position = true;
+    s->learn_tip = false;
+    s->told_no_position = false;
+}
+
 static void dispatch(struct session *s, const struct session_event *event,
                      struct session_actions *out)
 {
@@ -378,7 +398,10 @@ static void dispatch(struct session *s, const struct session_event *event,
             session_begin(s, out);
         return;
     case SESSION_EV_STOP:
-        session_on_leave(s, out, SESSION_STOPPED);
+    case SESSION_EV_PAUSE:
+    case SESSION_EV_RESUME:
+    case SESSION_EV_RECONNECT:
+        on_operator(s, event->kind, out);
         return;
     case SESSION_EV_TICK:
         on_tick(s, out);
@@ -390,20 +413,7 @@ static void dispatch(struct session *s, const struct session_event *event,
         session_on_ready(s, out, event->has_position);
         return;
     case SESSION_EV_POSITION:
-        if (!s->has_position)
-            s->whole_ms = s->now_ms; /* it is as young as can be */
-        s->has_position = true;
-        s->learn_tip = false;
-        s->told_no_position = false;
-        return;
-    case SESSION_EV_RESUME:
-        session_on_resume(s, out);
-        return;
-    case SESSION_EV_PAUSE:
-        session_on_leave(s, out, SESSION_PAUSED);
-        return;
-    case SESSION_EV_RECONNECT:
-        session_on_reconnect(s, out);
+        on_position(s);
         return;
     case SESSION_EV_CREDENTIAL:
         session_on_credential(s, out);
@@ -521,5 +531,7 @@ void session_status(const struct session *session, struct session_status *out)
         .successor = session->handover.link,
         .fallback = session->fallback.open,
     };
+    if (session->fallback.on && session->fallback.primary_ms != SESSION_NEVER)
+        out->retry_at_ms = session->fallback.primary_ms;
     session_copy_text(out->reason, sizeof(out->reason), session->reason);
 }

@@ -13,7 +13,7 @@
  * must not be able to break the machine.
  *
  * A *slot* is the broker's leave to dial: ASK_SLOT ends in exactly one SLOT, or in DROP_SLOT. The
- * *successor* is the second link of a handover; LINK_SWITCH makes it the link. The *fallback* is
+ * *successor* is the second link of a handover; SWITCH makes it the link. The *fallback* is
  * the exchange that delivers while the WebSocket does not; it counts as a request.
  *
  * Rules that hold in every state:
@@ -21,8 +21,8 @@
  *    the fallback. A link that is closing still counts: a DIAL waits for its end, at most
  *    SESSION_CLOSE_MS. LINK_ABORT takes effect at once.
  *  - At most one request (calls of rules are the engine's, and do not count).
- *  - A DIAL, and each FALLBACK_START that does not follow another, has a slot, which comes only
- * when the attempt is on disk.
+ *  - A DIAL, and each FALLBACK_START that does not follow another, has a slot, used in the step
+ *    that brings it or given back. It comes only when the attempt is on disk (session_save()).
  *  - HOLD comes with LINK_OPEN when a catch-up will follow, so no event passes before it.
  *  - Every state has a deadline, or waits for something that is owed from outside.
  *
@@ -393,6 +393,7 @@ struct session_handover {
     bool moved;      /* to the address that the service named */
     bool by_service; /* it asked: the end of the old link is expected */
     bool connected;  /* DIALING: the upgrade is under way */
+    bool held;       /* flow holds something of it */
     bool met;        /* MET has come */
     int64_t by_ms;   /* of the phase */
     unsigned failures;
@@ -480,11 +481,11 @@ const char *session_action_name(enum session_action_kind kind);
 /* For status: why the state was entered, since when, when the next attempt is (-1: none). */
 struct session_status {
     enum session_state state;
-    int64_t since_ms, retry_at_ms;
-    uint64_t link;      /* 0: none */
-    unsigned attempts;  /* links in a row without reset_after of life */
-    uint64_t successor; /* 0: none */
-    bool fallback;      /* the fallback delivers */
+    int64_t since_ms, retry_at_ms; /* by the fallback: of the WebSocket */
+    uint64_t link;                 /* 0: none */
+    unsigned attempts;             /* links in a row without reset_after of life */
+    uint64_t successor;            /* 0: none */
+    bool fallback;                 /* the fallback delivers */
     char reason[SESSION_TEXT];
 };
 void session_status(const struct session *session, struct session_status *out);

@@ -50,15 +50,19 @@ void session_slot_granted(struct session *s, struct session_actions *out)
 /* The wait is the service's own limit, so it is shown as the reason; a probe keeps what parked it,
  * and a stream that has something to do meanwhile its own. */
 void session_slot_later(struct session *s, struct session_actions *out, int64_t at_ms,
-                        const char *why)
+                        const char *text)
 {
+    const char *why = text != NULL && text[0] != '\0' ? text : "waiting for leave to dial";
+    if (s->slot.wish == SESSION_WISH_FALLBACK) {
+        session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "%s", why);
+        return;
+    }
     if (s->slot.wish != SESSION_WISH_LINK || session_in(s, SESSION_LINKED))
         return;
     if (s->slot.probe) {
         s->retry_at_ms = at_ms;
         return;
     }
-    session_enter(s, out, SESSION_WAITING, at_ms > s->now_ms ? at_ms : s->now_ms, "%s",
-                  why != NULL && why[0] != '\0' ? why : "waiting for leave to dial");
+    session_enter(s, out, SESSION_WAITING, at_ms > s->now_ms ? at_ms : s->now_ms, "%s", why);
     s->wake_ms = SESSION_NEVER; /* the broker says when */
 }

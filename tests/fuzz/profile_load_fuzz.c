@@ -65,31 +65,79 @@ static void check_request(const struct profile_request *request, bool for_stream
     CHECK(headers.len == 0 || (lines != 0 && headers.ptr[headers.len - 1] == '\n'));
 }
 
+static void ignore(void *arg, const struct profile_capture *capture)
+{
+    CHECK(capture->name != NULL && capture->value.ptr != NULL && capture->value.len != 0);
+}
+
+/* The requests beside the link, as far as the profile says which there are. */
+static void use_requests(const struct profile *profile, struct profile_scanner *scanner,
+                         struct slice *value, struct profile_request *request, bool for_stream)
+{
+    const unsigned known[] = {profile->catchup.via == PROFILE_CATCHUP_HTTP ? profile->catchup.http
+                                                                           : PROFILE_NONE,
+                              profile->auth.refresh, profile->fallback.http};
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (known[i] == PROFILE_NONE)
+            continue;
+        if (profile_render_http(profile, known[i], lookup, value, request, NULL) == 0)
+            check_request(request, for_stream);
+        profile_http_capture(profile, known[i], scanner,
+                             SLICE("{\"a\":\"x\",\"b\":1,\"data\":{\"access_token\":\"\\u0000\"}}"),
+                             ignore, NULL, NULL);
+    }
+    if (profile->fallback.exists &&
+        profile_render_fallback(profile, lookup, value, request, NULL) == 0)
+        check_request(request, for_stream);
+}
+
+/* The URL of the link itself is never refused, unless it is of no host. */
+static void check_own_address(const struct profile *profile, struct slice url)
+{
+    struct error err = {0};
+    int rc = profile_address_ok(profile, url, &err);
+
+    CHECK(rc == 0 || err.text[0] != '\0');
+    CHECK(profile_address_ok(profile, SLICE("wss://evil.example@h/"), NULL) == ERR_INVAL);
+}
+
 static void use(const struct profile *profile, bool for_stream)
 {
     static const char *const values[] = {NULL, "x", "a b\r\nX: \"\\#\x7f\xff"};
     struct profile_end end = {.kind = PROFILE_END_CLOSE, .code = 4001, .text = "reason"};
     struct profile_scanner *scanner;
     struct profile_message message;
+    struct profile_frame frame;
+    struct buf sent;
     struct profile_request request;
     const char *explain;
 
     CHECK(profile->backoff.n_steps > 0 && profile->n_flaps <= PROFILE_FLAPS_MAX);
     CHECK(profile_policy(profile, &end, &explain) != NULL);
     CHECK(profile_scanner_new(profile, &scanner) == 0);
-    profile_scan_message(scanner, SLICE("{\"type\":\"hello\",\"id\":1,\"p\":[\"x\"]}"), &message);
-    profile_scanner_free(scanner);
+    buf_init(&sent, 65536);
+    profile_frame_begin(
+        scanner,
+        SLICE("[{\"type\":\"hello\",\"id\":1,\"p\":[\"x\"],\"data\":[{\"id\":2},\"{}\"]}]"), NULL,
+        &frame);
+    while (profile_frame_next(scanner, &frame, &message))
+        for (unsigned i = 0; i < profile->n_sends; i++) {
+            struct slice value = SLICE("x");
+
+            profile_render_send(profile, i, scanner, lookup, &value, &sent, NULL);
+        }
     profile_request_init(&request);
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         struct slice value = values[i] != NULL ? slice_str(values[i]) : (struct slice){NULL, 0};
 
         if (profile_render_connect(profile, lookup, &value, &request, NULL) == 0)
             check_request(&request, for_stream);
-        if (profile->catchup.via == PROFILE_CATCHUP_HTTP &&
-            profile_render_http(profile, profile->catchup.http, lookup, &value, &request, NULL) ==
-                0)
-            check_request(&request, for_stream);
+        check_own_address(profile, buf_slice(&request.url));
+        use_requests(profile, scanner, &value, &request, for_stream);
     }
+    profile_scanner_free(scanner);
+    buf_fini(&sent);
     profile_request_fini(&request);
 }
 

@@ -91,6 +91,7 @@ static void apply_traits(struct world *w)
 {
     w->profile->heartbeat.send = PROFILE_NONE;
     w->profile->catchup.tip = PROFILE_NONE;
+    w->profile->fallback.name = "other";
     if (w->n_sends > 0) {
         w->profile->sends = w->sends;
         w->profile->n_sends = w->n_sends;

@@ -119,7 +119,7 @@ static void step(struct world *w, struct session_event *event)
             w->slot_asked = false;
         if (action->kind == SESSION_DO_DIAL)
             w->link = action->link;
-        if (action->kind == SESSION_DO_HTTP_START)
+        if (action->kind == SESSION_DO_HTTP_START || action->kind == SESSION_DO_FALLBACK_START)
             w->request = action->request;
         show(w, action, explain);
     }
@@ -199,6 +199,8 @@ static void do_rule(struct world *w, struct words *words, struct session_event *
         rule.setting = (enum profile_setting)i;
         trigger.value_ms = words_number(w, value);
     }
+    if (take_flag(words, "moved"))
+        trigger.value = (struct slice){"wss://other.example.com/", 24};
     rule.text = take_next(words);
     event->rule = &trigger;
     step(w, event);
@@ -231,6 +233,7 @@ static void begin(struct world *w, const struct session_saved *saved, int64_t ag
         .seed = w->seed,
         .has_position = w->has_position,
         .lived = w->lived,
+        .learn_tip = w->learn_tip,
         .rtt_reconnects = w->rtt_reconnects,
         .source_changed = source_changed,
         .saved = saved,
@@ -246,6 +249,7 @@ static void do_start(struct world *w, struct words *words, struct session_event 
 {
     (void)event;
     w->rtt_reconnects = take_flag(words, "on_rtt=reconnect");
+    w->learn_tip = take_flag(words, "now");
     trace_load_profile(w);
     begin(w, NULL, 0, false);
 }
@@ -275,6 +279,12 @@ static void do_plain(struct world *w, struct words *words, struct session_event 
 {
     (void)words;
     event->has_position = w->has_position;
+    step(w, event);
+}
+
+static void do_hole(struct world *w, struct words *words, struct session_event *event)
+{
+    event->text = take_next(words);
     step(w, event);
 }
 
@@ -466,7 +476,7 @@ static const struct command {
     {"expiring", do_plain, SESSION_EV_EXPIRING},
     {"window_half", do_plain, SESSION_EV_WINDOW_HALF},
     {"met", do_plain, SESSION_EV_MET},
-    {"hole", do_plain, SESSION_EV_HOLE},
+    {"hole", do_hole, SESSION_EV_HOLE},
     {"unkeyed", do_plain, SESSION_EV_UNKEYED},
     {"fallback_open", do_plain, SESSION_EV_FALLBACK_OPEN},
     {"fallback_failed", do_failed, SESSION_EV_FALLBACK_ENDED},

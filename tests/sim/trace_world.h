@@ -26,7 +26,7 @@ struct world {
     struct profile *profile;
     uint64_t seed;
     bool has_position, lived, pongs, started;
-    bool rtt_reconnects;
+    bool rtt_reconnects, learn_tip;
     struct trait {
         const char *name;
         int64_t value;

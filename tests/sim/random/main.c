@@ -41,9 +41,10 @@ struct totals {
     uint64_t runs, steps, events, stored, links, crashes, failed_commits;
 };
 
+/* No audit, no fallback: with them truth would have to know more than positions. */
 static const char ini_resumable[] =
     "[daemon]\n[stream chat]\nprofile = scaiwave\nhost = sim.example\ntenant = t\ntoken = env:SIM\n"
-    "status.410 = forget\n";
+    "status.410 = forget\ncatchup.audit = 0\nfallback:poll.after = never\n";
 static const char ini_plain[] =
     "[daemon]\n[stream chat]\nprofile = generic\nurl = wss://sim.example/\n";
 

@@ -338,7 +338,7 @@ static void test_dropping(void **state)
     (void)state;
     connects(&profile, 1, 10000);
     profile.limits.links = 1;
-    open_with(&rig, (struct rig_options){.dial_per_host = 1, .dial_rate = {1, 100000}});
+    open_with(&rig, (struct rig_options){.dial_per_host = 1, .dial_rate = {3, 100000}});
     for (unsigned i = 0; i < 4; i++)
         rig_add(&rig, &profile, "h", "me");
     for (unsigned i = 0; i < 4; i++) {

@@ -28,7 +28,7 @@ enum {
     PENDING_MAX = 64,
     HOSTS = 2,
     PER_HOST = 3,
-    DIAL_COUNT = 6,
+    DIAL_COUNT = 3,
     DIAL_MS = 1000,
     HANDSHAKE_MS = 3000,
 };
@@ -161,11 +161,12 @@ static void on_granted(void *arg)
         return;
     }
     conn->state = CONNECTING;
-    conn->done_ms = world->true_ms + (int64_t)below(world, HANDSHAKE_MS);
+    conn->done_ms = world->true_ms + (int64_t)below(world, below(world, HANDSHAKE_MS) + 1);
     conn->counted_ms =
         world->true_ms + (int64_t)below(world, (size_t)(conn->done_ms - world->true_ms) + 1);
     conn->session_ms = INT64_MAX;
-    count(&world->dials, world->true_ms);
+    if (client->kind == 0) /* that waits for no disk between its turn and the grant */
+        count(&world->dials, world->true_ms);
     const struct profile *profile = &world->profiles[client->kind];
     check(connections(world, -1, (int)client->host, true) <= PER_HOST);
     if (profile->limits.links > 0)
@@ -408,8 +409,12 @@ static void check_windows(struct counted *counted, const struct profile_rate *li
 static void check_dials(const struct world *world)
 {
     const struct counted *dials = &world->dials;
-    for (unsigned i = 2 * DIAL_COUNT; i < dials->n; i++)
-        check(dials->at_ms[i] - dials->at_ms[i - 2 * DIAL_COUNT] >= DIAL_MS);
+    if (dials->n == 0)
+        return;
+    /* All windows that end with the newest. */
+    int64_t last = dials->at_ms[dials->n - 1];
+    for (unsigned n = DIAL_COUNT + 1; n <= dials->n && n <= 10 * DIAL_COUNT; n++)
+        check((last - dials->at_ms[dials->n - n]) * DIAL_COUNT >= (n - DIAL_COUNT) * DIAL_MS);
 }
 
 /* When nobody asks any more all who wait get what they asked for. */

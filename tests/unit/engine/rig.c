@@ -140,7 +140,8 @@ static void op_http(void *arg, uint64_t request, unsigned http, const struct pro
     (void)http;
     (void)timeout_ms;
     rig->http = request;
-    note(rig, "http %.*s %.*s", SLICE_ARG(buf_slice(&form->url)), SLICE_ARG(buf_slice(&form->body)));
+    note(rig, "http %.*s %.*s", SLICE_ARG(buf_slice(&form->url)),
+         SLICE_ARG(buf_slice(&form->body)));
 }
 
 static void op_http_stream(void *arg, uint64_t request, const struct profile_request *form,
@@ -379,10 +380,8 @@ static void make_stream(struct rig *rig, const struct rig_options *options)
 void rig_open(struct rig *rig, const struct rig_options *options)
 {
     static const char *const none[] = {NULL};
-    *rig = (struct rig){.now_ms = 100000,
-                        .deadline_ms = INT64_MAX,
-                        .broker_ms = INT64_MAX,
-                        .secret = "s3cret"};
+    *rig = (struct rig){
+        .now_ms = 100000, .deadline_ms = INT64_MAX, .broker_ms = INT64_MAX, .secret = "s3cret"};
     buf_init(&rig->stored, 1u << 20);
     buf_init(&rig->kept, STORE_STATE_VALUE);
     rig->loaded = load_ok(options->profile, options->keys != NULL ? options->keys : none);
@@ -426,13 +425,22 @@ void rig_close(struct rig *rig)
 
 void rig_pass(struct rig *rig, int64_t ms)
 {
-    rig->now_ms += ms;
+    int64_t until_ms = rig->now_ms + ms;
     rig_settle(rig);
-    for (unsigned i = 0; i < 100 && rig->deadline_ms <= rig->now_ms; i++) {
-        rig->deadline_ms = INT64_MAX;
-        stream_tick(rig->stream);
+    for (unsigned i = 0; i < 10000; i++) {
+        int64_t next = rig->deadline_ms < rig->broker_ms ? rig->deadline_ms : rig->broker_ms;
+        if (next > until_ms) {
+            rig->now_ms = until_ms;
+            return;
+        }
+        rig->now_ms = next > rig->now_ms ? next : rig->now_ms;
+        if (rig->deadline_ms <= rig->now_ms) {
+            rig->deadline_ms = INT64_MAX;
+            stream_tick(rig->stream);
+        }
         rig_settle(rig);
     }
+    fail_msg("deadline after deadline");
 }
 
 void rig_link_up(struct rig *rig, uint64_t link)

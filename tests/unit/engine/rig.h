@@ -11,7 +11,7 @@
 #include "engine/stream.h"
 #include "unit/profile/support.h"
 
-#define RIG_LINES 400
+#define RIG_LINES 1200
 
 struct rig {
     struct loaded loaded;
@@ -47,7 +47,7 @@ void rig_open(struct rig *rig, const struct rig_options *options);
 void rig_close(struct rig *rig);
 /* Commits, room and the broker, until nothing more comes of it. */
 void rig_settle(struct rig *rig);
-/* Time passes in one leap; deadlines that have come are served. */
+/* Time passes, from deadline to deadline. */
 void rig_pass(struct rig *rig, int64_t ms);
 /* Connected and open, then settled. */
 void rig_link_up(struct rig *rig, uint64_t link);

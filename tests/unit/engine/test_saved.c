@@ -39,7 +39,8 @@ static void make(struct fixture *f)
         .dialled = true,
         .park = {.kind = PROFILE_END_STATUS, .code = 403, .retry_after_ms = -1},
         .live_ago_ms = -1,
-        .reason = "status 403: r\xc3\xa9" "fus\xc3\xa9",
+        .reason = "status 403: r\xc3\xa9"
+                  "fus\xc3\xa9",
     };
     for (unsigned i = 0; i < PROFILE_FLAPS_MAX; i++)
         for (unsigned j = 0; j < 16; j++)
@@ -188,8 +189,8 @@ static void other_profile(void **arg)
     struct fixture f;
     struct session_saved got;
     struct stream_variables variables;
-    struct loaded other = load_ok(
-        CONNECT "[on b]\nmatch = /t == \"b\"\ndo = capture two=/v\n", none);
+    struct loaded other =
+        load_ok(CONNECT "[on b]\nmatch = /t == \"b\"\ndo = capture two=/v\n", none);
     make(&f);
     set(&f.variables, 1, "second", 6);
     encode(&f);
@@ -204,8 +205,8 @@ static void other_profile(void **arg)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),       cmocka_unit_test(largest_fits),
-        cmocka_unit_test(damage_is_none),   cmocka_unit_test(nonsense_is_none),
+        cmocka_unit_test(round_trip),     cmocka_unit_test(largest_fits),
+        cmocka_unit_test(damage_is_none), cmocka_unit_test(nonsense_is_none),
         cmocka_unit_test(other_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

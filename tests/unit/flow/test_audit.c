@@ -272,7 +272,7 @@ static void test_no_epoch(void **state)
     below(&rig, 22, 28);
     message.snapshot = true; /* rows of a snapshot may be old */
     for (int i = 0; i < 20; i++) {
-        message.id = slice_make("abcdefghijklmnopqrstuvwxyz" + i, 1);
+        message.id = slice_make(&"abcdefghijklmnopqrstuvwxyz"[i], 1);
         flow_message(rig.flow, FLOW_LINK, &message, message.data, false, 0);
     }
     assert_position(&rig, "1201");

@@ -37,6 +37,11 @@ static void test_bad_captures(void **state)
         {CONNECT HTTP "persist = perhaps\n", "test.ini:5: persist: `perhaps` is none of no, yes"},
         {CONNECT HTTP "persist = yes\n",
          "test.ini:4: [http a] has `persist`, but captures nothing that could be kept"},
+        {CONNECT HTTP "query.p = ${position}\nforeach = x\n[event]\nposition = /p\n"
+                      "[catchup]\nvia = http\nhttp = a\n",
+         "test.ini:11: http: [http a] has a `foreach`"},
+        {CONNECT HTTP "foreach = x\n[event]\nposition = /p\n[catchup]\ntip = a\n",
+         "test.ini:9: tip: [http a] has a `foreach`"},
         {CONNECT HTTP "query.e = ${each}\n",
          "test.ini:4: [http a] names ${each} without `foreach`"},
         {CONNECT "query.x = ${session}\n" HTTP "capture.sessoin = /y\n",

@@ -25,8 +25,11 @@ static void test_bad_connect(void **state)
         {CONNECT "max_age = 31d\n", "test.ini:3: max_age: `31d` is not from 0s to 30d"},
         {CONNECT "max_age = 30\n",
          "test.ini:3: max_age: `30` is no duration such as 500ms, 30s or 5m"},
-        {CONNECT "ping = forbid\n[heartbeat]\nws_ping = 15s\n",
+        {CONNECT "ping = forbid\n[heartbeat]\nws_ping = 15s\nidle = 1m\n",
          "test.ini:5: ws_ping: [connect] ping = forbid"},
+        {CONNECT "ping = forbid\n",
+         "test.ini:3: ping: forbid, so a dead link would never be noticed; it needs [heartbeat] "
+         "idle, or a heartbeat that is answered"},
         {CONNECT "query.e = ${each}\n", "test.ini:2: [connect] names ${each} without `foreach`"},
     };
 
@@ -43,7 +46,7 @@ static void test_connect(void **state)
     assert_int_equal(l.profile->connect.parallel, 1);
     unload(&l);
     l = load_ok(CONNECT "data = forbid\nping = forbid\nparallel = 2\nmax_age = 30d\n"
-                        "[heartbeat]\nws_ping = 0\n",
+                        "[heartbeat]\nws_ping = 0\nidle = 1m\n",
                 no_keys);
     assert_true(l.profile->connect.data_forbidden);
     assert_true(l.profile->connect.ping_forbidden);
@@ -52,8 +55,23 @@ static void test_connect(void **state)
     assert_int_equal(l.profile->connect.parallel, 2);
     unload(&l);
     /* What is forbidden is not done by default either. */
-    l = load_ok(CONNECT "data = allow\nping = forbid\nparallel = 1\n", no_keys);
+    l = load_ok(CONNECT "data = allow\nping = forbid\nparallel = 1\n[heartbeat]\nidle = 1m\n",
+                no_keys);
     assert_int_equal(l.profile->heartbeat.ws_ping_ms, 0);
+    unload(&l);
+}
+
+/* What finds a dead link where pings are forbidden. */
+static void test_without_pings(void **state)
+{
+    struct loaded l = load_ok(CONNECT "ping = forbid\n[on welcome]\nmatch = /a exists\n"
+                                      "do = set heartbeat.idle=/a*1000\n",
+                              no_keys);
+
+    unload(&l);
+    l = load_ok(CONNECT "ping = forbid\n[send beat]\ntext = x\n"
+                        "[heartbeat]\nsend = beat\nevery = 30s\nack = /ok exists\n",
+                no_keys);
     unload(&l);
 }
 
@@ -391,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_connect),
         cmocka_unit_test(test_connect),
+        cmocka_unit_test(test_without_pings),
         cmocka_unit_test(test_bad_hosts),
         cmocka_unit_test(test_number_of_hosts),
         cmocka_unit_test(test_bad_auth),

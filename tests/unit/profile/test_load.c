@@ -54,6 +54,36 @@ static void test_bad_values(void **state)
         {CONNECT "[live]\nwhen = never\n", "test.ini:4: when: `never` is none of open, rule"},
         {CONNECT "[message]\nheader_block = maybe\n",
          "test.ini:4: header_block: `maybe` is none of no, yes"},
+        {CONNECT "[message]\nbatch = list\n", "test.ini:4: batch: `list` is none of array"},
+        {CONNECT "[message]\nsplit = /a\n",
+         "test.ini:4: split: `/a` is no JSON Pointer with one * at its end, such as /data/*"},
+        {CONNECT "[message]\nsplit = /*/a/*\n",
+         "test.ini:4: split: `/*/a/*` is no JSON Pointer with one * at its end, such as /data/*"},
+        {CONNECT "[message]\nsplit = *\n",
+         "test.ini:4: split: `*` is no JSON Pointer with one * at its end, such as /data/*"},
+        {CONNECT "[message]\nsplit = /~/*\n",
+         "test.ini:4: split: pointer \"/~\": \"~\" is written \"~0\", and \"/\" in a name \"~1\""},
+        {CONNECT "[message]\ndecode = a\n",
+         "test.ini:4: decode: pointer \"a\" does not start with \"/\""},
+        {CONNECT "[event]\nid = ^/a\n",
+         "test.ini:4: id: `^/a`: there is no [message] split or decode to take it out of"},
+        {CONNECT "[message]\ndecode = /a\n[event]\nid = ^a\n",
+         "test.ini:6: id: `^a`: behind \"^\" stands a JSON Pointer"},
+        {CONNECT "[event]\nunkeyed = ask\n", "test.ini:4: unkeyed: `ask` is none of store, sync"},
+        {CONNECT "[event]\nid = /id\nunkeyed = sync\n",
+         "test.ini:5: unkeyed: sync needs [catchup] via = http"},
+        {CONNECT "[event]\nposition = /p\n[position]\ncontiguous = yes\n",
+         "test.ini:6: contiguous: yes needs compare = int"},
+        {CONNECT "[event]\nposition = /p\n[position]\noverlap = 5\n",
+         "test.ini:6: overlap: needs compare = int"},
+        {CONNECT "[position]\noverlap = -1\n",
+         "test.ini:4: overlap: `-1` is no number from 0 on, in units of the position"},
+        {CONNECT "[event]\nposition = /p\n[position]\ncompare = int\nkey = /k\n",
+         "test.ini:7: key: needs contiguous = yes; it says which positions are in one row"},
+        {CONNECT "[position]\ncontigous = yes\n",
+         "test.ini:4: unknown key `contigous` in [position]; did you mean `contiguous`?"},
+        {CONNECT "[position]\nmax_age = old\n",
+         "test.ini:4: max_age: `old` is no duration such as 500ms, 30s or 5m"},
         {CONNECT "[event]\ndedup = no\n",
          "test.ini:4: dedup: `no` is none of id, position, hash, off"},
         {CONNECT "[position]\ncompare = float\n",
@@ -418,7 +448,8 @@ static void test_list(void **state)
     struct error err;
 
     assert_int_equal(profile_list(dirs, note, list, &err), 0);
-    assert_string_equal(list, "generic nchan scaiwave ");
+    assert_string_equal(list, "generic home-assistant jetstream kraken nchan ntfy parlay "
+                              "scaiwave ");
     assert_true(profile_list(broken, note, list, &err) < 0);
     assert_non_null(strstr(err.text, "meson.build: "));
 }

@@ -67,6 +67,13 @@ static void test_expressions(void **state)
         {"/a exists&&/b exists", "{\"a\":1,\"b\":1}", true},
         {"/a == \"&& ) ==\"", "{\"a\":\"&& ) ==\"}", true},
         {"/a~1b == 1", "{\"a/b\":1}", true},
+        {"/a | /b == 1", "{\"b\":1}", true},
+        {"/a|/b==1", "{\"a\":2,\"b\":1}", false},
+        {"/a | /b != 1", "{\"a\":2,\"b\":1}", true},
+        {"/a | /b | /c exists", "{\"c\":null}", true},
+        {"/a | /b | /c exists", "{\"d\":1}", false},
+        {"/a | /b == 1 || /c exists", "{\"c\":1}", true},
+        {"/a | /b == 1 && /c exists", "{\"b\":1}", false},
     };
 
     for (size_t i = 0; i < COUNT(table); i++)
@@ -116,6 +123,9 @@ static void test_bad_expressions(void **state)
         {"/a exists &&", "a JSON Pointer or \"(\" must stand here, but it ends there"},
         {"(/a exists", "\")\" must stand here, but it ends there"},
         {"/a exists)", "&& or || must stand here, not `)`"},
+        {"/a | == 1", "a JSON Pointer or \"(\" must stand here, not `== 1`"},
+        {"/a | b == 1", "`b` is no JSON Pointer; it must begin with \"/\""},
+        {"/1|/2|/3|/4|/5|/6|/7|/8|/9 exists", "more than 8 places in one test"},
         {"()", "a JSON Pointer or \"(\" must stand here, not `)`"},
         {"/a == ${nope}", "there is no variable `nope` here"},
         {"/a == ${pp}", "there is no variable `pp` here; did you mean `p`?"},

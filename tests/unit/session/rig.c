@@ -37,15 +37,18 @@ static void step(struct rig *rig, struct session_event event)
     for (unsigned i = 0; i < rig->out.count; i++) {
         if (rig->out.item[i].kind == SESSION_DO_DIAL)
             rig->link = rig->out.item[i].link;
-        if (rig->out.item[i].kind == SESSION_DO_HTTP_START)
+        if (rig->out.item[i].kind == SESSION_DO_HTTP_START ||
+            rig->out.item[i].kind == SESSION_DO_FALLBACK_START)
             rig->request = rig->out.item[i].request;
     }
 }
 
 void rig_do(struct rig *rig, enum session_event_kind kind)
 {
-    step(rig, (struct session_event){
-                  .kind = kind, .link = rig->link, .has_position = rig->has_position});
+    step(rig, (struct session_event){.kind = kind,
+                                     .link = rig->link,
+                                     .request = rig->request,
+                                     .has_position = rig->has_position});
 }
 
 void rig_start(struct rig *rig)
