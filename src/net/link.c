@@ -338,7 +338,10 @@ void net_link_resume(struct net_link *link)
 
 const struct io_address *net_link_peer(const struct net_link *link)
 {
-    return link->state == LINK_DIALING ? NULL : &link->conn.addresses[link->conn.next_address - 1];
+    bool connected = link->conn.phase != NET_PHASE_DNS && link->conn.phase != NET_PHASE_TCP &&
+                     link->conn.phase != NET_PHASE_TLS;
+
+    return connected ? &link->conn.addresses[link->conn.next_address - 1] : NULL;
 }
 
 int64_t net_link_last_rx_ms(const struct net_link *link)

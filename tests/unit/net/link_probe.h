@@ -63,7 +63,12 @@ static inline void probe_on_connected(void *arg, const char *address, const char
 {
     struct probe *probe = arg;
 
+    char peer[64];
+
     assert_int_equal(strncmp(address, "127.0.0.", 8), 0);
+    assert_non_null(net_link_peer(probe->link));
+    io_address_format(net_link_peer(probe->link), peer, sizeof peer);
+    assert_string_equal(peer, address);
     probe_note(probe, tls != NULL ? "connected-tls" : "connected", SLICE(""));
     probe_event(probe);
 }

@@ -23,6 +23,7 @@ import uuid
 from aiohttp import WSMsgType, web
 
 DEFAULTS = {
+    "address": "127.0.0.1",
     "tokens": ["good-token"],
     "tenant": "tenant-1",
     # hello: whether it is said at all, to whom, how late
@@ -51,6 +52,15 @@ DEFAULTS = {
     # events kept for sync; None: all
     "history": None,
     "refresh_tokens": ["good-refresh"],
+    # refresh: lifetime said and kept to (seconds), answered late, so many answers lost after the
+    # tokens were replaced, or another answer
+    "refresh_ttl": 3600,
+    "refresh_delay_ms": 0,
+    "refresh_lose": 0,
+    "refresh_answer": None,
+    # a cookie that each answer sets, and one that a handshake must have
+    "set_cookie": None,
+    "need_cookie": None,
 }
 
 
@@ -122,13 +132,15 @@ class Service:
         app = web.Application()
         app.router.add_get("/v1/stream", self.handle_stream)
         app.router.add_get("/v1/sync", self.handle_sync)
+        app.router.add_get("/moved/{n}/stream", self.handle_stream)
+        app.router.add_get("/moved/{n}/sync", self.handle_sync)
         app.router.add_post("/v1/auth/refresh", self.handle_refresh)
         self.runner = web.AppRunner(app, access_log=None)
         await self.runner.setup()
         # Bound and never listening: the port stays ours while the service is down.
         self.reservation = socket.socket()
         self.reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.reservation.bind(("127.0.0.1", 0))
+        self.reservation.bind((self.config["address"], 0))
         self.port = self.reservation.getsockname()[1]
         await self.listen()
         asyncio.ensure_future(self.flow())
@@ -136,7 +148,7 @@ class Service:
     async def listen(self):
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(("127.0.0.1", self.port))
+        sock.bind((self.config["address"], self.port))
         self.server = await asyncio.get_running_loop().create_server(
             self.runner.server, sock=sock, ssl=self.tls, backlog=256)
 
@@ -155,9 +167,14 @@ class Service:
         good = self.authorised(token)
         self.record["dials"].append({
             "t": time.monotonic(), "authorised": good, "query": sorted(request.query),
-            "headers": dict(request.headers)})
+            "headers": dict(request.headers), "path": request.path})
         handshake = config["handshake"] or {}
-        if "status" in handshake:
+        cookie = config["set_cookie"]
+        if config["need_cookie"] and config["need_cookie"] not in request.headers.get("Cookie", ""):
+            return web.Response(status=503, text="no such session here",
+                                headers=cookie and {"Set-Cookie": cookie})
+        if "status" in handshake and (
+                "path" not in handshake or handshake["path"] == request.path):
             return web.Response(status=handshake["status"], text=handshake.get("body", ""),
                                 headers=handshake.get("headers"))
         if handshake.get("hang"):
@@ -165,6 +182,8 @@ class Service:
         if not good and not config["bad_token_upgrades"]:
             return self.error(401, "SW_AUTH_INVALID_TOKEN", "token is not valid")
         ws = web.WebSocketResponse(autoping=False, autoclose=True, timeout=2, max_msg_size=1 << 22)
+        if cookie:
+            ws.headers["Set-Cookie"] = cookie
         await ws.prepare(request)
         self.link_count += 1
         link = Link(self.link_count, request, ws)
@@ -268,10 +287,11 @@ class Service:
         started = time.monotonic()
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         good = scheme == "Bearer" and self.authorised(token)
-        entry = {"t": started, "authorised": good, "query": dict(request.query), "items": None}
+        entry = {"t": started, "authorised": good, "query": dict(request.query), "items": None,
+                 "path": request.path, "cookie": request.headers.get("Cookie", "")}
         self.record["syncs"].append(entry)
         answer = self.config["sync_answer"]
-        if answer:
+        if answer and answer.get("path", request.path) == request.path:
             return web.Response(status=answer.get("status", 200), text=answer.get("body", ""),
                                 headers=answer.get("headers"))
         if not good:
@@ -308,16 +328,26 @@ class Service:
         except (ValueError, KeyError, TypeError):
             return self.error(400, "SW_BAD_REQUEST", "refresh_token is missing")
         good = old in self.config["refresh_tokens"]
-        self.record["refreshes"].append({"t": time.monotonic(), "authorised": good})
+        self.record["refreshes"].append({"t": time.monotonic(), "authorised": good, "token": old})
+        await asyncio.sleep(self.config["refresh_delay_ms"] / 1000)
+        answer = self.config["refresh_answer"]
+        if answer:
+            return web.Response(status=answer.get("status", 200), text=answer.get("body", ""),
+                                headers=answer.get("headers"))
         if not good:
             return self.error(401, "SW_AUTH_INVALID_TOKEN", "refresh token is not valid")
         number = len(self.record["refreshes"])
         access, refresh = f"access-{number}-secret", f"refresh-{number}-secret"
         self.config["tokens"] = self.config["tokens"] + [access]
+        if self.config["refresh_lose"] > 0:
+            # The old one is good once more, as where a service knows that answers get lost.
+            self.config["refresh_lose"] -= 1
+            reset(request.transport)
+            return web.Response()
         self.config["refresh_tokens"] = [refresh]
         return web.json_response({"data": {
             "access_token": access, "refresh_token": refresh, "token_type": "Bearer",
-            "expires_in": 3600}})
+            "expires_in": self.config["refresh_ttl"]}})
 
     # ---- publishing ----
 
