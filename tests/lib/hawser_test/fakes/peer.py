@@ -130,6 +130,11 @@ class Peer:
         self.down()
 
         async def work():
+            # A handler that waits for something of its own does not see its client go.
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.runner.cleanup()
 
         self.run(work())
