@@ -23,6 +23,7 @@ class Link:
     def __init__(self, peer, number, request, ws):
         self.peer, self.number, self.request, self.ws = peer, number, request, ws
         self.texts = []  # what the client sent
+        self.pings = []  # the lengths of its pings
         self.query = dict(request.query)
         self.opened = time.monotonic()
         self.code = None  # how the client closed
@@ -183,7 +184,8 @@ class Peer:
         refused = await self.admit(request)
         if refused is not None:
             return refused
-        ws = web.WebSocketResponse(protocols=self.subprotocols, timeout=2, max_msg_size=1 << 22)
+        ws = web.WebSocketResponse(protocols=self.subprotocols, timeout=2, max_msg_size=1 << 22,
+                                   autoping=False)
         await ws.prepare(request)
         link = Link(self, len(self.all_links) + 1, request, ws)
         self.all_links.append(link)
@@ -194,6 +196,9 @@ class Peer:
                 if message.type == WSMsgType.TEXT:
                     link.texts.append(message.data)
                     await self.text(link, message.data)
+                elif message.type == WSMsgType.PING:
+                    link.pings.append(len(message.data))
+                    await ws.pong(message.data)
             if link.closing is not None:
                 await asyncio.shield(link.closing)
         finally:
