@@ -101,6 +101,8 @@ static enum flow_result hold_into(struct flow *flow, struct lane *lane,
     if (lane->overflowed) {
         if (flow->unkeyed.on && unkeyed_is(event))
             owed_note_unkeyed(&flow->owed, 1);
+        else
+            lane->tail = 0; /* they stand before it, with sync too */
         return FLOW_HELD_FULL;
     }
     if (lane == &flow->lanes[flow->link] && flow->reference == NULL && is_reference(flow, held))
