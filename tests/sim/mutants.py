@@ -150,8 +150,10 @@ MUTANTS = {
     # 10 restraint
     "the backoff never grows": ({10}, [(
         "src/session/policy.c", "        s->step++;", "        s->step = 0;")]),
-    "a crash forgets the attempt that was under way": ({10}, [(
-        "src/session/saved.c", "        .dialled = is_dialling(&s),", "        .dialled = false,")]),
+    "a crash forgets the attempt that was under way": ({10}, [
+        ("src/session/saved.c", "        .dialled = is_dialling(&s),", "        .dialled = false,"),
+        ("src/engine/slots.c", "    state.dialled = state.dialled || dialling;",
+         "    (void)dialling;")]),
     "a crash ends every wait": ({10}, [(
         "src/session/saved.c", "resumed->wait_ms > 0 &&", "false &&")]),
     "a dial does not wait for the disk": ({10}, [(
