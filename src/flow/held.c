@@ -215,6 +215,8 @@ void flow_missing(struct flow *flow)
     bool kept =
         !lane->overflowed && (flow->mode == FLOW_MODE_HOLD || flow->mode == FLOW_MODE_RELEASE);
 
+    if (flow->unkeyed.on)
+        copies_missed(flow);
     if (!kept)
         flow_say_missing(flow);
     else if (lane->hold.count > 0)
