@@ -1,7 +1,9 @@
 """What status tells of each stream, as JSON and as hawserctl prints it."""
 
+import base64
 import json
 import re
+import time
 
 import pytest
 from hawser_test.fakes.parlay import KEY, Parlay
@@ -98,6 +100,27 @@ def test_warnings_and_gaps(feed, peer):
     assert re.search(r"gaps: +upstream 1$", text, re.M)
 
 
+def token_that_expires(at_s):
+    """A JWT, as far as hawser reads it."""
+    def part(value):
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).decode().rstrip("=")
+    return f"{part({'alg': 'none'})}.{part({'exp': at_s})}.c2ln"
+
+
+@pytest.mark.parametrize("left_s", [3500, -3600])
+def test_when_the_token_expires(feed, peer, left_s):
+    hawser = feed("[auth]\ntoken = token\n")
+    assert hawser.secret("scripted", token_that_expires(int(time.time()) + left_s))
+    hawser.start()
+    status = hawser.wait_status(lambda s: "credential_expires_in_ms" in s, "it", stream="feed")
+    if left_s < 0:
+        assert status["credential_expires_in_ms"] == 0
+        assert re.search(r"token: +has expired$", told(hawser), re.M)
+    else:
+        assert left_s - 120 < status["credential_expires_in_ms"] / 1000 <= left_s
+        assert re.search(r"token: +expires in 5\dm", told(hawser))
+
+
 def test_what_an_audit_found(feed, peer):
     hawser = feed(catchup__audit="1s")
     hawser.start()
@@ -106,6 +129,8 @@ def test_what_an_audit_found(feed, peer):
     peer.publish(2)
     hawser.wait_status(lambda s: s["audited"] == 2, "the audit", stream="feed")
     assert "found 2 that the link did not bring" in told(hawser)
+    lines = hawser.hawserctl("tail", "--from", "oldest", "--count", "2").splitlines()
+    assert [line.split()[3] for line in lines] == ["audit", "audit"]
 
 
 def test_profiles_are_all_listed(hawser):
