@@ -151,8 +151,8 @@ static void begin_epoch(struct flow *flow, const struct flow_event *event)
     char text[LIMIT_POSITION];
     struct flow_gap gap = {.reason = FLOW_GAP_EPOCH, .before = event->position};
 
-    gap.after = slice_make(text, flow->position.len);
     memcpy(text, flow->position.text, flow->position.len);
+    gap.after = slice_make(text, flow->position.len);
     begin_at(flow, slice_make(NULL, 0));
     owed_forget(&flow->owed);
     flow->gap(flow->sink_arg, &gap);

@@ -24,8 +24,8 @@ void session_drop_slot(struct session *s, struct session_actions *out)
 {
     if (s->slot.wish == SESSION_WISH_NONE)
         return;
+    session_do(out, SESSION_DO_DROP_SLOT)->fallback = s->slot.wish == SESSION_WISH_FALLBACK;
     s->slot.wish = SESSION_WISH_NONE;
-    session_do(out, SESSION_DO_DROP_SLOT);
 }
 
 void session_slot_granted(struct session *s, struct session_actions *out)

@@ -363,6 +363,14 @@ static void op_refresh(void *arg)
         world_plan(feed->world, 3, WORLD_CREDENTIAL, feed->number, 0, 0);
 }
 
+/* From here on nothing may be lost, also where a stream starts now. */
+static void delivers(struct feed *feed)
+{
+    if (!feed->lived && !feed->anything && (feed->start == SETTINGS_START_NOW || !feed->resumable))
+        feed->due_from = feed->service.count + 1;
+    feed->lived = true;
+}
+
 static void op_state(void *arg, const struct session_action *action, uint64_t link)
 {
     struct feed *feed = arg;
@@ -380,9 +388,7 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
     watch_restraint(feed, action);
     if (action->to != SESSION_LIVE)
         return;
-    if (!feed->lived && !feed->anything && (feed->start == SETTINGS_START_NOW || !feed->resumable))
-        feed->due_from = feed->service.count + 1;
-    feed->lived = true;
+    delivers(feed);
 }
 
 static void op_gap(void *arg, enum session_gap reason, const char *detail)
@@ -652,6 +658,7 @@ static void open_body(struct feed *feed, struct link *body)
     uint64_t number = body->number;
     body->open = true;
     cover(COVER_FALLBACK_OPEN);
+    delivers(feed);
     stream_body_open(feed->stream, number);
     if (body->number == number)
         service_replay(feed, body);
