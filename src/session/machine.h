@@ -263,6 +263,8 @@ void session_fallback_page(struct session *s, struct session_actions *out,
                            const struct session_page *page);
 void session_fallback_ended(struct session *s, struct session_actions *out,
                             const struct profile_end *end);
+/* The stream is no longer one that goes back to it. */
+void session_fallback_over(struct session *s);
 /* It ends here, whatever it is doing. */
 void session_fallback_stop(struct session *s, struct session_actions *out);
 /* A link is about to be dialled: true when that is beside the fallback, which otherwise ends. */

@@ -370,19 +370,23 @@ struct session_audit {
 
 /* The exchange that delivers while the WebSocket does not. */
 struct session_fallback {
-    bool on;             /* POLLING by it: it delivers, or is being begun */
-    bool chosen;         /* what the stream goes back to until a link is live */
-    bool open;           /* it delivers */
-    bool follows;        /* the next request follows a page: it needs no slot */
-    bool use_next;       /* of the next request */
-    uint64_t request;    /* 0: none outstanding */
-    int64_t started_ms;  /* when the newest went out */
-    int64_t opened_ms;   /* when it began to deliver */
-    int64_t next_ms;     /* when the next goes out, INT64_MAX: not planned */
-    int64_t primary_ms;  /* when the WebSocket is tried, INT64_MAX: it is being tried */
-    int64_t greet_by_ms; /* when a link beside it must have been accepted */
-    unsigned failures;   /* of the fallback in a row */
-    unsigned tries;      /* of the WebSocket meanwhile */
+    bool on;              /* POLLING by it: it delivers, or is being begun */
+    bool chosen;          /* what the stream goes back to until a link is live */
+    bool open;            /* it delivers */
+    bool follows;         /* the next request follows a page: it needs no slot */
+    bool use_next;        /* of the next request */
+    uint64_t request;     /* 0: none outstanding */
+    int64_t started_ms;   /* when the newest went out */
+    int64_t opened_ms;    /* when it began to deliver */
+    int64_t next_ms;      /* when the next goes out, INT64_MAX: not planned */
+    int64_t primary_ms;   /* when the WebSocket is tried, INT64_MAX: it is being tried */
+    int64_t greet_by_ms;  /* when a link beside it must have been accepted */
+    int64_t patience_ms;  /* no request before, whatever the WebSocket does meanwhile */
+    int64_t rhythm_at_ms; /* failing: when the WebSocket was to be tried */
+    unsigned failures;    /* of the fallback in a row */
+    unsigned tries;       /* of the WebSocket meanwhile */
+    bool failing;         /* it ended before it delivered: the WebSocket goes by backoff alone */
+    bool retried;         /* failing: the WebSocket was tried meanwhile */
 };
 
 enum session_handover_phase {
