@@ -27,6 +27,7 @@ class Link:
         self.opened = time.monotonic()
         self.code = None  # how the client closed
         self.silent = False
+        self.closing = None  # our own close, under way
 
     async def send(self, message):
         if not self.silent:
@@ -34,7 +35,8 @@ class Link:
                 await self.ws.send_str(message if isinstance(message, str) else json.dumps(message))
 
     async def close(self, code, reason=""):
-        await self.ws.close(code=code, message=reason.encode())
+        self.closing = asyncio.ensure_future(self.ws.close(code=code, message=reason.encode()))
+        await self.closing
 
     def reset(self):
         """Ends the connection as a NAT or a dying machine does."""
@@ -184,6 +186,8 @@ class Peer:
                 if message.type == WSMsgType.TEXT:
                     link.texts.append(message.data)
                     await self.text(link, message.data)
+            if link.closing:  # reading ends first; a handler that returns would close with 1000
+                await asyncio.wait([link.closing])
         finally:
             link.code = ws.close_code
             if link in self.links:
