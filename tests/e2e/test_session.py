@@ -396,3 +396,51 @@ def test_F62_origin(feed, peer):
     hawser = live(feed(**{"connect.header.Origin": "https://app.example.com"}))
     assert peer.dials[0]["headers"]["Origin"] == "https://app.example.com"
     assert hawser.status("feed")["state"] == "live"
+
+
+def test_F62_origin_is_refused(feed, peer):
+    """What the service says is kept, and the origin is taken up once it is there."""
+    peer.origin = "https://app.example.com"
+    hawser = feed(**{"status.403/origin": "hold 30m", "backoff.steps": "1s"}).start()
+    status = hawser.wait_state("held", stream="feed")
+    assert "status 403" in status["reason"] and "origin" in status["reason"]
+    hawser.wait_log(r"feed \[[0-9a-f]+\]: ended: status 403")
+    hawser.sections["stream feed"]["connect.header.Origin"] = peer.origin
+    hawser.restart()
+    hawser.wait_state("live", stream="feed")
+    assert [dial["headers"].get("Origin") for dial in peer.dials] == [None, peer.origin]
+
+
+# ---- subscriptions ----
+
+SUBSCRIBE = """
+[send room]
+text = {"op":"subscribe","room":"lobby"}
+on = open
+answer = /type == "subscribed"
+answer_timeout = 2s
+"""
+
+
+def test_F39_a_subscription_is_sent_once_a_link(feed, peer):
+    peer.answer = {"type": "subscribed"}
+    hawser = live(feed(SUBSCRIBE))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        for number in range(1, 4):
+            peer.wait(lambda: len(peer.all_links) == number and peer.links, "the link")
+            hawser.wait_state("live", stream="feed")
+            wanted = peer.publish(1)
+            consumer.wait_id(wanted[0])
+            peer.drop()
+    assert [link.texts for link in peer.all_links[:3]] == \
+        [['{"op":"subscribe","room":"lobby"}']] * 3
+
+
+def test_F39_F29_a_subscription_that_is_not_answered(feed, peer):
+    """The link is fine and no subscription: it would bring nothing for ever. Said, and dialled anew."""
+    hawser = live(feed(SUBSCRIBE))
+    hawser.wait_log(r"room.*answer|answer.*room|no answer")
+    peer.answer = {"type": "subscribed"}
+    peer.wait(lambda: len(peer.all_links) >= 2, "another link")
+    hawser.wait_state("live", stream="feed")
