@@ -154,6 +154,8 @@ void session_pulse_accepted(const struct session *s, struct session_pulse *pulse
 void session_pulse_set(const struct session *s, struct session_pulse *pulse,
                        enum profile_setting setting, int64_t value_ms);
 void session_pulse_rx(struct session_pulse *pulse, int64_t rx_ms);
+/* A pong answers whatever went before it, be it within the same millisecond. */
+void session_pulse_ponged(struct session_pulse *pulse);
 void session_pulse_acked(struct session_pulse *pulse);
 void session_pulse_sent(const struct session *s, struct session_pulse *pulse, unsigned send);
 void session_pulse_answered(struct session_pulse *pulse, uint32_t sends);

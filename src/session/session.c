@@ -188,8 +188,10 @@ static void on_pulse(struct session *s, const struct session_event *event,
         session_pulse_answered(&s->pulse, event->sends);
     else if (event->kind == SESSION_EV_ACKED)
         session_pulse_acked(&s->pulse);
-    else if (event->kind == SESSION_EV_PONG)
+    else if (event->kind == SESSION_EV_PONG) {
+        session_pulse_ponged(&s->pulse);
         session_rtt_pong(s, out, event->rtt_ms);
+    }
 }
 
 static void on_leaver(struct session *s, struct session_actions *out)
