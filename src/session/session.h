@@ -49,7 +49,7 @@
     X(GREETING, "greeting")       /* link open, waiting for the service to accept us */            \
     X(CATCHING_UP, "catching-up") /* link open, its events held, sync fills what was missed */     \
     X(LIVE, "live")                                                                                \
-    X(POLLING, "polling") /* sync delivers; the link's events are discarded for now */             \
+    X(POLLING, "polling") /* the fallback delivers, or sync while the link brings too much */      \
     X(WAITING, "waiting") /* backoff */                                                            \
     X(HELD, "held")       /* a timed rest by policy */                                             \
     X(PARKED, "parked")   /* waits for someone */                                                  \
@@ -205,7 +205,7 @@ struct session_action {
     enum session_gap gap;
     enum session_state from, to;
     int64_t retry_ms;
-    char text[SESSION_TEXT]; /* GAP, STATE */
+    char text[SESSION_TEXT]; /* GAP, SAY, STATE */
 };
 
 /* Worst case of one step; check.c proves it. */

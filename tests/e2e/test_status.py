@@ -7,27 +7,6 @@ import time
 
 import pytest
 from hawser_test.fakes.parlay import KEY, Parlay
-from hawser_test.fakes.scripted import PROFILE, Scripted
-
-
-@pytest.fixture
-def peer(ca):
-    service = Scripted(ca.localhost)
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def feed(hawser, peer, ca, tmp_path):
-    def configure(added="", **settings):
-        (tmp_path / "scripted.ini").write_text(PROFILE + added)
-        hawser.sections["daemon"]["profile_dir"] = tmp_path
-        token = hawser.secret("scripted", "scripted-token")
-        hawser.stream("feed", **{"profile": "scripted", "host": peer.host, "tls_ca": ca.cert,
-                                 "start": "oldest", "token": f"file:{token}", **settings})
-        return hawser
-
-    return configure
 
 
 def told(hawser, *arguments):
