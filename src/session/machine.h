@@ -254,7 +254,7 @@ bool session_fallback_takes(const struct session *s, const struct profile_policy
 void session_fallback_begin(struct session *s, struct session_actions *out,
                             const struct profile_policy_action *action,
                             const struct profile_end *end, const char *why);
-/* Back to the fallback that the stream was on. */
+/* Back to the fallback that the stream was on; without a position to begin at, to the WebSocket. */
 void session_fallback_resume(struct session *s, struct session_actions *out, const char *why);
 /* Its next request, when it is due and nothing is in its way. */
 void session_fallback_go(struct session *s, struct session_actions *out);
