@@ -42,6 +42,8 @@ static unsigned http_for(const struct stream *stream, enum session_purpose purpo
 static struct slice request_position(struct stream *stream, bool use_next)
 {
     const struct stream_page *page = &stream->page;
+    if (stream->profile->catchup.descending)
+        return flow_resume(stream->flow); /* each begins with the newest */
     if (use_next && page->has_next && (page->items == 0 || !page->has_last))
         return buf_slice(&page->next);
     if (use_next && page->has_last)
@@ -49,9 +51,10 @@ static struct slice request_position(struct stream *stream, bool use_next)
     return flow_resume(stream->flow);
 }
 
-static void send_request(struct stream *stream, struct slice position)
+/* next: where an older page begins, .ptr NULL: not asked for. */
+static void send_request(struct stream *stream, struct slice position, struct slice next)
 {
-    struct stream_lookup lookup = {.stream = stream, .position = position};
+    struct stream_lookup lookup = {.stream = stream, .position = position, .next = next};
     struct error err = {0};
     unsigned http = http_for(stream, stream->request.purpose);
     stream->stats.requests++;
@@ -74,13 +77,13 @@ void stream_request(struct stream *stream, const struct session_action *action)
     stream->request.number = stream->request.wire = action->request;
     stream->request.purpose = action->purpose;
     stream->request.pages = 0;
-    send_request(stream, position);
+    send_request(stream, position, (struct slice){NULL, 0});
 }
 
 void stream_request_on(struct stream *stream)
 {
     stream->request.wire = own_number(stream);
-    send_request(stream, buf_slice(&stream->page.next));
+    send_request(stream, flow_resume(stream->flow), buf_slice(&stream->page.next));
 }
 
 static void request_ended(struct stream *stream, const struct profile_end *end)

@@ -222,6 +222,7 @@ struct stream_lookup {
     struct stream *stream;
     struct stream_link *link; /* whose ${n}; NULL: that of the link that serves */
     struct slice position;
+    struct slice next; /* ${next}, where an older page begins; .ptr NULL: not asked for */
     struct slice each; /* ${each}, of a call with foreach */
     struct error err;  /* why a secret could not be had */
     char text[40];

@@ -48,6 +48,8 @@ struct slice stream_look_up(void *arg, struct slice name)
     static const struct slice secret = SLICE_INIT("secret.");
     if (slice_eq_str(name, "position"))
         return lookup->position;
+    if (slice_eq_str(name, "next"))
+        return lookup->next;
     if (slice_starts_with(name, secret))
         return read_secret(lookup, slice_from(name, secret.len));
     if (slice_eq_str(name, "n"))

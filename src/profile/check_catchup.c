@@ -31,6 +31,14 @@ static bool sends_position(const struct loader *l)
     return false;
 }
 
+/* The first page is the newest; that a position bounds what is asked for is not needed. */
+static void check_descending(struct loader *l, const struct http *http)
+{
+    if (l->next != NULL && !load_http_uses(http, SLICE("next")))
+        load_fault(l, l->order, "order: desc, but nothing in [http %s] carries ${next}",
+                   http->name);
+}
+
 static void check_via(struct loader *l)
 {
     const struct http *http = NULL;
@@ -53,6 +61,8 @@ static void check_via(struct loader *l)
     if (l->position == NULL && l->map_position == NULL)
         load_fault(l, l->catchup_via,
                    "via: there is nothing to resume from without [event] position");
+    else if (http != NULL && l->profile->catchup.descending)
+        check_descending(l, http);
     else if (http != NULL && !load_http_uses(http, SLICE("position")))
         load_fault(l, l->catchup_via, "via: nothing in %s%s%s carries ${position}",
                    http->name != NULL ? "[http " : "[connect", http->name != NULL ? http->name : "",

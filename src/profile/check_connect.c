@@ -44,6 +44,10 @@ static void check_request(struct loader *l, const struct http *http, const char 
     if (load_http_uses(http, SLICE("each")) && !http->foreach)
         diag_add(l->diag, http->file, http->line, "[%s%s%s] names ${each} without `foreach`",
                  section, space, name);
+    if (load_http_uses(http, SLICE("next")) && !l->profile->catchup.descending)
+        diag_add(l->diag, http->file, http->line,
+                 "[%s%s%s] names ${next} without `order = desc` in [catchup]", section, space,
+                 name);
     if (http->persist_given && http->n_captures == 0)
         diag_add(l->diag, http->file, http->line,
                  "[%s%s%s] has `persist`, but captures nothing that could be kept", section, space,

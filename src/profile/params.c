@@ -3,7 +3,7 @@
 #include "base/suggest.h"
 #include "profile/load.h"
 
-static const char *const builtin_names[] = {"position", "n", "uuid", "now_ms", "each"};
+static const char *const builtin_names[] = {"position", "next", "n", "uuid", "now_ms", "each"};
 #define N_BUILTIN (sizeof(builtin_names) / sizeof(builtin_names[0]))
 
 static const char secret_prefix[] = "secret.";
@@ -55,7 +55,7 @@ static void declare(struct loader *l, const struct ini_entry *entry, struct slic
     if (!load_name_ok(name)) {
         load_fault(l, entry,
                    "%s: `" SLICE_FMT "` cannot be a name: a small letter, then small letters, "
-                   "digits and _, and none of position, n, uuid, now_ms, each",
+                   "digits and _, and none of position, next, n, uuid, now_ms, each",
                    entry->key, SLICE_ARG(name));
         return;
     }

@@ -145,7 +145,11 @@ void session_fallback_begin(struct session *s, struct session_actions *out,
 void session_fallback_resume(struct session *s, struct session_actions *out, const char *why)
 {
     const struct profile_policy_action retry = {.kind = PROFILE_POLICY_RETRY};
-    session_fallback_begin(s, out, &retry, NULL, why);
+    s->fallback.chosen = can_begin(s);
+    if (s->fallback.chosen)
+        session_fallback_begin(s, out, &retry, NULL, why);
+    else
+        session_dial(s, out, why);
 }
 
 /* ---- its requests ---- */

@@ -139,6 +139,11 @@ void session_pulse_rx(struct session_pulse *pulse, int64_t rx_ms)
         pulse->pinged_ms = -1;
 }
 
+void session_pulse_ponged(struct session_pulse *pulse)
+{
+    pulse->pinged_ms = -1;
+}
+
 void session_pulse_acked(struct session_pulse *pulse)
 {
     pulse->beat_ms = -1;

@@ -154,6 +154,8 @@ void session_pulse_accepted(const struct session *s, struct session_pulse *pulse
 void session_pulse_set(const struct session *s, struct session_pulse *pulse,
                        enum profile_setting setting, int64_t value_ms);
 void session_pulse_rx(struct session_pulse *pulse, int64_t rx_ms);
+/* A pong answers whatever went before it, be it within the same millisecond. */
+void session_pulse_ponged(struct session_pulse *pulse);
 void session_pulse_acked(struct session_pulse *pulse);
 void session_pulse_sent(const struct session *s, struct session_pulse *pulse, unsigned send);
 void session_pulse_answered(struct session_pulse *pulse, uint32_t sends);
@@ -252,7 +254,7 @@ bool session_fallback_takes(const struct session *s, const struct profile_policy
 void session_fallback_begin(struct session *s, struct session_actions *out,
                             const struct profile_policy_action *action,
                             const struct profile_end *end, const char *why);
-/* Back to the fallback that the stream was on. */
+/* Back to the fallback that the stream was on; without a position to begin at, to the WebSocket. */
 void session_fallback_resume(struct session *s, struct session_actions *out, const char *why);
 /* Its next request, when it is due and nothing is in its way. */
 void session_fallback_go(struct session *s, struct session_actions *out);

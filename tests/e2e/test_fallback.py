@@ -3,7 +3,7 @@
 import pytest
 from hawser_test.consumer import assert_rising, assert_same
 
-FALLBACK = {"fallback:poll.after": "2", "fallback:poll.retry_primary": "500ms"}
+FALLBACK = {"fallback:poll.after": "2", "fallback:poll.retry_primary": "1s"}
 
 
 @pytest.mark.parametrize("parallel", [1, 2])

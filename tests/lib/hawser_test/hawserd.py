@@ -214,6 +214,7 @@ class Hawserd:
         last = {}
 
         def look():
+            last.clear()
             last.update(self.status(stream))
             return last if condition(last) else None
 

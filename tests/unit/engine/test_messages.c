@@ -67,9 +67,9 @@ static void frame_in_pieces(void **arg)
 }
 
 static const char capturing[] =
-    "[connect]\nurl = wss://h.example/\nquery.s = ${sess}\nquery.host = ${next}\n" FEED
+    "[connect]\nurl = wss://h.example/\nquery.s = ${sess}\nquery.host = ${onward}\n" FEED
     "[on c]\nmatch = /t == \"c\"\ndo = capture sess=/v\n"
-    "[on u]\nmatch = /t == \"u\"\ndo = capture next=/v\n"
+    "[on u]\nmatch = /t == \"u\"\ndo = capture onward=/v\n"
     "[on f]\nmatch = /t == \"f\"\ndo = fresh\n";
 
 static void captures(void **arg)
@@ -96,7 +96,8 @@ static void captured_address(void **arg)
     struct rig rig;
     open_live(&rig, capturing, 0);
     rig_message(&rig, 1, "{\"t\":\"u\",\"v\":\"wss://evil.example/\"}");
-    rig_assert_saw(&rig, "say the service gave an address for variable next that is not followed");
+    rig_assert_saw(&rig,
+                   "say the service gave an address for variable onward that is not followed");
     rig_message(&rig, 1, "{\"t\":\"u\",\"v\":\"ws://h.example/weak\"}");
     rig_assert_saw(&rig, "not followed");
     rig_message(&rig, 1, "{\"t\":\"u\",\"v\":\"wss://h.example/good\"}");

@@ -84,8 +84,8 @@ static void bad_page(void **arg)
 
 static const char descending[] =
     CONNECT "[event]\nid = /id\nposition = /p\nonly = /id exists\n[position]\ncompare = int\n"
-            "[http sync]\nurl = https://h.example/sync\nquery.before = ${position}\n" CATCHUP
-            "order = desc\n";
+            "[http sync]\nurl = https://h.example/sync\nquery.before = ${next}\n"
+            "query.newer_than = ${position}\n" CATCHUP "order = desc\n";
 
 static void newest_first(void **arg)
 {
@@ -94,14 +94,14 @@ static void newest_first(void **arg)
     struct rig_options options = {.profile = descending, .position = "5"};
     rig_open(&rig, &options);
     rig_link_up(&rig, 1);
-    rig_assert_saw(&rig, "http https://h.example/sync");
+    rig_assert_saw(&rig, "http https://h.example/sync?newer_than=5");
     rig_answer(&rig, rig.http,
                "{\"items\":[{\"id\":\"i\",\"p\":9},{\"id\":\"h\",\"p\":8}],\"next\":\"8\"}");
     rig_assert_stored(&rig, ""); /* not before what is older */
-    rig_assert_saw(&rig, "http https://h.example/sync?before=8");
+    rig_assert_saw(&rig, "http https://h.example/sync?before=8&newer_than=5");
     rig_answer(&rig, rig.http,
                "{\"items\":[{\"id\":\"g\",\"p\":7},{\"id\":\"f\",\"p\":6}],\"next\":\"6\"}");
-    rig_assert_saw(&rig, "http https://h.example/sync?before=6");
+    rig_assert_saw(&rig, "http https://h.example/sync?before=6&newer_than=5");
     rig_answer(&rig, rig.http,
                "{\"items\":[{\"id\":\"e\",\"p\":5},{\"id\":\"d\",\"p\":4}],\"next\":\"4\"}");
     rig_assert_silent(&rig, "before=4");
@@ -146,7 +146,7 @@ static void older_page_fails(void **arg)
     rig_forget_lines(&rig);
     stream_http_failed(rig.stream, rig.http, &end);
     rig_pass(&rig, 5000);
-    rig_assert_saw(&rig, "http https://h.example/sync"); /* from the newest again */
+    rig_assert_saw(&rig, "http https://h.example/sync?newer_than=5"); /* the newest */
     rig_answer(&rig, rig.http, "{\"items\":[{\"id\":\"i\",\"p\":9},{\"id\":\"h\",\"p\":5}]}");
     assert_non_null(strstr(buf_cstr(&rig.stored), "i "));
     rig_close(&rig);

@@ -14,10 +14,10 @@ static void test_bad_declarations(void **state)
     static const struct bad table[] = {
         {"[profile]\nparams = Host\n" CONNECT,
          "test.ini:2: params: `Host` cannot be a name: a small letter, then small letters, digits "
-         "and _, and none of position, n, uuid, now_ms, each"},
+         "and _, and none of position, next, n, uuid, now_ms, each"},
         {"[profile]\nparams = position\n" CONNECT,
          "test.ini:2: params: `position` cannot be a name: a small letter, then small letters, "
-         "digits and _, and none of position, n, uuid, now_ms, each"},
+         "digits and _, and none of position, next, n, uuid, now_ms, each"},
         {"[profile]\nparams = a b a\n" CONNECT, "test.ini:2: params: `a` is declared twice"},
         {"[profile]\nparams = a\nsecrets = a\n" CONNECT,
          "test.ini:3: secrets: `a` is declared twice"},

@@ -55,6 +55,24 @@ static void F22_half_open_is_found_within_idle(void **state)
     }
 }
 
+/* On a quick network a ping goes out and its pong comes in within one millisecond. */
+static void F24_a_pong_at_once_is_an_answer(void **state)
+{
+    struct rig rig;
+    (void)state;
+    quiet(&rig);
+    rig.profile.heartbeat.ws_ping_ms = 15000;
+    rig.profile.live.by_rule = false;
+    rig_start_live(&rig);
+    for (int i = 0; i < 100; i++) {
+        rig_tick(&rig);
+        assert_non_null(rig_did(&rig, SESSION_DO_LINK_PING));
+        rig.rx_ms = rig.now_ms;
+        post(&rig, (struct session_event){.kind = SESSION_EV_PONG});
+        assert_null(rig_did(&rig, SESSION_DO_LINK_ABORT));
+    }
+}
+
 static void F22_heartbeat_wants_its_answer(void **state)
 {
     struct rig rig;
@@ -347,6 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(F22_half_open_is_found_within_idle),
+        cmocka_unit_test(F24_a_pong_at_once_is_an_answer),
         cmocka_unit_test(F22_heartbeat_wants_its_answer),
         cmocka_unit_test(F22_heartbeat_answered),
         cmocka_unit_test(set_is_kept_within_bounds),

@@ -62,7 +62,8 @@ class Scripted(Peer):
         self.handshakes_most = 0
         self.acks = []  # (link, what)
         self.hello = True
-        self.cookie = None
+        self.origin = None  # the only one that is let in
+        self.answer = None  # to each text
         super().__init__(certificate)
 
     def routes(self, router):
@@ -106,6 +107,8 @@ class Scripted(Peer):
                 await asyncio.sleep(self.handshake_delay_s)
         finally:
             self.handshakes -= 1
+        if self.origin and request.headers.get("Origin") != self.origin:
+            return web.Response(status=403, text="this origin is not allowed")
 
     async def greet(self, link):
         if self.hello:
@@ -116,6 +119,8 @@ class Scripted(Peer):
             self.acks.append((link.number, json.loads(text)))
         except ValueError:
             self.acks.append((link.number, text))
+        if self.answer:
+            await link.send(self.answer)
 
     async def handle_pages(self, request):
         after = int(request.query.get("after") or 0)
