@@ -68,8 +68,9 @@ void unkeyed_take(struct unkeyed *unkeyed, size_t n)
     unkeyed->count -= (unsigned)n;
 }
 
+/* What is no JSON has no copy in sync to wait for: it stays where it came. */
 bool unkeyed_is(const struct flow_event *event)
 {
-    return event->id.ptr == NULL && event->position.ptr == NULL && !event->ephemeral &&
-           !event->snapshot;
+    return event->data_kind == FLOW_DATA_JSON && event->id.ptr == NULL &&
+           event->position.ptr == NULL && !event->ephemeral && !event->snapshot;
 }

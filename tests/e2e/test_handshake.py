@@ -61,8 +61,9 @@ def test_F03_upgrade_stripped_by_a_page(hawser, service, ca):
                            "headers": {"Content-Type": "text/html"}})
     hawser.scaiwave(service, ca=ca, start="oldest")
     hawser.start()
-    shown = hawser.wait_state("held")
-    assert re.search("upgrade|stripped|200", shown["reason"])
+    hawser.wait_state("polling")
+    hawser.wait_log(r"ended: stripped")
+    hawser.wait_log(r"polling.*(lost the upgrade|without the upgrade)")
     heals(hawser, service, dials=1)
 
 

@@ -41,11 +41,13 @@ def test_F21_end_without_a_close_frame(chat, service):
         assert "1006" in consumer.notices[0]["reason"]
 
 
-def test_F21_many_drops(chat, service):
-    with chat.consumer() as consumer:
+def test_F21_many_drops(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca, start="oldest", **{"fallback:poll.after": "never"})
+    hawser.start().wait_state("live")
+    with hawser.consumer() as consumer:
         consumer.subscribe()
         drops = [lambda: (service.drop("rst"),
-                          chat.wait_state("live"))] * 8
+                          hawser.wait_state("live"))] * 8
         through(consumer, service, *drops, rate=300)
 
 

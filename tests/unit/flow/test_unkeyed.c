@@ -198,6 +198,10 @@ static void test_others_pass(void **state)
     assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, message.data, false, 0),
                      FLOW_EMITTED);
     assert_true(rig.last.snapshot);
+    message = message_of(NULL, NULL); /* no JSON: sync has no copy of it */
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, SLICE("\x01"), true, 0),
+                     FLOW_EMITTED);
+    assert_false(page_of(&rig).unkeyed);
     message.ephemeral = true;
     assert_int_equal(flow_message(rig.flow, FLOW_LINK, &message, message.data, false, 0),
                      FLOW_EMITTED);
