@@ -22,36 +22,6 @@ static int append_batch(struct world *world, const struct hub_batch *batch, stru
                              batch->reserve_seq, err);
 }
 
-static void take_off(struct restraint *r)
-{
-    r->flying = true;
-    r->unsaved_flying = r->unsaved;
-}
-
-/* Whose wait the batch takes to disk: it was filled after the wait began. */
-static void note_flying(struct world *world, const struct hub_batch *batch)
-{
-    for (unsigned i = 0; i < world->n_feeds; i++) {
-        char key[STORE_STATE_KEY + 1];
-        stream_state_key(world->feeds[i].name, key);
-        for (size_t j = 0; j < batch->n_states; j++)
-            if (slice_eq_str(batch->states[j].key, key))
-                take_off(&world->feeds[i].restraint);
-    }
-}
-
-static void note_saved(struct world *world, bool on_disk)
-{
-    for (unsigned i = 0; i < world->n_feeds; i++) {
-        struct restraint *r = &world->feeds[i].restraint;
-        r->saved = r->saved || (on_disk && r->flying);
-        if (on_disk)
-            r->unsaved -= r->unsaved_flying < r->unsaved ? r->unsaved_flying : r->unsaved;
-        r->flying = false;
-        r->unsaved_flying = 0;
-    }
-}
-
 /* ---- the hub's operations ---- */
 
 static void op_commit(void *arg, const struct hub_batch *batch)
@@ -60,7 +30,7 @@ static void op_commit(void *arg, const struct hub_batch *batch)
     int64_t delay = world_delay(world, world->commit_ms);
     world->batch = batch;
     world->commit++;
-    note_flying(world, batch);
+    restraint_flying(world, batch);
     if (batch->reserve_seq > 0)
         cover(COVER_RESERVED);
     if (world->faults && rng_chance(&world->rng, 1, 500))
@@ -96,14 +66,7 @@ static void op_saved(void *arg, uint64_t ticket, bool lost)
     struct world *world = arg;
     if (lost)
         cover(COVER_SAVED_LOST);
-    uint64_t done = 0;
-    for (unsigned i = 0; i < WORLD_TICKETS; i++)
-        if (world->tickets[i].hub <= ticket && world->tickets[i].broker > done)
-            done = world->tickets[i].broker;
-    if (lost)
-        broker_unsaved(world->broker, world->now_ms);
-    else if (done > 0)
-        broker_saved(world->broker, done, world->now_ms);
+    slots_saved(world, ticket, lost);
     for (unsigned i = 0; i < world->n_feeds; i++)
         stream_saved(world->feeds[i].stream, ticket, lost);
 }
@@ -113,43 +76,6 @@ static const struct hub_ops hub_ops = {.commit = op_commit,
                                        .room = op_room,
                                        .wanted = op_wanted,
                                        .saved = op_saved};
-
-/* ---- the broker's operations ---- */
-
-static void op_granted(void *arg)
-{
-    struct feed *feed = arg;
-    stream_slot(feed->stream);
-}
-
-static void op_later(void *arg, int64_t at_ms, const char *why)
-{
-    struct feed *feed = arg;
-    cover(COVER_LIMITED);
-    world_trace(feed->world, "%s: %s", feed->name, why);
-    stream_slot_later(feed->stream, at_ms, why);
-}
-
-static void op_save(void *arg, struct slice key, struct slice value, uint64_t ticket)
-{
-    struct world *world = arg;
-    uint64_t hub = hub_save(world->hub, key, value);
-    if (hub == 0) { /* no room: once more when there is */
-        world->unsaved = true;
-        return;
-    }
-    size_t i = (size_t)(world->n_tickets++ % WORLD_TICKETS);
-    world->tickets[i].hub = hub;
-    world->tickets[i].broker = ticket;
-}
-
-static void op_broker_deadline(void *arg, int64_t deadline_ms)
-{
-    ((struct world *)arg)->broker_deadline_ms = deadline_ms;
-}
-
-static const struct broker_ops broker_ops = {
-    .granted = op_granted, .later = op_later, .save = op_save, .deadline = op_broker_deadline};
 
 /* ---- the store ---- */
 
@@ -285,7 +211,7 @@ static void start_feed(struct feed *feed, const struct store_info *info)
     if (!world->unclean || world->jumpy || excused)
         feed->restraint = (struct restraint){.excused = true};
     else
-        link_forgets(feed);
+        restraint_new_life(feed);
     feed->state = SESSION_STARTING;
     restore(feed, &state);
 }
@@ -304,20 +230,6 @@ static void on_state(void *arg, const struct store_state *state, int64_t saved_u
     }
 }
 
-static void start_broker(struct world *world)
-{
-    struct broker_options options = {.dial_rate = {world->dial_rate, 1000},
-                                     .dial_per_host = 2,
-                                     .seed = rng_u64(&world->rng),
-                                     .ops = &broker_ops,
-                                     .arg = world};
-    world->broker_deadline_ms = INT64_MAX;
-    world->n_tickets = 0;
-    memset(world->tickets, 0, sizeof(world->tickets));
-    if (broker_new(&options, &world->broker) != 0)
-        abort();
-}
-
 void daemon_start(struct world *world)
 {
     struct store_info info;
@@ -326,7 +238,7 @@ void daemon_start(struct world *world)
     open_store(world);
     store_info(world->store, &info);
     start_hub(world, &info);
-    start_broker(world);
+    slots_start(world);
     for (unsigned i = 0; i < world->n_feeds; i++)
         start_feed(&world->feeds[i], &info);
     if (store_states(world->store, on_state, world, &err) != 0)
@@ -387,12 +299,12 @@ void daemon_kill(struct world *world)
         truth_pending(world, batch);
         if (append_batch(world, batch, &err) == 0) {
             cover(COVER_CRASH_ON_DISK);
-            note_saved(world, true);
+            restraint_saved(world, true);
         }
     }
     for (unsigned i = 0; i < world->n_feeds; i++)
         if (world->feeds[i].state == SESSION_LIVE)
-            link_lived(&world->feeds[i]);
+            restraint_lived(&world->feeds[i]);
     daemon_free(world);
     world->unclean = true;
 }
@@ -490,7 +402,7 @@ static void committed(struct world *world)
 {
     world->batch = NULL;
     truth_committed(world);
-    note_saved(world, true);
+    restraint_saved(world, true);
     hub_committed(world->hub, 0);
     for (unsigned i = 0; i < world->n_feeds; i++)
         stream_durable(world->feeds[i].stream, truth_newest_seq(world));
@@ -542,7 +454,7 @@ static void commit(struct world *world)
         return;
     }
     cover(COVER_COMMIT_FAILED);
-    note_saved(world, false);
+    restraint_saved(world, false);
     world->failed_commits++;
     world->commit_failed = true;
     world->batch = NULL;

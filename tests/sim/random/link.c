@@ -113,97 +113,6 @@ static void read_since(struct link *link, const struct profile_request *form)
         link->since = link->since * 10 + (uint64_t)(*since - '0');
 }
 
-/* ---- restraint ---- */
-
-static const int64_t steps_ms[] = {0, 1000, 2000, 4000, 8000, 16000, 30000};
-#define STEPS (sizeof(steps_ms) / sizeof(steps_ms[0]))
-
-/* Being live takes steps back; so does a life of hawser that ends with it. */
-void link_lived(struct feed *feed)
-{
-    struct restraint *r = &feed->restraint;
-    int64_t lived = feed->world->now_ms - r->live_since_ms;
-    unsigned back = lived >= 60000 ? STEPS : (unsigned)(lived / 10000);
-    r->step = back >= r->step ? 0 : r->step - back;
-}
-
-static void back_off(struct restraint *r)
-{
-    r->least_ms = steps_ms[r->step < STEPS ? r->step : STEPS - 1] * 8 / 10;
-    if (r->step == STEPS)
-        return;
-    r->step++;
-    r->unsaved++;
-}
-
-/* What was not on disk never was. */
-void link_forgets(struct feed *feed)
-{
-    struct restraint *r = &feed->restraint;
-    r->step = r->unsaved >= r->step ? 0 : r->step - r->unsaved;
-    r->unsaved = r->unsaved_flying = 0;
-    if (feed->state == SESSION_DIALING || feed->state == SESSION_OPENING ||
-        feed->state == SESSION_GREETING) {
-        /* An attempt that ended with hawser has failed. */
-        r->waits = r->saved = true;
-        r->excused = false;
-        r->waiting_since_ms = feed->world->now_ms;
-        back_off(r);
-        return;
-    }
-    if (!r->waits || r->saved)
-        return;
-    r->excused = true;
-    r->waits = false;
-}
-
-static void watch_restraint(struct feed *feed, const struct session_action *action)
-{
-    struct restraint *r = &feed->restraint;
-    int64_t now = feed->world->now_ms;
-    if (action->from == SESSION_LIVE)
-        link_lived(feed);
-    /* The same wait, in the next life. */
-    if (action->from == SESSION_STARTING && action->to == SESSION_WAITING && r->waits && r->saved)
-        return;
-    bool waited = r->waits;
-    r->waits = action->to == SESSION_WAITING;
-    if (action->to == SESSION_LIVE)
-        r->live_since_ms = now;
-    /* From the start only a life that ended in an attempt waits; else it is for a slot. */
-    bool backs_off =
-        action->from != SESSION_STARTING || strstr(action->text, "hawser itself") != NULL;
-    if (action->to == SESSION_WAITING && action->from != SESSION_WAITING && backs_off) {
-        r->waiting_since_ms = now;
-        r->least_ms = 0;
-        r->saved = r->flying = false;
-        if (!r->excused)
-            back_off(r);
-    }
-    if (action->to != SESSION_DIALING)
-        return;
-    if (waited && !r->excused && now - r->waiting_since_ms < r->least_ms)
-        world_violation(feed->world, 10, "%s is dialled after %lld ms; the backoff asks for %lld",
-                        feed->name, (long long)(now - r->waiting_since_ms), (long long)r->least_ms);
-    r->excused = false;
-    r->unsaved = r->unsaved_flying = 0; /* an attempt is on disk before it is made */
-}
-
-/* The limits of the profile, over all lives. */
-static void watch_budget(struct feed *feed)
-{
-    const struct profile_rate *rate = &feed->profile->limits.connects;
-    int64_t now = feed->world->now_ms;
-    uint64_t n = feed->n_dials++;
-    feed->dials_ms[n % WORLD_DIALS] = now;
-    if (rate->count == 0 || n < rate->count || feed->world->jumpy)
-        return;
-    int64_t before = feed->dials_ms[(n - rate->count) % WORLD_DIALS];
-    if (now - before < rate->period_ms)
-        world_violation(feed->world, 11, "%s is dialled %u times in %lld ms", feed->name,
-                        rate->count + 1, (long long)(now - before));
-}
-
 /* ---- the stream's operations ---- */
 
 static int64_t op_now_ms(void *arg)
@@ -232,7 +141,7 @@ static void op_dial(void *arg, uint64_t number, const struct profile_request *re
     if (count(feed) > 1)
         cover(COVER_TWO_LINKS);
     read_since(link, request);
-    watch_budget(feed);
+    restraint_dialled(feed);
     if (world->faults && world_per_mille(world, world->per_mille_dial_fails)) {
         int status = statuses[world_below(world, 12)];
         cover(status != 0 ? COVER_DIAL_STATUS : COVER_DIAL_FAILS);
@@ -334,7 +243,7 @@ static void op_http_stream(void *arg, uint64_t request, const struct profile_req
     (void)timeout_ms, (void)idle_ms;
     struct link *body = place(feed, request, true);
     read_since(body, form);
-    watch_budget(feed);
+    restraint_dialled(feed);
     if (world->faults && world_per_mille(world, world->per_mille_http_fails)) {
         cover(COVER_FALLBACK_FAILS);
         world_plan(world, 1 + world_delay(world, 50), WORLD_HTTP_ANSWER, feed->number,
@@ -402,7 +311,7 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
     if (feed->state == SESSION_STARTING && action->to != SESSION_DIALING && feed->world->unclean)
         cover(COVER_TAKEN_UP);
     feed->state = action->to;
-    watch_restraint(feed, action);
+    restraint_watch(feed, action);
     if (action->to != SESSION_LIVE)
         return;
     delivers(feed);

@@ -373,11 +373,21 @@ extern const struct stream_ops link_stream_ops; /* arg: struct feed */
 void link_happen(struct feed *feed, struct happening *happening);
 void link_gone(struct link *link);
 void link_all_gone(struct feed *feed);
-void link_lived(struct feed *feed);
-void link_forgets(struct feed *feed);
 struct link *link_find(struct feed *feed, uint64_t number); /* NULL: none such */
 void link_wake(struct feed *feed, struct link *link);       /* deliver what waits, if that can be */
 bool link_idle(const struct feed *feed); /* one link, and it has nothing to say */
+
+/* restraint.c */
+void restraint_lived(struct feed *feed);    /* the link, or hawser, ends */
+void restraint_new_life(struct feed *feed); /* after a crash */
+void restraint_watch(struct feed *feed, const struct session_action *action);
+void restraint_dialled(struct feed *feed);
+void restraint_flying(struct world *world, const struct hub_batch *batch);
+void restraint_saved(struct world *world, bool on_disk);
+
+/* slots.c */
+void slots_start(struct world *world);
+void slots_saved(struct world *world, uint64_t ticket, bool lost);
 
 /* service.c */
 void service_init(struct feed *feed);
