@@ -20,7 +20,6 @@ enum {
     LIMIT_STREAM_NAME = 64, /* bytes of a stream's name */
     LIMIT_POSITION = 512,   /* bytes of a resume position */
     LIMIT_VARIABLE = 8192,  /* bytes of one variable's value */
-    LIMIT_VARIABLES = 16,   /* variables of one stream */
     LIMIT_SECRET = 65536,   /* bytes of a secret, such as a token read from a file */
 
     /* Messages. */
@@ -33,7 +32,6 @@ enum {
 
     /* Local listeners and their clients. */
     LIMIT_LISTENERS = 16,  /* listeners in one configuration */
-    LIMIT_CLIENTS = 1024,  /* clients of one listener, unless configured */
     LIMIT_LINE_IN = 65536, /* bytes of an NDJSON request line */
 
     /* HTTP. */

@@ -46,17 +46,6 @@ bool log_enabled(enum log_level level)
     return level <= current_level;
 }
 
-int log_level_parse(struct slice text, enum log_level *out)
-{
-    for (int i = 0; i < LEVEL_COUNT; i++) {
-        if (slice_eq_str(text, level_names[i])) {
-            *out = (enum log_level)i;
-            return 0;
-        }
-    }
-    return ERR_PARSE;
-}
-
 const char *log_level_name(enum log_level level)
 {
     return (unsigned)level < LEVEL_COUNT ? level_names[level] : "unknown";

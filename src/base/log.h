@@ -42,9 +42,7 @@ void log_set_level(enum log_level level);
 /* Whether a record of this level would pass: for messages that cost something to compose. */
 bool log_enabled(enum log_level level);
 
-/* "error", "warning", "notice", "info" or "debug"; ERR_PARSE otherwise, then *out is kept. */
-int log_level_parse(struct slice text, enum log_level *out);
-
+/* "error", "warning", "notice", "info" or "debug". */
 const char *log_level_name(enum log_level level);
 
 /*

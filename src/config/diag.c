@@ -1,12 +1,13 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/limits.h"
 #include "config/ini.h"
 
 struct diag {
     size_t count; /* of all that were added */
-    size_t kept;
+    size_t kept, left_out;
     char *texts[LIMIT_ERRORS];
 };
 
@@ -24,6 +25,14 @@ void diag_free(struct diag *diag)
     free(diag);
 }
 
+static bool is_kept(const struct diag *diag, const char *text)
+{
+    for (size_t i = 0; i < diag->kept; i++)
+        if (strcmp(diag->texts[i], text) == 0)
+            return true;
+    return false;
+}
+
 void diag_add(struct diag *diag, const char *file, unsigned line, const char *fmt, ...)
 {
     struct error err;
@@ -32,8 +41,6 @@ void diag_add(struct diag *diag, const char *file, unsigned line, const char *fm
     int n;
 
     diag->count++;
-    if (diag->kept == LIMIT_ERRORS)
-        return;
     va_start(args, fmt);
     error_vset(&err, ERR_PARSE, fmt, args);
     va_end(args);
@@ -41,13 +48,26 @@ void diag_add(struct diag *diag, const char *file, unsigned line, const char *fm
         n = asprintf(&text, "%s:%u: %s", file, line, err.text);
     else
         n = asprintf(&text, "%s: %s", file, err.text);
-    if (n >= 0)
+    if (n < 0)
+        return;
+    if (is_kept(diag, text)) {
+        free(text);
+    } else if (diag->kept == LIMIT_ERRORS) {
+        diag->left_out++;
+        free(text);
+    } else {
         diag->texts[diag->kept++] = text;
+    }
 }
 
 size_t diag_count(const struct diag *diag)
 {
     return diag->count;
+}
+
+size_t diag_left_out(const struct diag *diag)
+{
+    return diag->left_out;
 }
 
 const char *diag_get(const struct diag *diag, size_t i)

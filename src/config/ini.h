@@ -29,6 +29,9 @@ void diag_free(struct diag *diag);
 void diag_add(struct diag *diag, const char *file, unsigned line, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 size_t diag_count(const struct diag *diag); /* all that were added, kept or not */
+/* Those for which there was no room. One that is kept is not kept twice: two streams may have the
+ * same broken profile. */
+size_t diag_left_out(const struct diag *diag);
 /* The i-th kept message (i < LIMIT_ERRORS), or NULL. */
 const char *diag_get(const struct diag *diag, size_t i);
 

@@ -12,8 +12,8 @@ static void print_diag(const struct diag *diag)
     const char *message;
     for (size_t i = 0; (message = diag_get(diag, i)) != NULL; i++)
         fprintf(stderr, "%s\n", message);
-    if (diag_count(diag) > LIMIT_ERRORS)
-        fprintf(stderr, "and %zu more\n", diag_count(diag) - LIMIT_ERRORS);
+    if (diag_left_out(diag) > 0)
+        fprintf(stderr, "and %zu more\n", diag_left_out(diag));
 }
 
 /* --config FILE of a command; *rest: index of its first plain argument. Returns -1 or an exit
@@ -60,7 +60,7 @@ struct listing {
     const char *const *dirs;
     const char *wanted; /* print only the path of this one; NULL: list all */
     char path[4096];
-    bool first;
+    bool first, broken;
 };
 
 static void on_profile(void *arg, const char *name, const char *path)
@@ -80,6 +80,7 @@ static void on_profile(void *arg, const char *name, const char *path)
         else
             printf("%-16s %s%s\n", name, good ? title : "broken: see below", "");
         listing->first = false;
+        listing->broken |= !good;
         print_diag(diag);
         profile_free(profile);
     }
@@ -117,7 +118,7 @@ static int list(struct ctl *ctl, const char *const *dirs, const char *wanted)
         return CTL_NOT_WELL;
     }
     if (wanted == NULL)
-        return CTL_OK;
+        return listing.broken ? CTL_NOT_WELL : CTL_OK;
     if (listing.path[0] != '\0')
         return show(listing.path);
     fprintf(stderr, "hawserctl: no profile %s; `hawserctl profiles` lists them\n", wanted);

@@ -62,18 +62,84 @@ static const char *paint(const struct ctl *ctl, const char *state)
     return is_well(state) && strcmp(state, "failing") != 0 ? "\033[33m" : "\033[1;31m";
 }
 
+static void print_text(struct slice stream, const char *pointer, const char *label)
+{
+    char text[512];
+    if (text_at(stream, pointer, text, sizeof(text))[0] != '\0')
+        printf("    %-7s %s\n", label, text);
+}
+
+/* Why the stream is not live, and what happens next. */
 static void print_next(struct slice stream)
 {
-    char delay[DURATION_TEXT_SIZE], reason[512];
+    char delay[DURATION_TEXT_SIZE], reason[512], limit[512];
+    bool fallback = at(stream, "/fallback").type == JSON_TRUE;
     int64_t retry_ms = int_at(stream, "/retry_in_ms", -1);
     text_at(stream, "/reason", reason, sizeof(reason));
-    if (reason[0] != '\0')
-        printf("    why:  %s\n", reason);
+    text_at(stream, "/waits_for", limit, sizeof(limit));
+    if (reason[0] != '\0' && strcmp(reason, limit) != 0)
+        printf("    why:    %s\n", reason);
+    if (fallback)
+        printf("    by:     the fallback delivers\n");
+    if (limit[0] != '\0')
+        printf("    limit:  %s\n", limit);
     if (retry_ms >= 0) {
         duration_format(retry_ms, delay, sizeof(delay));
-        printf("    next: attempt in %s (%lld in a row so far)\n", delay,
+        printf("    next:   %s in %s (%lld in a row so far)\n",
+               fallback ? "attempt of the WebSocket" : "attempt", delay,
                (long long)int_at(stream, "/attempts", 0));
     }
+}
+
+/* What an operator wants to know of a stream that is live, too. */
+static void print_news(struct slice stream)
+{
+    char text[DURATION_TEXT_SIZE];
+    int64_t audited = int_at(stream, "/audited", 0);
+    int64_t expires_ms = int_at(stream, "/credential_expires_in_ms", -1);
+    print_text(stream, "/successor", "second:"); /* link, which is to take over */
+    if (audited > 0)
+        printf("    audit:  found %lld that the link did not bring\n", (long long)audited);
+    if (expires_ms == 0)
+        printf("    token:  has expired\n");
+    if (expires_ms > 0) {
+        duration_format(expires_ms, text, sizeof(text));
+        printf("    token:  expires in %s\n", text);
+    }
+    print_text(stream, "/warning", "said:");
+    if (int_at(stream, "/warned_ms", -1) >= 0) {
+        duration_format(int_at(stream, "/warned_ms", 0), text, sizeof(text));
+        printf("            %s ago\n", text);
+    }
+}
+
+static void print_gaps(struct slice stream)
+{
+    struct json_value gaps = at(stream, "/gaps"), name, count;
+    struct json_iter it = json_iter_object(&gaps);
+    int64_t number;
+    bool any = false;
+    while (json_iter_next_member(&it, &name, &count)) {
+        if (json_int64(&count, &number) != 0 || number == 0)
+            continue;
+        printf("%s%.*s %lld", any ? ", " : "    gaps:   ", (int)(name.raw.len - 2),
+               name.raw.ptr + 1, (long long)number);
+        any = true;
+    }
+    if (any)
+        printf("\n");
+}
+
+/* By whatever way they came. */
+static int64_t stored(struct slice stream)
+{
+    struct json_value kinds = at(stream, "/stored"), name, count;
+    struct json_iter it = json_iter_object(&kinds);
+    int64_t number, sum = 0;
+    while (json_iter_next_member(&it, &name, &count))
+        if (json_int64(&count, &number) == 0)
+            sum += number;
+    return sum;
 }
 
 /* Returns false if the stream is not well. */
@@ -87,12 +153,15 @@ static bool print_stream(const struct ctl *ctl, struct slice stream)
     snprintf(rtt, sizeof(rtt), "-");
     if (int_at(stream, "/rtt_ms", -1) >= 0)
         snprintf(rtt, sizeof(rtt), "%lldms", (long long)int_at(stream, "/rtt_ms", 0));
-    int64_t stored = int_at(stream, "/stored/live", 0) + int_at(stream, "/stored/sync", 0);
     printf("%-20s %s%-12s%s %8s %12lld %10lld %7s  %s\n", name, paint(ctl, state), state,
-           ctl->colour ? "\033[0m" : "", since, (long long)stored,
+           ctl->colour ? "\033[0m" : "", since, (long long)stored(stream),
            (long long)int_at(stream, "/duplicates", 0), rtt, position[0] ? position : "-");
     if (strcmp(state, "live") != 0)
         print_next(stream);
+    else
+        print_text(stream, "/waits_for", "limit:");
+    print_news(stream);
+    print_gaps(stream);
     return is_well(state);
 }
 

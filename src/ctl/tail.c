@@ -8,6 +8,25 @@
 #include "ctl/ctl.h"
 #include "json/json.h"
 
+enum {
+    SEQ,
+    STREAM,
+    TYPE,
+    TIME,
+    VIA,
+    SNAPSHOT,
+    DATA,
+    TEXT,
+    BASE64,
+    NOTICE,
+    ERROR,
+    NEXT,
+    N_POINTERS
+};
+static const char *const pointers[N_POINTERS] = {"/seq",    "/stream",   "/type",  "/time",
+                                                 "/via",    "/snapshot", "/data",  "/text",
+                                                 "/base64", "/notice",   "/error", "/next"};
+
 struct tail {
     const struct ctl *ctl;
     const char *from, *types[32];
@@ -16,12 +35,8 @@ struct tail {
     bool payload, notices, clean;
     bool any; /* last_seq is known */
     struct json_paths *paths;
-    struct json_value slots[10];
+    struct json_value slots[N_POINTERS];
 };
-
-enum { SEQ, STREAM, TYPE, TIME, DATA, TEXT, BASE64, NOTICE, ERROR, NEXT };
-static const char *const pointers[] = {"/seq",  "/stream", "/type",   "/time",  "/data",
-                                       "/text", "/base64", "/notice", "/error", "/next"};
 
 static int parse(struct tail *tail)
 {
@@ -102,15 +117,17 @@ static void print_event(struct tail *tail, struct slice line)
 {
     struct slice data = bare(payload_of(tail)), seq = bare(&tail->slots[SEQ]);
     struct slice stream = bare(&tail->slots[STREAM]), type = bare(&tail->slots[TYPE]);
-    struct slice time = bare(&tail->slots[TIME]);
+    struct slice time = bare(&tail->slots[TIME]), via = bare(&tail->slots[VIA]);
+    if (tail->slots[SNAPSHOT].type == JSON_TRUE)
+        via = SLICE("state"); /* a row of a snapshot: how things are, not what has happened */
     if (tail->ctl->json)
         printf("%.*s\n", (int)line.len, line.ptr);
     else if (tail->payload)
         printf("%.*s\n", (int)data.len, data.ptr);
     else
-        printf("%10.*s  %.*s  %-12.*s  %-20.*s  %.*s\n", (int)seq.len, seq.ptr, (int)time.len,
-               time.ptr, (int)stream.len, stream.ptr, (int)type.len, type.ptr, (int)data.len,
-               data.ptr);
+        printf("%10.*s  %.*s  %-12.*s  %-5.*s  %-20.*s  %.*s\n", (int)seq.len, seq.ptr,
+               (int)time.len, time.ptr, (int)stream.len, stream.ptr, (int)via.len, via.ptr,
+               (int)type.len, type.ptr, (int)data.len, data.ptr);
 }
 
 /* Returns -1 to go on, else an exit status. */
@@ -209,7 +226,7 @@ int ctl_tail(struct ctl *ctl)
         return result;
     if (json_paths_new(&tail.paths) != 0)
         return CTL_NOT_WELL;
-    for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++)
+    for (size_t i = 0; i < N_POINTERS; i++)
         (void)json_paths_add(tail.paths, slice_str(pointers[i]), &slot, NULL);
     tail.clean = (!ctl->json && !tail.payload) || isatty(STDOUT_FILENO);
     result = run(&tail);

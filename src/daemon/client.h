@@ -14,7 +14,7 @@
 #include "wire/ndjson.h"
 
 #define CLIENT_REPLIES_HIGH (64u << 10) /* replies that wait; beyond it its requests wait */
-#define CLIENT_REPLIES_MAX (2u << 20)   /* and a reply more: the status of LIMIT_STREAMS streams */
+#define CLIENT_REPLIES_MAX (4u << 20)   /* and a reply more: the status of LIMIT_STREAMS streams */
 #define CLIENT_TURN_BYTES (1u << 20)    /* written in one turn, then the others' turn */
 
 struct client {

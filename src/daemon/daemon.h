@@ -1,14 +1,18 @@
 /*
- * daemon: hawserd, wired. Everything here runs on the loop's thread, but for the two workers that
- * persist owns (one writes the store, one reads it).
+ * daemon: hawserd, wired. Everything here runs on the loop's thread, but for three workers: of
+ * persist (one writes the store, one reads it) and of the vaults (it writes credentials).
  *
- *     upstream  one [stream]: engine's stream with its link, requests and secrets on libuv
- *     vault     the credentials, each shared by all streams that have the same
+ *     upstream  one [stream]: engine's stream with its links, requests and secrets on libuv
+ *       links, requests  what it asks of net; outgoing, redirect, end  how that goes and ends
+ *       trust   its trust anchors
+ *     slots     the broker: who may dial when, and what of it outlives the process
+ *     vault     the credentials, each shared by all streams that have the same; secrets  where they
+ *               come from; redact  what keeps them out of any text
  *     network   what of the host's network concerns which stream
  *     persist   the store behind its threads: commits, cold reads, retention, failure and healing
  *     listener  Unix sockets; client  one local program; request  what it may ask for
- *     slots     the broker: who may dial when, and what of it outlives the process
- *     status    what hawserd says of itself
+ *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
+ *     paths     directories that are ours
  */
 #ifndef HAWSER_DAEMON_DAEMON_H
 #define HAWSER_DAEMON_DAEMON_H

@@ -71,8 +71,8 @@ static void print_errors(const struct configuration *configuration)
         fputs("hawserd: out of memory\n", stderr);
     for (size_t i = 0; (message = diag_get(configuration->diag, i)) != NULL; i++)
         fprintf(stderr, "%s\n", message);
-    if (diag_count(configuration->diag) > LIMIT_ERRORS)
-        fprintf(stderr, "and %zu more\n", diag_count(configuration->diag) - LIMIT_ERRORS);
+    if (diag_left_out(configuration->diag) > 0)
+        fprintf(stderr, "and %zu more\n", diag_left_out(configuration->diag));
 }
 
 /* What is counted here is an upper bound: each stream has links, requests and watches, each client

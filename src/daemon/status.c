@@ -57,6 +57,13 @@ static void text(struct object *object, const char *key, struct slice value)
         object->status = json_write_string(object->out, value);
 }
 
+/* Absent where there is nothing to tell. */
+static void text_if(struct object *object, const char *key, const char *value)
+{
+    if (value != NULL && value[0] != '\0')
+        text(object, key, slice_str(value));
+}
+
 static void write_counters(struct object *object, const struct upstream *upstream)
 {
     struct stream_stats stats;
@@ -78,34 +85,51 @@ static void write_counters(struct object *object, const struct upstream *upstrea
     number(object, "unkeyed", (int64_t)stats.flow.unkeyed);
     number(object, "held", (int64_t)stats.flow.held_events);
     begin(object, "gaps");
-    for (unsigned i = 0; i < sizeof(stats.hub.gaps) / sizeof(stats.hub.gaps[0]); i++)
+    for (unsigned i = 0; i < SESSION_GAP_COUNT; i++)
         number(object, session_gap_name((enum session_gap)i), (int64_t)stats.hub.gaps[i]);
     end(object);
     if (stats.rtt_ms >= 0)
         number(object, "rtt_ms", stats.rtt_ms);
 }
 
+/* What delivers, or is about to. */
+static void write_links(struct object *object, const struct upstream *upstream,
+                        const struct session_status *status)
+{
+    const struct upstream_link *link = upstream_link(upstream);
+    name(object, "fallback");
+    put(object, status->fallback ? "true" : "false");
+    if (status->successor != 0)
+        text_if(object, "successor", upstream_link_id(upstream, status->successor));
+    if (link == NULL)
+        return;
+    text(object, "link", slice_str(link->id));
+    text(object, "address", slice_str(link->address));
+    text_if(object, "tls", link->tls);
+}
+
 static void write_stream(struct object *object, const struct upstream *upstream)
 {
     struct session_status status;
-    const struct upstream_link *link = upstream_link(upstream);
     int64_t now = io_now_ms(upstream->daemon->loop);
+    int64_t expires_in_s = vault_expires_in_s(&upstream->vault);
     stream_session_status(upstream->stream, &status);
     begin(object, NULL);
     text(object, "stream", slice_str(upstream->settings->name));
     text(object, "profile", slice_str(upstream->settings->profile));
     text(object, "state", slice_str(session_state_name(status.state)));
     number(object, "since_ms", now - status.since_ms);
-    if (status.reason[0] != '\0')
-        text(object, "reason", slice_str(status.reason));
+    text_if(object, "reason", status.reason);
+    text_if(object, "waits_for", status.waits_for);
     if (status.retry_at_ms >= 0)
         number(object, "retry_in_ms", status.retry_at_ms > now ? status.retry_at_ms - now : 0);
     number(object, "attempts", status.attempts);
-    if (link != NULL) {
-        text(object, "link", slice_str(link->id));
-        text(object, "address", slice_str(link->address));
-        if (link->tls[0] != '\0')
-            text(object, "tls", slice_str(link->tls));
+    write_links(object, upstream, &status);
+    if (expires_in_s >= 0)
+        number(object, "credential_expires_in_ms", expires_in_s * 1000);
+    if (upstream->warning[0] != '\0') {
+        text(object, "warning", slice_str(upstream->warning));
+        number(object, "warned_ms", now - upstream->warned_ms);
     }
     text(object, "position", stream_position(upstream->stream));
     write_counters(object, upstream);

@@ -184,6 +184,8 @@ static void op_say(void *arg, const char *text)
     struct profile_end said;
     upstream_failure(upstream, PROFILE_FAILURE_HTTP, text, &said);
     log_warning(upstream->settings->name, link_id(upstream), "%s", said.text);
+    snprintf(upstream->warning, sizeof(upstream->warning), "%s", said.text);
+    upstream->warned_ms = io_now_ms(upstream->daemon->loop);
 }
 
 static void op_state(void *arg, const struct session_action *action, uint64_t link)

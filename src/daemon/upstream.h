@@ -24,6 +24,7 @@
 #define UPSTREAM_LINKS_MAX 4     /* two are in use, the others end */
 #define UPSTREAM_REQUESTS_MAX 12 /* the session's, the fallback's and those of rules */
 #define UPSTREAM_ROUTE_MAX 200   /* bytes of what io_network_route() says */
+#define UPSTREAM_WARNING SESSION_TEXT
 
 /* Where a peer is, and how one gets there. */
 struct upstream_route {
@@ -68,6 +69,9 @@ struct upstream {
 
     int64_t gap_said_ms;  /* when a gap was last logged, 0: never */
     unsigned gaps_unsaid; /* since */
+
+    char warning[UPSTREAM_WARNING]; /* the newest, "": none yet; for status */
+    int64_t warned_ms;
 };
 
 /* Settings and profile are borrowed. */
@@ -81,6 +85,8 @@ int upstream_restore(struct upstream *upstream, struct error *err);
 void upstream_start(struct upstream *upstream);
 /* The link that delivers, NULL: none. For status. */
 const struct upstream_link *upstream_link(const struct upstream *upstream);
+/* The id of the engine's link, NULL: none. */
+const char *upstream_link_id(const struct upstream *upstream, uint64_t number);
 /* The network has changed, or the machine has slept: is it about this stream? */
 void upstream_network(struct upstream *upstream, bool slept);
 

@@ -10,8 +10,6 @@ static inline const struct redact *upstream_redact(const struct upstream *upstre
     return vault_redact(&upstream->vault);
 }
 
-/* The id of the engine's link, NULL: none. */
-const char *upstream_link_id(const struct upstream *upstream, uint64_t number);
 void upstream_make_id(char id[9]);
 /* For requests to url: with trust anchors where it wants TLS. anew: as trust_need(). */
 int upstream_options(struct upstream *upstream, struct slice url, bool anew,

@@ -154,7 +154,7 @@ void vault_lifetime(struct vault *vault)
 {
     bool asks_service = vault->profile->auth.refresh != PROFILE_NONE;
     int64_t now = now_ms(vault), obtained_s = 0, wall = wall_s();
-    int64_t expires_s = expiry_s(vault, &obtained_s);
+    int64_t expires_s = vault->expires_s = expiry_s(vault, &obtained_s);
     int64_t expires_ms = expires_s < 0 ? INT64_MAX : now + (expires_s - wall) * 1000;
     /* A file tells by itself when it changes; a program has to be asked, and may say the same. */
     if (!asks_service && (!vault_has_programs(vault) || expires_s <= wall))
@@ -276,7 +276,6 @@ static void start_write(struct vault *vault, bool store)
 static void use_answer(struct vault *vault)
 {
     char left[DURATION_TEXT_SIZE] = "";
-    int64_t obtained_s, expires_s;
     for (size_t i = 0; i < vault->n_secrets; i++) {
         struct vault_secret *secret = &vault->secrets[i];
         if (!secret->answered)
@@ -296,9 +295,8 @@ static void use_answer(struct vault *vault)
     buf_wipe(&vault->scratch);
     vault->generation++;
     vault_lifetime(vault);
-    expires_s = expiry_s(vault, &obtained_s);
-    if (expires_s >= 0)
-        duration_format((expires_s - wall_s()) * 1000, left, sizeof(left));
+    if (vault->expires_s >= 0)
+        duration_format((vault->expires_s - wall_s()) * 1000, left, sizeof(left));
     log_notice(vault_stream(vault), NULL, "the credential is fresh%s%s",
                left[0] != '\0' ? ", it expires in " : "", left);
 }
@@ -402,6 +400,14 @@ struct slice vault_read(struct vault_user *user, const char *name, struct error 
                   vault->end.text[0] != '\0' ? vault->end.text : "the first refresh is under way");
     user->refused = err->code != 0;
     return none;
+}
+
+int64_t vault_expires_in_s(const struct vault_user *user)
+{
+    int64_t expires_s = user->vault->expires_s, wall = wall_s();
+    if (expires_s < 0)
+        return -1;
+    return expires_s > wall ? expires_s - wall : 0;
 }
 
 void vault_wipe(struct vault_user *user)

@@ -68,6 +68,8 @@ void vault_leave(struct vault_user *user);
 /* The value of secret NAME, valid until the next read or wipe; .ptr NULL if it is not configured or
  * (then err says why) cannot be had. */
 struct slice vault_read(struct vault_user *user, const char *name, struct error *err);
+/* Until the token expires, 0: it has; -1: nobody says when, or there is none. */
+int64_t vault_expires_in_s(const struct vault_user *user);
 void vault_wipe(struct vault_user *user);
 /* Wants one that is fresher than what it has read last. Ends in on_fresh or on_failed. */
 void vault_refresh(struct vault_user *user);

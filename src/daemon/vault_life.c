@@ -220,7 +220,8 @@ static int vault_new(struct vaults *vaults, const struct profile *profile, struc
     unsigned asks;
     if (vault == NULL)
         return ERR_NOMEM;
-    *vault = (struct vault){.vaults = vaults, .profile = profile, .generation = 1, .ttl_s = -1};
+    *vault = (struct vault){
+        .vaults = vaults, .profile = profile, .generation = 1, .expires_s = -1, .ttl_s = -1};
     vault->n_secrets = profile->n_secrets;
     list_init(&vault->users);
     redact_init(&vault->redact);

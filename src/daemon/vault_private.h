@@ -49,6 +49,7 @@ struct vault {
     struct io_idle *later;
     struct redact redact;
     struct buf scratch; /* a value that was read */
+    int64_t expires_s;  /* of the token in use, unix time; -1: nobody says */
 
     struct vault_secret *secrets;
     size_t n_secrets;

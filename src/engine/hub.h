@@ -112,7 +112,7 @@ uint64_t hub_reserved_seq(const struct hub *hub); /* no seq above this was ever 
 
 struct hub_stream_stats {
     uint64_t stored[FLOW_VIA_COUNT];
-    uint64_t gaps[6]; /* by enum session_gap */
+    uint64_t gaps[SESSION_GAP_COUNT];
     uint64_t ephemeral, ephemeral_dropped;
     uint64_t newest_seq;
 };

@@ -13,8 +13,26 @@ void copies_shown(struct flow *flow, const struct flow_event *event, bool fresh)
     at = fresh ? (int)unkeyed->count - 1 : unkeyed_find(unkeyed, event->key);
     if (at >= 0)
         unkeyed_take(unkeyed, (size_t)at + 1);
-    if (fresh || at >= 0)
-        unkeyed->aligned = true;
+    if (!fresh && at < 0)
+        return;
+    unkeyed->aligned = true;
+    unkeyed->missing = 0;
+}
+
+void copies_missed(struct flow *flow)
+{
+    struct unkeyed *unkeyed = &flow->unkeyed;
+
+    if (flow->mode == FLOW_MODE_PASS && unkeyed->aligned && unkeyed->count > 0)
+        unkeyed_take(unkeyed, 1); /* sync was faster */
+    else
+        unkeyed->missing++;
+}
+
+/* How many of sync's first n items can be copies of unkeyed events. */
+static size_t copies_among(const struct unkeyed *unkeyed, size_t n)
+{
+    return n > unkeyed->missing ? n - unkeyed->missing : 0;
 }
 
 /* The unkeyed events that a lane begins with, and the event behind them (NULL: none). */
@@ -46,11 +64,12 @@ static bool decide(struct flow *flow, const struct lane *lane)
 
     if (at >= 0) {
         /* Sync has gone beyond them: what it has before the next event are their copies. */
-        unkeyed->drop = least(n, (size_t)at);
+        unkeyed->drop = least(n, copies_among(unkeyed, (size_t)at));
         unkeyed->store = n - unkeyed->drop;
-    } else if (unkeyed->aligned && unkeyed->count > 0) {
-        unkeyed->drop = least(n, unkeyed->count);
-        unkeyed_take(unkeyed, unkeyed->drop);
+    } else if (unkeyed->aligned && copies_among(unkeyed, unkeyed->count) > 0) {
+        unkeyed->drop = least(n, copies_among(unkeyed, unkeyed->count));
+        unkeyed_take(unkeyed, unkeyed->missing + unkeyed->drop);
+        unkeyed->missing = 0;
     } else {
         unkeyed->store = least(n, unkeyed->keep);
     }
@@ -103,7 +122,9 @@ bool copies_missing(const struct flow *flow)
     if (flow->leftover)
         look_through(flow, &flow->lanes[!flow->link], &waiting, &passed);
     look_through(flow, &flow->lanes[flow->link], &waiting, &passed);
-    return waiting > flow->unkeyed.count - passed;
+    if (passed > 0)
+        return waiting > flow->unkeyed.count - passed;
+    return waiting > copies_among(&flow->unkeyed, flow->unkeyed.count);
 }
 
 void copies_switch(struct flow *flow, struct lane *successor)

@@ -101,6 +101,8 @@ static enum flow_result hold_into(struct flow *flow, struct lane *lane,
     if (lane->overflowed) {
         if (flow->unkeyed.on && unkeyed_is(event))
             owed_note_unkeyed(&flow->owed, 1);
+        else
+            lane->tail = 0; /* they stand before it, with sync too */
         return FLOW_HELD_FULL;
     }
     if (lane == &flow->lanes[flow->link] && flow->reference == NULL && is_reference(flow, held))
@@ -213,6 +215,8 @@ void flow_missing(struct flow *flow)
     bool kept =
         !lane->overflowed && (flow->mode == FLOW_MODE_HOLD || flow->mode == FLOW_MODE_RELEASE);
 
+    if (flow->unkeyed.on)
+        copies_missed(flow);
     if (!kept)
         flow_say_missing(flow);
     else if (lane->hold.count > 0)

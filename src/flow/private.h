@@ -101,6 +101,8 @@ enum copy copies_judge(struct flow *flow, const struct lane *lane);
 bool copies_missing(const struct flow *flow);
 /* The link has shown this event with a key; fresh: it was not known. */
 void copies_shown(struct flow *flow, const struct flow_event *event, bool fresh);
+/* One came that was too large to be taken. */
+void copies_missed(struct flow *flow);
 /* The successor becomes the link: which of its unkeyed events the link has shown too. */
 void copies_switch(struct flow *flow, struct lane *successor);
 

@@ -22,7 +22,7 @@ void unkeyed_fini(struct unkeyed *unkeyed)
 
 static void empty(struct unkeyed *unkeyed)
 {
-    unkeyed->first = unkeyed->count = 0;
+    unkeyed->first = unkeyed->count = unkeyed->missing = 0;
 }
 
 void unkeyed_clear(struct unkeyed *unkeyed)

@@ -20,6 +20,9 @@ struct unkeyed {
     unsigned first, count;
     bool aligned; /* the first item is the next that the link will show, if it shows all */
     bool rejoins; /* not so for what was held of a successor: where that one stands is not known */
+    /* Messages that could not even be taken, since the last event that was known: sync may bring
+     * them, and those are nobody's copies. */
+    unsigned missing;
     bool waiting; /* an unkeyed event is held, and sync is asked */
     /* What becomes of the next ones that go out. */
     size_t drop, store;

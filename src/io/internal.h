@@ -69,8 +69,6 @@ struct io_stream {
     uv_write_t write;
     bool writing;
     struct buf sending, pending;
-    uv_shutdown_t shutdown;
-    bool shutdown_wanted;
 
     /* Until it is connected. */
     uv_connect_t connect;

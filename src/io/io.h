@@ -102,11 +102,8 @@ size_t io_stream_queued(const struct io_stream *stream);
 /* writev now: bytes written, or ERR_AGAIN if none (or if something is queued), or another ERR_. To
  * hear when there is room again, queue something with io_stream_write(): on_drain tells. */
 ssize_t io_stream_try_writev(struct io_stream *stream, const struct slice *slices, unsigned count);
-void io_stream_shutdown(struct io_stream *stream); /* after what is queued: FIN */
 void io_stream_close(struct io_stream *stream);
 int io_stream_fd(const struct io_stream *stream); /* -1: none; stays the stream's */
-/* The other end's address; ERR_INVAL for a Unix stream. */
-int io_stream_address(const struct io_stream *stream, struct io_address *out);
 /* After the end of file of a Unix stream: true if the peer has gone altogether; false if it only
  * sends no more (shutdown(SHUT_WR)) and still listens. */
 bool io_stream_hung_up(const struct io_stream *stream);

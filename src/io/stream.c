@@ -135,15 +135,6 @@ void io_stream_read_stop(struct io_stream *stream)
 
 static int write_next(struct io_stream *stream);
 
-static void shutdown_when_idle(struct io_stream *stream)
-{
-    if (!stream->shutdown_wanted || stream->writing)
-        return;
-    stream->shutdown_wanted = false;
-    /* It can only fail where the connection is gone already, which reading tells. */
-    uv_shutdown(&stream->shutdown, &stream->uv.stream, NULL);
-}
-
 /*
  * A stream that cannot be written is at its end. Shut down both ways, what the peer had sent before
  * can still be read, and then reading ends too: nobody waits on half a connection.
@@ -174,7 +165,6 @@ static void on_written(uv_write_t *write, int status)
     } else if (stream->sending.cap > KEEP_CAPACITY) {
         buf_fini(&stream->sending);
     }
-    shutdown_when_idle(stream);
     if (stream->events.on_drain != NULL)
         stream->events.on_drain(stream->arg, rc);
 }
@@ -248,12 +238,6 @@ ssize_t io_stream_try_writev(struct io_stream *stream, const struct slice *slice
     return rc < 0 ? ERR_AGAIN : rc;
 }
 
-void io_stream_shutdown(struct io_stream *stream)
-{
-    stream->shutdown_wanted = true;
-    shutdown_when_idle(stream);
-}
-
 void io_stream_close(struct io_stream *stream)
 {
     io_object_begin_close(&stream->object);
@@ -269,14 +253,6 @@ int io_stream_fd(const struct io_stream *stream)
     uv_os_fd_t fd;
 
     return uv_fileno(&stream->uv.handle, &fd) == 0 ? fd : -1;
-}
-
-int io_stream_address(const struct io_stream *stream, struct io_address *out)
-{
-    if (stream->peer.u.family == AF_UNSPEC)
-        return ERR_INVAL;
-    *out = stream->peer;
-    return 0;
 }
 
 int io_stream_peer(const struct io_stream *stream, uid_t *uid, gid_t *gid, pid_t *pid)

@@ -252,13 +252,3 @@ bool profile_frame_next(struct profile_scanner *s, struct profile_frame *frame,
             return true;
     }
 }
-
-void profile_scan_message(struct profile_scanner *scanner, struct slice text,
-                          struct profile_message *out)
-{
-    struct profile_frame frame;
-
-    profile_frame_begin(scanner, text, NULL, &frame);
-    if (!profile_frame_next(scanner, &frame, out))
-        scanner_begin(out);
-}

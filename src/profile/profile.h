@@ -106,7 +106,7 @@ profile_policy(const struct profile *profile, const struct profile_end *end, con
     X(SNAPSHOT, "snapshot")   /* its events are rows of a snapshot */                              \
     X(LIVE, "live")           /* the service accepted us: events flow from here */                 \
     X(ALIVE, "alive")         /* it answers our heartbeat */                                       \
-    X(CAPTURE, "capture")     /* .variable takes .value; PROFILE_NO_VALUE takes it away */         \
+    X(CAPTURE, "capture")     /* .variable takes .value, or is none where that is absent */        \
     X(SEND, "send")           /* the first of .sends whose variables are all set */                \
     X(CALL, "call")           /* [http NAME] number .http */                                       \
     X(SET, "set")             /* .setting of this link becomes .value_ms */                        \
@@ -196,11 +196,6 @@ struct profile_message {
 struct profile_scanner;
 int profile_scanner_new(const struct profile *profile, struct profile_scanner **out);
 void profile_scanner_free(struct profile_scanner *scanner);
-/* The first message of a frame of the link, which is the only one where the profile has none of
- * [message] batch, split and decode. Never fails: what cannot be understood is .json = false or has
- * .fault. */
-void profile_scan_message(struct profile_scanner *scanner, struct slice text,
-                          struct profile_message *out);
 
 /* ---- frames: what one message of the wire holds ---- */
 /*

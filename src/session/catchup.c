@@ -265,8 +265,9 @@ void session_catchup_page(struct session *s, struct session_actions *out,
 void session_catchup_overflow(struct session *s, struct session_actions *out)
 {
     struct session_catchup *sync = &s->sync;
-    session_do(out, SESSION_DO_DISCARD);
-    sync->gate = SESSION_GATE_DISCARD;
+    session_discard(s, out);
+    if (s->link_phase == SESSION_LINK_CLOSING)
+        return; /* the next link begins with what this one no longer brings */
     sync->discards++;
     if (s->state == SESSION_LIVE) { /* it held for unkeyed events */
         session_catchup_end(s, out);

@@ -7,6 +7,10 @@
  * twice and counts once. With parallel = 1 (services that count both together) the one has ended
  * before the other begins, both ways, and the position leads over.
  *
+ * Seldom is for a fallback that delivers. While it fails too (the host is down altogether), the
+ * WebSocket is tried by the plain backoff steps, as without a fallback; once it delivers again, the
+ * seldom rhythm begins anew, or goes on if the WebSocket was not tried meanwhile.
+ *
  * The fallback's own end is judged by the same policy. What asks for patience is waited for here,
  * beside the attempts at the WebSocket; what says that no attempt is of use (a rest, a refresh,
  * someone) ends the fallback as well, for both are the same account at the same service. A rest
@@ -51,21 +55,77 @@ bool session_fallback_takes(const struct session *s, const struct profile_policy
     return false;
 }
 
+/* [fallback] retry_primary, doubled with each attempt that it has led to. */
+static int64_t rhythm_ms(struct session *s)
+{
+    int64_t every = later(s->profile->fallback.retry_primary_ms, SESSION_POLL_MS);
+    for (unsigned i = 0; i < s->fallback.tries && every < PROFILE_RETRY_PRIMARY_MAX_MS; i++)
+        every *= 2;
+    if (every > PROFILE_RETRY_PRIMARY_MAX_MS)
+        every = PROFILE_RETRY_PRIMARY_MAX_MS;
+    return session_jitter_up_ms(s, every);
+}
+
+/* The same by backoff alone. */
+static int64_t step_ms(struct session *s, const struct profile_policy_action *action,
+                       const struct profile_end *end)
+{
+    int64_t delay = session_backoff_delay_ms(s, action, end, s->step);
+    if (s->step < s->profile->backoff.n_steps)
+        s->step++;
+    return delay;
+}
+
 /* When the WebSocket is tried next: as its rhythm says, and no sooner than its end allows. */
 static void plan_primary(struct session *s, const struct profile_policy_action *action,
                          const struct profile_end *end)
 {
     struct session_fallback *fallback = &s->fallback;
-    int64_t every = later(s->profile->fallback.retry_primary_ms, SESSION_POLL_MS);
-    for (unsigned i = 0; i < fallback->tries && every < PROFILE_RETRY_PRIMARY_MAX_MS; i++)
-        every *= 2;
-    if (every > PROFILE_RETRY_PRIMARY_MAX_MS)
-        every = PROFILE_RETRY_PRIMARY_MAX_MS;
-    every = session_jitter_up_ms(s, every);
+    fallback->greet_by_ms = SESSION_NEVER;
+    if (fallback->failing) {
+        fallback->retried = true;
+        fallback->primary_ms = session_after(s, step_ms(s, action, end));
+        return;
+    }
+    int64_t every = rhythm_ms(s);
     fallback->primary_ms =
         session_after(s, later(every, session_backoff_delay_ms(s, action, end, 0)));
     fallback->tries++;
-    fallback->greet_by_ms = SESSION_NEVER;
+}
+
+/* The fallback has ended before it delivered: the WebSocket is not to wait for its rhythm. */
+static void fails(struct session *s, const struct profile_policy_action *action,
+                  const struct profile_end *end)
+{
+    struct session_fallback *fallback = &s->fallback;
+    if (fallback->failing)
+        return;
+    fallback->failing = true;
+    fallback->retried = false;
+    fallback->rhythm_at_ms = fallback->primary_ms;
+    if (fallback->primary_ms == SESSION_NEVER) /* it is being tried */
+        return;
+    int64_t at = session_after(s, step_ms(s, action, end));
+    if (at < fallback->primary_ms)
+        fallback->primary_ms = at;
+}
+
+/* It delivers after it had failed. */
+static void fails_no_more(struct session *s)
+{
+    struct session_fallback *fallback = &s->fallback;
+    if (!fallback->failing)
+        return;
+    fallback->failing = false;
+    if (fallback->primary_ms == SESSION_NEVER)
+        return;
+    if (!fallback->retried && fallback->rhythm_at_ms != SESSION_NEVER) {
+        fallback->primary_ms = fallback->rhythm_at_ms;
+        return;
+    }
+    fallback->tries = 0;
+    fallback->primary_ms = session_after(s, rhythm_ms(s));
+    fallback->tries++;
 }
 
 void session_fallback_begin(struct session *s, struct session_actions *out,
@@ -75,7 +135,7 @@ void session_fallback_begin(struct session *s, struct session_actions *out,
     struct session_fallback *fallback = &s->fallback;
     fallback->on = fallback->chosen = true;
     fallback->open = fallback->follows = fallback->use_next = false;
-    fallback->next_ms = s->now_ms;
+    fallback->next_ms = later(s->now_ms, fallback->patience_ms);
     plan_primary(s, action, end);
     session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "the fallback %s takes over: %s",
                   s->profile->fallback.name, why);
@@ -85,7 +145,11 @@ void session_fallback_begin(struct session *s, struct session_actions *out,
 void session_fallback_resume(struct session *s, struct session_actions *out, const char *why)
 {
     const struct profile_policy_action retry = {.kind = PROFILE_POLICY_RETRY};
-    session_fallback_begin(s, out, &retry, NULL, why);
+    s->fallback.chosen = can_begin(s);
+    if (s->fallback.chosen)
+        session_fallback_begin(s, out, &retry, NULL, why);
+    else
+        session_dial(s, out, why);
 }
 
 /* ---- its requests ---- */
@@ -144,6 +208,7 @@ static void delivers(struct session *s, struct session_actions *out)
         return;
     fallback->open = true;
     fallback->opened_ms = s->now_ms;
+    fails_no_more(s);
     session_say_owed(s, out);
     session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "the fallback %s delivers",
                   s->profile->fallback.name);
@@ -167,6 +232,12 @@ static void delivers_no_more(struct session *s, struct session_actions *out)
     session_lost_sight(s, out);
 }
 
+void session_fallback_over(struct session *s)
+{
+    s->fallback.chosen = s->fallback.failing = false;
+    s->fallback.patience_ms = 0;
+}
+
 /* Neither transport goes on: what the policy says follows. */
 static void leave(struct session *s, struct session_actions *out,
                   const struct profile_policy_action *action, const struct profile_end *end,
@@ -174,7 +245,7 @@ static void leave(struct session *s, struct session_actions *out,
 {
     session_leave_link(s, out);
     session_link_close(s, out, s->profile->connect.close_code);
-    s->fallback.chosen = false;
+    session_fallback_over(s);
     session_follow(s, out, action, end, why);
 }
 
@@ -214,6 +285,7 @@ void session_fallback_ended(struct session *s, struct session_actions *out,
     struct profile_policy_action action = session_judge(s, end, what, sizeof(what));
 
     fallback->request = 0;
+    bool delivered = fallback->open;
     delivers_no_more(s, out);
     snprintf(why, sizeof(why), "fallback: %s", what);
     switch (action.kind) {
@@ -240,6 +312,9 @@ void session_fallback_ended(struct session *s, struct session_actions *out,
     fallback->follows = fallback->use_next = false;
     fallback->next_ms =
         session_after(s, session_backoff_delay_ms(s, &action, end, fallback->failures++));
+    fallback->patience_ms = fallback->next_ms;
+    if (!delivered)
+        fails(s, &action, end);
     session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "%s", why);
 }
 
@@ -317,6 +392,17 @@ void session_fallback_try_primary(struct session *s, struct session_actions *out
         try_primary(s, out);
 }
 
+/* One that is under way is heard out: a long-poll may have nothing to say, and still deliver. */
+static int64_t primary_due_ms(const struct session *s)
+{
+    const struct session_fallback *fallback = &s->fallback;
+    if (fallback->primary_ms == SESSION_NEVER || !fallback->failing || fallback->request == 0 ||
+        s->profile->connect.parallel >= 2)
+        return fallback->primary_ms;
+    return later(fallback->primary_ms,
+                 fallback->started_ms + s->profile->fallback.retry_primary_ms);
+}
+
 void session_fallback_tick(struct session *s, struct session_actions *out)
 {
     struct session_fallback *fallback = &s->fallback;
@@ -328,14 +414,14 @@ void session_fallback_tick(struct session *s, struct session_actions *out)
         return;
     }
     session_fallback_go(s, out);
-    if (s->now_ms >= fallback->primary_ms)
+    if (s->now_ms >= primary_due_ms(s))
         try_primary(s, out);
 }
 
 int64_t session_fallback_deadline_ms(const struct session *s)
 {
     const struct session_fallback *fallback = &s->fallback;
-    int64_t at = fallback->primary_ms;
+    int64_t at = primary_due_ms(s);
     if (fallback->request == 0 && s->sync.request == 0 && !in_the_way(s)) {
         int64_t next = s->sync.backing_off && s->learn_tip && s->sync.next_ms > fallback->next_ms
                            ? s->sync.next_ms

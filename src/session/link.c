@@ -151,7 +151,7 @@ void session_go_live(struct session *s, struct session_actions *out, const char 
     session_catchup_end(s, out);
     session_release(s, out);
     s->probing = false;
-    s->fallback.chosen = false;
+    session_fallback_over(s);
     if (s->profile->live.by_rule)
         s->refreshes = 0; /* where a mere 101 is live, it takes SESSION_CALM_MS of it */
     session_enter(s, out, SESSION_LIVE, SESSION_NEVER, "%s", why);

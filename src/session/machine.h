@@ -254,7 +254,7 @@ bool session_fallback_takes(const struct session *s, const struct profile_policy
 void session_fallback_begin(struct session *s, struct session_actions *out,
                             const struct profile_policy_action *action,
                             const struct profile_end *end, const char *why);
-/* Back to the fallback that the stream was on. */
+/* Back to the fallback that the stream was on; without a position to begin at, to the WebSocket. */
 void session_fallback_resume(struct session *s, struct session_actions *out, const char *why);
 /* Its next request, when it is due and nothing is in its way. */
 void session_fallback_go(struct session *s, struct session_actions *out);
@@ -265,6 +265,8 @@ void session_fallback_page(struct session *s, struct session_actions *out,
                            const struct session_page *page);
 void session_fallback_ended(struct session *s, struct session_actions *out,
                             const struct profile_end *end);
+/* The stream is no longer one that goes back to it. */
+void session_fallback_over(struct session *s);
 /* It ends here, whatever it is doing. */
 void session_fallback_stop(struct session *s, struct session_actions *out);
 /* A link is about to be dialled: true when that is beside the fallback, which otherwise ends. */

@@ -541,4 +541,9 @@ void session_status(const struct session *session, struct session_status *out)
     if (session->fallback.on && session->fallback.primary_ms != SESSION_NEVER)
         out->retry_at_ms = session->fallback.primary_ms;
     session_copy_text(out->reason, sizeof(out->reason), session->reason);
+    if (session->slot.wish == SESSION_WISH_NONE || session->slot.limit[0] == '\0')
+        return;
+    session_copy_text(out->waits_for, sizeof(out->waits_for), session->slot.limit);
+    if (session->slot.wish == SESSION_WISH_LINK)
+        out->retry_at_ms = session->slot.later_ms;
 }

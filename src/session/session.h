@@ -49,7 +49,7 @@
     X(GREETING, "greeting")       /* link open, waiting for the service to accept us */            \
     X(CATCHING_UP, "catching-up") /* link open, its events held, sync fills what was missed */     \
     X(LIVE, "live")                                                                                \
-    X(POLLING, "polling") /* sync delivers; the link's events are discarded for now */             \
+    X(POLLING, "polling") /* the fallback delivers, or sync while the link brings too much */      \
     X(WAITING, "waiting") /* backoff */                                                            \
     X(HELD, "held")       /* a timed rest by policy */                                             \
     X(PARKED, "parked")   /* waits for someone */                                                  \
@@ -190,6 +190,11 @@ enum session_gap {
     SESSION_GAPS(X)
 #undef X
 };
+enum {
+#define X(id, text) +1
+    SESSION_GAP_COUNT = SESSION_GAPS(X)
+#undef X
+};
 
 struct session_action {
     enum session_action_kind kind;
@@ -200,7 +205,7 @@ struct session_action {
     enum session_gap gap;
     enum session_state from, to;
     int64_t retry_ms;
-    char text[SESSION_TEXT]; /* GAP, STATE */
+    char text[SESSION_TEXT]; /* GAP, SAY, STATE */
 };
 
 /* Worst case of one step; check.c proves it. */
@@ -291,9 +296,11 @@ enum session_wish {
 };
 
 struct session_slot {
-    enum session_wish wish; /* asked for, and neither granted nor dropped */
-    bool probe;             /* LINK: quietly, out of PARKED */
-    char why[SESSION_TEXT]; /* the reason of the dial to come */
+    enum session_wish wish;   /* asked for, and neither granted nor dropped */
+    bool probe;               /* LINK: quietly, out of PARKED */
+    int64_t later_ms;         /* as SLOT_LATER last said of this wish, */
+    char limit[SESSION_TEXT]; /* "": it has not */
+    char why[SESSION_TEXT];   /* the reason of the dial to come */
 };
 
 /* What keeps one link alive, or finds it dead. */
@@ -363,19 +370,23 @@ struct session_audit {
 
 /* The exchange that delivers while the WebSocket does not. */
 struct session_fallback {
-    bool on;             /* POLLING by it: it delivers, or is being begun */
-    bool chosen;         /* what the stream goes back to until a link is live */
-    bool open;           /* it delivers */
-    bool follows;        /* the next request follows a page: it needs no slot */
-    bool use_next;       /* of the next request */
-    uint64_t request;    /* 0: none outstanding */
-    int64_t started_ms;  /* when the newest went out */
-    int64_t opened_ms;   /* when it began to deliver */
-    int64_t next_ms;     /* when the next goes out, INT64_MAX: not planned */
-    int64_t primary_ms;  /* when the WebSocket is tried, INT64_MAX: it is being tried */
-    int64_t greet_by_ms; /* when a link beside it must have been accepted */
-    unsigned failures;   /* of the fallback in a row */
-    unsigned tries;      /* of the WebSocket meanwhile */
+    bool on;              /* POLLING by it: it delivers, or is being begun */
+    bool chosen;          /* what the stream goes back to until a link is live */
+    bool open;            /* it delivers */
+    bool follows;         /* the next request follows a page: it needs no slot */
+    bool use_next;        /* of the next request */
+    uint64_t request;     /* 0: none outstanding */
+    int64_t started_ms;   /* when the newest went out */
+    int64_t opened_ms;    /* when it began to deliver */
+    int64_t next_ms;      /* when the next goes out, INT64_MAX: not planned */
+    int64_t primary_ms;   /* when the WebSocket is tried, INT64_MAX: it is being tried */
+    int64_t greet_by_ms;  /* when a link beside it must have been accepted */
+    int64_t patience_ms;  /* no request before, whatever the WebSocket does meanwhile */
+    int64_t rhythm_at_ms; /* failing: when the WebSocket was to be tried */
+    unsigned failures;    /* of the fallback in a row */
+    unsigned tries;       /* of the WebSocket meanwhile */
+    bool failing;         /* it ended before it delivered: the WebSocket goes by backoff alone */
+    bool retried;         /* failing: the WebSocket was tried meanwhile */
 };
 
 enum session_handover_phase {
@@ -488,6 +499,7 @@ struct session_status {
     uint64_t successor;            /* 0: none */
     bool fallback;                 /* the fallback delivers */
     char reason[SESSION_TEXT];
+    char waits_for[SESSION_TEXT]; /* the limit that stands before a dial, "": none does */
 };
 void session_status(const struct session *session, struct session_status *out);
 /* One action as a line of text: "waiting > dialing (why)", "DIAL link=2". For traces and debug

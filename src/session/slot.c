@@ -16,6 +16,7 @@ void session_ask_slot(struct session *s, struct session_actions *out, enum sessi
         return;
     session_drop_slot(s, out);
     slot->wish = wish;
+    slot->limit[0] = '\0';
     session_do(out, SESSION_DO_ASK_SLOT)->fallback = wish == SESSION_WISH_FALLBACK;
 }
 
@@ -53,6 +54,8 @@ void session_slot_later(struct session *s, struct session_actions *out, int64_t 
                         const char *text)
 {
     const char *why = text != NULL && text[0] != '\0' ? text : "waiting for leave to dial";
+    s->slot.later_ms = at_ms;
+    session_copy_text(s->slot.limit, sizeof(s->slot.limit), why);
     if (s->slot.wish == SESSION_WISH_FALLBACK) {
         session_enter(s, out, SESSION_POLLING, SESSION_NEVER, "%s", why);
         return;

@@ -11,12 +11,11 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lib"))
 
 from hawser_test.certificates import Authority  # noqa: E402
+from hawser_test.fakes.scripted import PROFILE, Scripted  # noqa: E402
 from hawser_test.hawserd import Hawserd  # noqa: E402
 from hawser_test.service import Service  # noqa: E402
 
 TEST_SECONDS = 150
-
-
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +69,28 @@ def chat(hawser, service, ca):
     hawser.start()
     hawser.wait_state("live")
     return hawser
+
+
+@pytest.fixture
+def peer(ca):
+    """The scripted service; modules about other services have a peer of their own."""
+    service = Scripted(ca.localhost)
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def feed(hawser, peer, ca, tmp_path):
+    """Writes the profile (with what is added to it) and a stream `feed` of it."""
+    def configure(added="", name="feed", profile=PROFILE, **settings):
+        (tmp_path / "scripted.ini").write_text(profile + added)
+        hawser.sections["daemon"]["profile_dir"] = tmp_path
+        token = hawser.secret("scripted", "scripted-token")
+        hawser.stream(name, **{"profile": "scripted", "host": peer.host, "tls_ca": ca.cert,
+                               "start": "oldest", "token": f"file:{token}", **settings})
+        return hawser
+
+    return configure
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

@@ -2,6 +2,7 @@
 
 import re
 import stat
+import subprocess
 
 import pytest
 
@@ -70,6 +71,55 @@ def test_F58_one_error(hawser, text, line, words):
                       if "[stream" in text else text)
     shift = 2 if "[stream" in text else 0
     assert any(f":{line + shift}: " in entry and words in entry for entry in lines), lines
+
+
+PROFILE_WITH_FAULTS = """\
+[profile]
+title = Mine
+params = host
+secrets = token
+[connect]
+url = wss://${hots}/ws
+header.Authorization = Bearer ${secret.tokn}
+[message]
+split = data/*
+[on a]
+match = /type = "x"
+do = live
+[on b]
+match = /type == "y"
+do = explode
+[send hi]
+text = {"a":"${nope}"}
+[close]
+4001 = refrsh
+[limits]
+connects = 3
+[catchup]
+via = http
+http = missing
+"""
+
+
+def test_hawserctl_check_finds_every_fault_of_a_profile(hawser, tmp_path):
+    """Without a daemon, and once each, though two streams have this profile."""
+    (tmp_path / "mine.ini").write_text(PROFILE_WITH_FAULTS)
+    hawser.sections["daemon"]["profile_dir"] = tmp_path
+    for name in ("a", "b"):
+        hawser.stream(name, profile="mine", host="h", token="a-literal" if name == "b" else "env:A")
+    hawser.write_config()
+    done = subprocess.run([hawser.ctl, "check", "--config", hawser.config], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    for number, words in {6: "hots", 7: "secret.tokn", 9: "data/*", 11: "==", 15: "explode",
+                          17: "nope", 19: "did you mean `refresh`", 21: "N/PERIOD",
+                          24: "missing"}.items():
+        assert len([line for line in lines if f"mine.ini:{number}: " in line and words in line]) == 1, (
+            number, lines)
+    assert any("hawser.ini" in line and "a secret is not written" in line for line in lines)
+    assert len(lines) == len(set(lines))
+    assert hawser.hawserctl("profiles", "--config", hawser.config, status=1)
 
 
 def profiles(hawser):

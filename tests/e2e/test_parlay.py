@@ -3,7 +3,6 @@
 import pytest
 from hawser_test.consumer import assert_rising
 from hawser_test.fakes.parlay import KEY, Parlay
-from hawser_test.hawserd import wait_until
 
 
 @pytest.fixture
@@ -59,7 +58,10 @@ def test_F40_since_brings_what_was_missed(odds, parlay):
         assert rows(consumer) == first + missed + last
         assert consumer.gaps == []
         assert_rising(consumer.seqs)
-    assert parlay.all_links[-1].query["since"] == str(first[-1])
+        hawser.wait_log(r"odds \[[0-9a-f]{8}\]: ended: close 1006")
+    assert parlay.all_links[0].query.get("since", "0") == "0"
+    # Rows of one moment come in several frames: 5 s below what we have.
+    assert parlay.all_links[-1].query["since"] == str(first[-1] - 5000)
 
 
 def test_F42_too_long_away_is_a_gap(odds, parlay):
@@ -75,6 +77,7 @@ def test_F42_too_long_away_is_a_gap(odds, parlay):
         parlay.publish(10)
         parlay.up()
         gap = consumer.wait_gap("upstream")
+        assert "no longer had everything" in gap["detail"]
         consumer.wait(lambda: any(event.get("snapshot") for event in consumer.events), "a snapshot")
         assert gap["seq"] is not None
         wanted = parlay.publish(1)
@@ -149,11 +152,34 @@ def test_F13_a_rolled_key_wakes_it(odds, parlay):
     hawser.wait_state("live", stream="odds")
 
 
-def test_F01_F02_statuses_are_explained(odds, parlay):
+@pytest.mark.parametrize("status,body,state,fix", [
+    (402, "", "parked", "see the plan at the service"),
+    (403, '{"message":"API key not recognised"}', "held", "check that it was copied whole"),
+    (403, '{"error":"credit_limit_exceeded"}', "held", "see the account at the service"),
+    (404, "", "held", "check `sport`"),
+    (429, "", "waiting", "see what else uses the key"),
+])
+def test_F01_F02_statuses_are_explained(odds, parlay, status, body, state, fix):
+    parlay.refusal = (status, body, {"Retry-After": "600"})
+    hawser = odds().start()
+    shown = hawser.wait_state(state, stream="odds")
+    assert f"status {status}" in shown["reason"] and f"Fix: {fix}" in shown["reason"]
+    hawser.wait_log(rf"odds \[[0-9a-f]{{8}}\]: ended: status {status}")
+    assert len(parlay.dials) == 1
+
+
+def test_F01_a_lost_upgrade_goes_to_sse(odds, parlay):
+    """426: `after` does not count here, no further attempt would help."""
     parlay.refusal = (426, '{"error":"upgrade required"}', {})
     hawser = odds(**{"fallback:sse.after": "never"}).start()
-    hawser.wait_log(r"426")
-    hawser.wait_status(lambda s: "Fix" in s.get("reason", ""), "an explanation", stream="odds")
+    hawser.wait_log(r"the fallback sse takes over: status 426: .*Fix: the service's own first check")
+    hawser.wait_state("polling", stream="odds")
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = parlay.publish(2)
+        consumer.wait_events(2)
+        assert rows(consumer) == wanted
+    assert len(parlay.dials) == 1
 
 
 def test_F03_stripped_upgrade_goes_to_sse(odds, parlay):
@@ -170,7 +196,7 @@ def test_F03_stripped_upgrade_goes_to_sse(odds, parlay):
 
 def test_F21_F43_long_outage_of_the_websocket(odds, parlay):
     """A week of it in small: the WebSocket comes and goes, SSE too; each row once, in order."""
-    hawser = odds(**{"fallback:sse.after": 1, "fallback:sse.retry_primary": "300ms"}).start()
+    hawser = odds(**{"fallback:sse.after": 1, "fallback:sse.retry_primary": "1s"}).start()
     hawser.wait_state("live", stream="odds")
     wanted = []
     with hawser.consumer() as consumer:
@@ -194,8 +220,10 @@ def test_F21_F43_long_outage_of_the_websocket(odds, parlay):
 def test_F38_restart_in_the_middle_of_the_fallback(odds, parlay):
     hawser = odds(**{"fallback:sse.after": 1}).start()
     hawser.wait_state("live", stream="odds")
-    wanted = parlay.publish(2)
-    wait_until(lambda: hawser.status("odds")["stored"] >= 2, "two events")
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = parlay.publish(2)
+        consumer.wait_events(2)  # what a program has seen is on disk
     parlay.refusal = (503, "", {})
     parlay.drop()
     hawser.wait_state("polling", stream="odds")

@@ -8,27 +8,6 @@ from hawser_test.fakes.scripted import PROFILE, Scripted
 from hawser_test.hawserd import wait_until
 
 
-@pytest.fixture
-def peer(ca):
-    service = Scripted(ca.localhost)
-    yield service
-    service.stop()
-
-
-@pytest.fixture
-def feed(hawser, peer, ca, tmp_path):
-    """Writes the profile (with what is added to it) and a stream `feed` of it."""
-    def configure(added="", name="feed", profile=PROFILE, **settings):
-        (tmp_path / "scripted.ini").write_text(profile + added)
-        hawser.sections["daemon"]["profile_dir"] = tmp_path
-        token = hawser.secret("scripted", "scripted-token")
-        hawser.stream(name, **{"profile": "scripted", "host": peer.host, "tls_ca": ca.cert,
-                               "start": "oldest", "token": f"file:{token}", **settings})
-        return hawser
-
-    return configure
-
-
 def live(hawser, name="feed"):
     if hawser.process is None:
         hawser.start()

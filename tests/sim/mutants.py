@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Shows that the random simulation sees what it claims to see.
 
-Each mutant is a deliberate bug: a few words of src replaced in a copy of the tree. The copy is built,
+Each mutant is a deliberate bug: a few words of src, or of a profile, replaced in a copy of the tree. The copy is built,
 sim_random runs on fixed seeds, and must find a broken promise: one of those that the mutant names
 (the numbers are those of random/world.h). A mutant that survives, or whose words are no longer in
 the source just once, fails the test.
@@ -21,24 +21,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 4_000_000
 
+ASSERTION = 0  # killed by the machine's own check of itself
+
 # name: the promises of which one is broken, then (file, what stands there, what the mutant has).
 MUTANTS = {
     # 1 nothing lost
-    "back-pressure loses the message": ({1}, [(
-        "src/engine/stream.c", "        stream->link_blocked = true;\n        return ERR_AGAIN;",
-        "        return 0;")]),
+    "back-pressure loses the message": ({1, 3}, [(
+        "src/engine/messages.c", "            link->blocked = true;\n            return ERR_AGAIN;",
+        "            return 0;")]),
     "released before sync has reached the hold": ({1}, [(
         "src/session/catchup.c",
         "if (sync->reached || (nothing_new && !waits && !promised)) {", "if (waits || true) {")]),
-    "nobody hears that the hold is full": ({1}, [(
-        "src/engine/stream.c", "        post_link(stream, SESSION_EV_HELD_FULL, link, NULL);",
+    "nobody hears that the hold is full": ({1, 3}, [(
+        "src/engine/messages.c", "        stream_post_link(stream, SESSION_EV_HELD_FULL, link, NULL);",
         "        ;")]),
     "sync owes nothing for what was dropped": ({1}, [(
         "src/flow/flow.c", "out->owed = owed_any(&flow->owed, &flow->position);",
         "out->owed = false;")]),
     "the cursor of a page with items is used": ({1, 3}, [(
-        "src/engine/execute.c", "if (action->use_next && stream->page.has_next)",
-        "if (stream->page.has_next)")]),
+        "src/engine/requests.c",
+        "if (use_next && page->has_next && (page->items == 0 || !page->has_last))",
+        "if (page->has_next)")]),
     "an empty page is the end, whatever it promises": ({1}, [(
         "src/session/catchup.c", "page->reached_hold && (!promised || page->items > 0))",
         "page->reached_hold)")]),
@@ -47,6 +50,21 @@ MUTANTS = {
         "    window_clear(&flow->window);\n    if (!flow->position.known)\n        begin_at(")]),
     "a restart is no gap where nothing can be resumed": ({1}, [(
         "src/session/session.c", "(args->lived || args->has_position)", "args->has_position")]),
+    "a handover needs no catch-up": ({1}, [(
+        "src/session/handover.c",
+        "if (met || s->profile->catchup.via != PROFILE_CATCHUP_HTTP || !s->has_position) {",
+        "if (true) {")]),
+    "an audit never finds anything": ({1, 4, 8}, [(
+        "src/flow/audit.c", "        return now_ms - suspect->first_ms < FLOW_SUSPECT_MS;",
+        "        return true;")]),
+    "an audited stream resumes where it was, not where it was whole": ({1, 4, 7}, [(
+        "src/flow/flow.c", "    if (!flow->audit.on) {\n        if (advances)",
+        "    if (true) {\n        if (advances)")]),
+    "a hole in contiguous positions is passed over": ({1, 4}, [(
+        "src/flow/contiguous.c", "    if (!position_of(event, &position))\n        return false;\n    if (event->sequence",
+        "    if (!position_of(event, &position) || true)\n        return false;\n    if (event->sequence")]),
+    "unkeyed events are dropped before sync has brought them": ({1, 4}, [(
+        "src/flow/copies.c", "        return COPY_WAIT;", "        return COPY_DROP;")]),
     # 2 each once
     "duplicates are not recognised": ({2}, [(
         "src/flow/flow.c", "return event->has_key && window_has(&flow->window, event->key);",
@@ -58,17 +76,22 @@ MUTANTS = {
     "a hold is no hold": ({1, 3}, [(
         "src/flow/held.c", "    flow_drop_held(flow);\n    flow->mode = FLOW_MODE_HOLD;",
         "    flow_drop_held(flow);\n    flow->mode = FLOW_MODE_PASS;")]),
-    "an answer that was cancelled is taken": ({1, 2, 3}, [(
-        "src/engine/execute.c", "    if (number != stream->request) {\n        buf_fini(body);",
-        "    if (false) {\n        buf_fini(body);")]),
+    "an answer that was cancelled is taken": ({1, 2, 3, 9}, [(
+        "src/engine/requests.c",
+        "} else if (number != 0 && number == stream->request.wire) {\n        enum session_purpose",
+        "} else if (number != 0) {\n        enum session_purpose")]),
+    "a successor's events are not held": ({1, 3}, [(
+        "src/engine/messages.c", "link->role == STREAM_SUCCESSOR ? FLOW_SUCCESSOR : FLOW_LINK",
+        "FLOW_LINK")]),
     # 4 gaps are said
     "a gap is not said when the position is forgotten": ({1, 4}, [(
         "src/session/session.c",
         "    session_do(out, SESSION_DO_FORGET);\n    session_gap(out, SESSION_GAP_EPOCH, why);",
         "    session_do(out, SESSION_DO_FORGET);")]),
     "an oversize message is not said": ({4}, [(
-        "src/engine/stream.c", "    stream_gap(stream, SESSION_GAP_OVERSIZE, text);",
-        "    (void)stream, (void)text;")]),
+        "src/engine/stream.c",
+        "    stream_gap_between(stream, SESSION_GAP_OVERSIZE, gap->after, gap->before, text);",
+        "    (void)stream, (void)gap, (void)text;")]),
     "the gap of an oversize message does not wait for its place": ({4}, [(
         "src/flow/held.c", "    if (!kept)\n        flow_say", "    if (true)\n        flow_say")]),
     "a malformed event and its gap are parted": ({4}, [
@@ -84,7 +107,7 @@ MUTANTS = {
     "a consumer that comes from the store skips one": ({5}, [(
         "src/fanout/sub.c", "        sub->next_index = find_after(fanout, sub->cursor);",
         "        sub->next_index = find_after(fanout, sub->cursor + 1);")]),
-    "a consumer is hot one event too early": ({5}, [(
+    "a consumer is hot one event too early": ({5, 6}, [(
         "src/fanout/sub.c", "sub->hot = sub->cursor >= fanout->evicted_seq;",
         "sub->hot = sub->cursor + 1 >= fanout->evicted_seq;")]),
     "a commit that failed and is on disk is passed over": ({5}, [(
@@ -98,8 +121,8 @@ MUTANTS = {
         "src/flow/position.c", "compare_significant(significant(text), position->number) > 0;",
         "true;")]),
     "an event's position is stored with the next one": ({7}, [(
-        "src/engine/hub.c", "    if (event->advances)\n        set_position",
-        "    if (event->advances && hub->batch[hub->filling]->count > 1)\n        set_position")]),
+        "src/engine/hub.c", "    if (event->resume.ptr != NULL)\n        set_position",
+        "    if (event->resume.ptr != NULL && hub->batch[hub->filling]->count > 1)\n        set_position")]),
     # 8 progress
     "nothing is ever released": ({8}, [
         ("src/session/catchup.c", "if (sync->reached || (nothing_new && !waits && !promised)) {",
@@ -108,6 +131,9 @@ MUTANTS = {
     "nobody hears that there is room again": ({8}, [(
         "src/engine/hub.c", "    hub->room_wanted = false;\n    hub->ops->room(hub->arg);",
         "    hub->room_wanted = false;")]),
+    "a slot of the fallback is given back as the link's": ({8}, [(
+        "src/session/slot.c", "->fallback = s->slot.wish == SESSION_WISH_FALLBACK;",
+        "->fallback = false;")]),
     # 9 bounds
     "a link that is given up lives on": ({9}, [(
         "src/session/link.c", "session_do(out, SESSION_DO_LINK_ABORT)->link = s->link;",
@@ -115,9 +141,36 @@ MUTANTS = {
     "a full hold asks anew, though it has asked": ({9}, [(
         "src/session/catchup.c", "if (sync->request == 0 && !sync->backing_off) {",
         "if (!sync->backing_off) {")]),
+    "the old link stays after a handover": ({8, 9}, [(
+        "src/session/handover.c", "    if (old != 0) {\n        struct session_action *action = session_do(out, SESSION_DO_LINK_CLOSE);",
+        "    if (false) {\n        struct session_action *action = session_do(out, SESSION_DO_LINK_CLOSE);")]),
+    "the fallback goes on beside the only connection": ({ASSERTION, 9}, [(
+        "src/session/fallback.c", "    if (s->profile->connect.parallel >= 2)\n        return true;",
+        "    if (true)\n        return true;")]),
     # 10 restraint
     "the backoff never grows": ({10}, [(
         "src/session/policy.c", "        s->step++;", "        s->step = 0;")]),
+    "a crash forgets the attempt that was under way": ({10}, [
+        ("src/session/saved.c", "        .dialled = is_dialling(&s),", "        .dialled = false,"),
+        ("src/engine/slots.c", "    state.dialled = state.dialled || dialling;",
+         "    (void)dialling;")]),
+    "a crash ends every wait": ({10}, [(
+        "src/session/saved.c", "resumed->wait_ms > 0 &&", "false &&")]),
+    "a dial does not wait for the disk": ({10}, [(
+        "src/engine/slots.c",
+        "        stream->slots[i] = STREAM_SLOT_SAVING;\n        save_slot(stream, i);",
+        "        stream->slots[i] = STREAM_SLOT_OURS;\n        stream_post_kind(stream, SESSION_EV_SLOT);")]),
+    "a profile whose backoff hammers the service": ({10}, [(
+        "conf/profiles/scaiwave.ini", "steps = 0,1s,2s,4s,8s,16s,30s", "steps = 0,100ms")]),
+    "a profile that comes back at once when it was told to rest": ({10}, [
+        ("conf/profiles/scaiwave.ini", "jitter = 0.2", "jitter = 0.9")]),
+    # 11 budget
+    "connects are not counted": ({11}, [(
+        "src/broker/broker.c",
+        "    rate_add(&client->scope->connects, 1, client->broker->now_ms);", "    ;")]),
+    "what was counted does not outlive a crash": ({11}, [(
+        "src/broker/run.c", "        if (slice_eq_str(key, scope->key))",
+        "        if (slice_eq_str(key, scope->key) && false)")]),
 }
 
 
@@ -173,6 +226,11 @@ def judge(tree, name, promises, replacements):
         for path, text in reversed(originals):
             path.write_text(text)
     found = re.search(r"INVARIANT (\d+) VIOLATED .*, step (\d+): (.*)\nseed (\d+);", done.stdout)
+    asserted = re.search(r"(\w+): Assertion `.*' failed", done.stdout)
+    if asserted and ASSERTION in promises:
+        print(f"killed by an assertion in {asserted[1]}, {time.monotonic() - started:.1f} s: {name}",
+              flush=True)
+        return None
     if found is None:
         return f"survived:\n{done.stdout[-600:]}"
     promise, step, what, seed = found.groups()

@@ -87,10 +87,14 @@ static void apply_trait(struct world *w, const struct trait *trait)
     }
 }
 
+/* A trace says for itself what more than a link and catching up there is. */
 static void apply_traits(struct world *w)
 {
     w->profile->heartbeat.send = PROFILE_NONE;
     w->profile->catchup.tip = PROFILE_NONE;
+    w->profile->catchup.audit_ms = 0;
+    memset(&w->profile->fallback, 0, sizeof(w->profile->fallback));
+    w->profile->fallback.http = PROFILE_NONE;
     w->profile->fallback.name = "other";
     if (w->n_sends > 0) {
         w->profile->sends = w->sends;

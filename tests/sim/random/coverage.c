@@ -18,7 +18,7 @@ static const char *const names[] = {
  * allows happens too, but too rarely to be asked for, or needs another profile. */
 static const unsigned expected[SESSION_STATE_COUNT] = {
     [SESSION_STARTING] = BIT(DIALING),
-    [SESSION_DIALING] = BIT(OPENING) | BIT(WAITING) | BIT(HELD) | BIT(PAUSED),
+    [SESSION_DIALING] = BIT(OPENING) | BIT(WAITING) | BIT(HELD),
     [SESSION_OPENING] = BIT(GREETING) | BIT(LIVE) | BIT(WAITING) | BIT(HELD) | BIT(PAUSED),
     [SESSION_GREETING] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(WAITING) | BIT(HELD) | BIT(PARKED),
     [SESSION_CATCHING_UP] = BIT(CATCHING_UP) | BIT(LIVE) | BIT(POLLING) | BIT(WAITING) | BIT(HELD) |

@@ -282,11 +282,11 @@ static void start_feed(struct feed *feed, const struct store_info *info)
     /* The fallback delivered: that is no waiting. And who had stopped begins anew. */
     bool excused = feed->state == SESSION_POLLING || feed->state == SESSION_STOPPED;
     feed->lived = false;
-    feed->state = SESSION_STARTING;
     if (!world->unclean || world->jumpy || excused)
         feed->restraint = (struct restraint){.excused = true};
     else
         link_forgets(feed);
+    feed->state = SESSION_STARTING;
     restore(feed, &state);
 }
 

@@ -6,12 +6,13 @@
 #include "world.h"
 
 #define LONG_POLL_MS 30000
+#define SLOW_MS 3000 /* what a link that is to be left may lag behind */
 
 void link_gone(struct link *link)
 {
     link->number = link->since = 0;
     link->body = link->has_since = false;
-    link->open = link->hello = link->silent = false;
+    link->open = link->hello = link->silent = link->slow = false;
     link->blocked = link->closing = link->deliver_planned = false;
     link->head = link->count = 0;
 }
@@ -62,8 +63,9 @@ void link_wake(struct feed *feed, struct link *link)
         link->blocked || link->silent)
         return;
     link->deliver_planned = true;
-    world_plan(feed->world, world_delay(feed->world, feed->world->link_ms), WORLD_DELIVER,
-               feed->number, name_of(link), 0);
+    world_plan(feed->world,
+               (link->slow ? SLOW_MS : 0) + world_delay(feed->world, feed->world->link_ms),
+               WORLD_DELIVER, feed->number, name_of(link), 0);
 }
 
 bool link_idle(const struct feed *feed)
@@ -125,12 +127,30 @@ void link_lived(struct feed *feed)
     r->step = back >= r->step ? 0 : r->step - back;
 }
 
+static void back_off(struct restraint *r)
+{
+    r->least_ms = steps_ms[r->step < STEPS ? r->step : STEPS - 1] * 8 / 10;
+    if (r->step == STEPS)
+        return;
+    r->step++;
+    r->unsaved++;
+}
+
 /* What was not on disk never was. */
 void link_forgets(struct feed *feed)
 {
     struct restraint *r = &feed->restraint;
     r->step = r->unsaved >= r->step ? 0 : r->step - r->unsaved;
     r->unsaved = r->unsaved_flying = 0;
+    if (feed->state == SESSION_DIALING || feed->state == SESSION_OPENING ||
+        feed->state == SESSION_GREETING) {
+        /* An attempt that ended with hawser has failed. */
+        r->waits = r->saved = true;
+        r->excused = false;
+        r->waiting_since_ms = feed->world->now_ms;
+        back_off(r);
+        return;
+    }
     if (!r->waits || r->saved)
         return;
     r->excused = true;
@@ -146,6 +166,7 @@ static void watch_restraint(struct feed *feed, const struct session_action *acti
     /* The same wait, in the next life. */
     if (action->from == SESSION_STARTING && action->to == SESSION_WAITING && r->waits && r->saved)
         return;
+    bool waited = r->waits;
     r->waits = action->to == SESSION_WAITING;
     if (action->to == SESSION_LIVE)
         r->live_since_ms = now;
@@ -156,20 +177,16 @@ static void watch_restraint(struct feed *feed, const struct session_action *acti
         r->waiting_since_ms = now;
         r->least_ms = 0;
         r->saved = r->flying = false;
-        if (!r->excused) {
-            r->least_ms = steps_ms[r->step < STEPS ? r->step : STEPS - 1] * 8 / 10;
-            if (r->step < STEPS) {
-                r->step++;
-                r->unsaved++;
-            }
-        }
+        if (!r->excused)
+            back_off(r);
     }
     if (action->to != SESSION_DIALING)
         return;
-    if (action->from == SESSION_WAITING && !r->excused && now - r->waiting_since_ms < r->least_ms)
+    if (waited && !r->excused && now - r->waiting_since_ms < r->least_ms)
         world_violation(feed->world, 10, "%s is dialled after %lld ms; the backoff asks for %lld",
                         feed->name, (long long)(now - r->waiting_since_ms), (long long)r->least_ms);
     r->excused = false;
+    r->unsaved = r->unsaved_flying = 0; /* an attempt is on disk before it is made */
 }
 
 /* The limits of the profile, over all lives. */
@@ -648,9 +665,13 @@ static void move(struct feed *feed, struct link *link)
     cover(COVER_MOVE);
     world_trace(feed->world, "%s: link %llu asks to move", feed->name, (unsigned long long)number);
     (void)stream_message(feed->stream, number, STREAM_TEXT, slice_str(text));
-    if (link->number == number)
-        world_plan(feed->world, (int64_t)world_below(feed->world, 30000), WORLD_LINK_END,
-                   feed->number, number, 1000);
+    if (link->number != number)
+        return;
+    /* The old link may be on its last legs. */
+    link->slow = world_per_mille(feed->world, 300);
+    link->silent = world_per_mille(feed->world, 300);
+    world_plan(feed->world, (int64_t)world_below(feed->world, 30000), WORLD_LINK_END, feed->number,
+               number, 1000);
 }
 
 static void open_body(struct feed *feed, struct link *body)

@@ -53,7 +53,7 @@ static const struct {
     [KIND_CHAT] = {"scaiwave", CHAT "catchup.audit = 0\nfallback:poll.after = 3\n"},
     [KIND_AUDITED] = {"scaiwave", CHAT "catchup.audit = 20s\n"},
     [KIND_MOVING] = {"scaiwave", CHAT "catchup.audit = 0\nconnect.parallel = 2\n"
-                                      "connect.max_age = 5m\nlimits.connects = 40/5m\n"
+                                      "connect.max_age = 5m\nlimits.connects = 12/5m\n"
                                       "fallback:poll.after = 2\non:move.match = /type == \"move\"\n"
                                       "on:move.do = handover, ignore\n"},
     [KIND_COUNTED] = {"scaiwave", CHAT "catchup.audit = 0\nposition.contiguous = yes\n"},
@@ -64,7 +64,7 @@ static const struct {
                      "event.dedup = id\nevent.ephemeral = typing\ncatchup.via = url\n"
                      "fallback:sse.transport = sse\nfallback:sse.url = https://sim.example/sse\n"
                      "fallback:sse.query.since = ${position}\nfallback:sse.after = 2\n"
-                     "fallback:sse.retry_primary = 5s\nlimits.connects = 60/10m\n"},
+                     "fallback:sse.retry_primary = 5s\nlimits.connects = 16/10m\n"},
     [KIND_PLAIN] = {"generic",
                     "[daemon]\n[stream chat]\nprofile = generic\nurl = wss://sim.example/\n"},
 };

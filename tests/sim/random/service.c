@@ -28,13 +28,16 @@ static enum event_kind draw_kind(struct feed *feed)
         [KIND_AUDITED] = {UNNAMED, BROKEN, OVERSIZE, HUGE, GHOST, GHOST, GHOST, UNKEYED},
         [KIND_MOVING] = {UNNAMED, BROKEN, OVERSIZE, HUGE, UNNAMED, BROKEN, UNKEYED, UNKEYED},
         [KIND_COUNTED] = {UNNAMED, BROKEN, OVERSIZE, GHOST, GHOST, GHOST, GHOST, UNKEYED},
-        [KIND_REPLAY] = {UNNAMED, OVERSIZE, HUGE, PLAIN, UNNAMED, UNNAMED, PLAIN, PLAIN},
+        [KIND_REPLAY] = {UNNAMED, OVERSIZE, HUGE, BROKEN, BROKEN, BROKEN, BROKEN, BROKEN},
         [KIND_PLAIN] = {PLAIN, PLAIN, OVERSIZE, HUGE, PLAIN, PLAIN, PLAIN, PLAIN},
     };
     struct world *world = feed->world;
     enum event_kind kind = PLAIN;
     /* What nothing follows would never be missed. */
-    if (feed->service.count + 5 >= feed->service.target)
+    unsigned left = feed->service.target - feed->service.count;
+    if (left == 8 && feed->kind == KIND_AUDITED)
+        return GHOST; /* one that no drop of a link helps to find */
+    if (left <= 5)
         return PLAIN;
     bool types = feed->resumable && feed->kind != KIND_COUNTED;
     if (types && feed->service.typing == 0 && world_per_mille(world, 10))

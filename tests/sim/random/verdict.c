@@ -151,11 +151,14 @@ static void check_reasons(struct feed *feed)
 {
     const struct service *service = &feed->service;
     const char *what = NULL;
-    bool huge = false;
-    for (unsigned p = 1; p <= service->count; p++)
-        huge = huge || service->events[p].kind == HUGE;
-    if (feed->gaps[SESSION_GAP_UPSTREAM] > 0 && service->withheld == 0 &&
-        feed->kind != KIND_COUNTED)
+    bool huge = false, doubtful = feed->kind == KIND_COUNTED || service->withheld > 0;
+    for (unsigned p = 1; p <= service->count; p++) {
+        const struct published *event = &service->events[p];
+        huge = huge || event->kind == HUGE;
+        /* Shown twice it may be two, of which sync has brought one. */
+        doubtful = doubtful || (event->kind == BROKEN && event->shown > 1);
+    }
+    if (feed->gaps[SESSION_GAP_UPSTREAM] > 0 && !doubtful)
         what = "upstream, though sync had everything";
     if (feed->gaps[SESSION_GAP_NO_RESUME] > 0 && feed->resumable)
         what = "no_resume, though the service has sync";

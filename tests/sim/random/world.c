@@ -319,7 +319,9 @@ static void draw_rates(struct world *world)
     world->per_mille_duplicate = world_below(world, 100);
     world->per_mille_http_fails = world_below(world, 200);
     world->per_mille_dial_fails = world_below(world, 300);
-    world->per_mille_odd = world_per_mille(world, 300) ? 0 : world_below(world, 60);
+    world->per_mille_odd = world_per_mille(world, 300)   ? 0
+                           : world_per_mille(world, 300) ? world_below(world, 300)
+                                                         : world_below(world, 60);
     world->per_mille_stale = world_below(world, 300);
     world->per_mille_cut = world_per_mille(world, 700) ? 0 : world_below(world, 500);
     world->commit_ms = 1 + (int64_t)world_below(world, 100);

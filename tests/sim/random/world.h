@@ -120,7 +120,7 @@ struct link {
     bool body;       /* of the fallback, not a WebSocket */
     uint64_t since;  /* of its URL */
     bool has_since;
-    bool open, hello, silent, blocked, closing, deliver_planned;
+    bool open, hello, silent, slow, blocked, closing, deliver_planned;
     unsigned queue[WORLD_QUEUE_MAX], head, count;
     int64_t last_rx_ms;
 };

@@ -301,9 +301,26 @@ static void test_diag_at_the_bound_and_one_past(void **state)
     assert_string_equal(diag_get(diag, 0), "f.ini: number 0");
     assert_string_equal(diag_get(diag, LIMIT_ERRORS - 1), "f.ini:199: number 199");
     assert_null(diag_get(diag, LIMIT_ERRORS));
+    assert_int_equal(diag_left_out(diag), 1);
     diag_free(diag);
     diag_free(NULL);
     ini_free(NULL);
+}
+
+/* It counts, so that who looks at the count sees that something was wrong this time, too. */
+static void test_diag_keeps_a_message_once(void **state)
+{
+    struct diag *diag = diag_new();
+
+    assert_non_null(diag);
+    for (int i = 0; i < 3; i++)
+        diag_add(diag, "f.ini", 7, "wrong");
+    diag_add(diag, "f.ini", 8, "wrong");
+    assert_int_equal(diag_count(diag), 4);
+    assert_string_equal(diag_get(diag, 1), "f.ini:8: wrong");
+    assert_null(diag_get(diag, 2));
+    assert_int_equal(diag_left_out(diag), 0);
+    diag_free(diag);
 }
 
 /* Every prefix of a text is read to its end, with or without errors. */
@@ -343,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files_that_cannot_be_read, config_dir_setup,
                                         config_dir_teardown),
         cmocka_unit_test(test_diag_at_the_bound_and_one_past),
+        cmocka_unit_test(test_diag_keeps_a_message_once),
         cmocka_unit_test(test_every_prefix_ends),
     };
 

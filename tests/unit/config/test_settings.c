@@ -41,7 +41,7 @@ static void test_defaults(void **state)
     assert_string_equal(listen->streams[0], "*");
     assert_null(listen->streams[1]);
     assert_false(listen->control);
-    assert_int_equal(listen->max_clients, LIMIT_CLIENTS);
+    assert_int_equal(listen->max_clients, 1024);
     assert_int_equal(listen->line, 1);
     assert_int_equal(s->n_streams, 1);
     assert_string_equal(stream->name, "chat");

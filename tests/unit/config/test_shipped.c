@@ -157,7 +157,7 @@ static void test_nothing_unknown_is_documented(void **state)
     assert_int_equal(diag_count(d->diag), 3);
     assert_int_equal(s->n_streams, 1);
     assert_int_equal(s->streams[0].n_tags, 1);
-    assert_int_equal(s->streams[0].n_rest, 3);
+    assert_int_equal(s->streams[0].n_rest, 4);
     buf_fini(&text);
 }
 

@@ -51,6 +51,25 @@ static void test_what_is_held_itself_is_no_copy(void **state)
     rig_close(&rig);
 }
 
+/* Too large for the link, not for sync: its copy is not that of the unkeyed event behind it. */
+static void test_what_was_too_large_has_a_copy_too(void **state)
+{
+    struct rig rig;
+
+    open_unkeyed(&rig, PROFILE_COMPARE_INT);
+    live(&rig, "a", "1");
+    flow_missing(rig.flow);
+    assert_int_equal(live(&rig, NULL, NULL), FLOW_UNKEYED);
+    live(&rig, "d", "4");
+    item(&rig, "b", "2");
+    assert_true(page_of(&rig).unkeyed); /* it lags behind the link */
+    item(&rig, "c", "3");
+    assert_false(page_of(&rig).unkeyed);
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_log(&rig, "!a@1+ ? b@2+ c@3+ !d@4+ ");
+    rig_close(&rig);
+}
+
 static void test_sync_brings_nothing(void **state)
 {
     struct rig rig;
@@ -231,6 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_copy_of_sync_is_stored),
         cmocka_unit_test(test_what_is_held_itself_is_no_copy),
+        cmocka_unit_test(test_what_was_too_large_has_a_copy_too),
         cmocka_unit_test(test_sync_brings_nothing),
         cmocka_unit_test(test_the_copy_came_before),
         cmocka_unit_test(test_within_a_catch_up),

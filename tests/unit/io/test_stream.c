@@ -211,8 +211,6 @@ static int option_of(struct client *client, int level, int name)
 static void test_options_of_a_connection(void **state)
 {
     struct client client = {.f = *state};
-    struct io_address address;
-    char text[64];
 
     connect_client(&client);
     assert_int_equal(option_of(&client, IPPROTO_TCP, TCP_NODELAY), 1);
@@ -220,9 +218,6 @@ static void test_options_of_a_connection(void **state)
     assert_int_equal(option_of(&client, IPPROTO_TCP, TCP_KEEPIDLE), IO_TCP_KEEPALIVE_IDLE_S);
     assert_int_equal(option_of(&client, IPPROTO_TCP, TCP_USER_TIMEOUT), IO_TCP_USER_TIMEOUT_MS);
     assert_true(fcntl(io_stream_fd(client.stream), F_GETFD) & FD_CLOEXEC);
-    assert_int_equal(io_stream_address(client.stream, &address), 0);
-    io_address_format(&address, text, sizeof text);
-    assert_int_equal(strncmp(text, "127.0.0.1:", 10), 0);
     io_stream_close(client.stream);
     close(client.peer);
 }
@@ -387,7 +382,6 @@ static void test_slow_reader(void **state)
     assert_true(io_stream_queued(client.stream) < size);
     assert_int_equal(io_stream_try_writev(client.stream, &slice, 1), ERR_AGAIN);
     assert_int_equal(io_stream_write(client.stream, "tail", 4), 0);
-    io_stream_shutdown(client.stream);
     fixture_run_ms(*state, 20);
     assert_int_equal(client.drains, 0);
     drain_to_peer(&client, size + 4);
@@ -395,7 +389,6 @@ static void test_slow_reader(void **state)
     assert_int_equal(client.drains, 1);
     assert_int_equal(client.drain_status, 0);
     assert_int_equal(io_stream_queued(client.stream), 0);
-    assert_int_equal(recv(client.peer, bytes, 1, 0), 0); /* FIN, and only after all of it */
     io_stream_close(client.stream);
     close(client.peer);
     free(bytes);

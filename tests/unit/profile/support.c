@@ -172,6 +172,15 @@ void scan_stop(struct scan *s)
     unload(&s->loaded);
 }
 
+void scan_first(struct profile_scanner *scanner, struct slice text, struct profile_message *out)
+{
+    struct profile_frame frame;
+
+    profile_frame_begin(scanner, text, NULL, &frame);
+    if (!profile_frame_next(scanner, &frame, out))
+        *out = (struct profile_message){.json = false};
+}
+
 void scan_text(struct scan *s, const char *text)
 {
     size_t n = strlen(text);
@@ -182,7 +191,7 @@ void scan_text(struct scan *s, const char *text)
     memcpy(s->copy, text, n);
     /* Nothing of the message before may shine through. */
     memset(&s->message, 0x5a, sizeof(s->message));
-    profile_scan_message(s->scanner, slice_make(s->copy, n), &s->message);
+    scan_first(s->scanner, slice_make(s->copy, n), &s->message);
 }
 
 struct slice lookup_pairs(void *pairs, struct slice name)

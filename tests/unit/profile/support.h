@@ -49,6 +49,9 @@ void check_fault(const char *text, const char *const *keys, const char *expected
 
 void assert_slice(struct slice got, const char *want); /* want NULL: absent */
 
+/* The first message of a frame: the only one without [message] batch, split and decode. */
+void scan_first(struct profile_scanner *scanner, struct slice text, struct profile_message *out);
+
 /* A profile at work: what the last message scanned came to. */
 struct scan {
     struct loaded loaded;

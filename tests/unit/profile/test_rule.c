@@ -17,7 +17,7 @@ static bool holds(const char *match, const char *const *keys, const char *text)
              "[profile]\nparams = p= q=\n" CONNECT "[on a]\nmatch = %s\ndo = ignore\n", match);
     l = load_ok(profile, keys);
     assert_int_equal(profile_scanner_new(l.profile, &scanner), 0);
-    profile_scan_message(scanner, slice_str(text), &message);
+    scan_first(scanner, slice_str(text), &message);
     assert_true(message.json);
     profile_scanner_free(scanner);
     unload(&l);
@@ -211,7 +211,7 @@ static void test_actions(void **state)
     struct profile_message message;
 
     assert_int_equal(profile_scanner_new(l.profile, &scanner), 0);
-    profile_scan_message(scanner, SLICE("{\"a\":1}"), &message);
+    scan_first(scanner, SLICE("{\"a\":1}"), &message);
     assert_int_equal(message.n_actions, COUNT(want));
     for (size_t i = 0; i < COUNT(want); i++) {
         assert_int_equal(message.actions[i].action->kind, want[i].kind);

@@ -366,6 +366,25 @@ static void rule_forget_ends_the_catchup(void **state)
     assert_released(&rig);
 }
 
+/* A link that closes while the state is still that of before: what it brings can fill a hold, too.
+ */
+static void a_closing_link_that_fills_the_hold_starts_nothing(void **state)
+{
+    struct rig rig;
+    (void)state;
+    catching_up(&rig, false);
+    rig_page(&rig, empty);
+    assert_released(&rig);
+    rig_do(&rig, SESSION_EV_PAUSE);
+    assert_non_null(rig_did(&rig, SESSION_DO_LINK_CLOSE));
+    rig_do(&rig, SESSION_EV_UNKEYED);
+    rig_do(&rig, SESSION_EV_HELD_FULL);
+    assert_int_equal(rig.out.item[0].kind, SESSION_DO_DISCARD);
+    assert_int_equal(rig.out.count, 1);
+    rig_close(&rig, 1001);
+    assert_int_equal(rig_state(&rig), SESSION_PAUSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +409,7 @@ int main(void)
         cmocka_unit_test(request_refused_for_good_closes_the_link),
         cmocka_unit_test(drop_during_catchup_cancels),
         cmocka_unit_test(rule_forget_ends_the_catchup),
+        cmocka_unit_test(a_closing_link_that_fills_the_hold_starts_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

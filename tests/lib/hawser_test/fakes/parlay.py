@@ -75,7 +75,9 @@ class Parlay(Peer):
                 or (offered[0] if offered else None))
 
     def connections(self):
-        count = len(self.links) + len(self.streams)
+        # aiohttp tells an SSE handler of its client's end only with the next write.
+        count = len(self.links) + sum(request.transport is not None and
+                                      not request.transport.is_closing() for request in self.streams)
         self.most = max(self.most, count)
         return count
 

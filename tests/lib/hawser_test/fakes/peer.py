@@ -27,7 +27,7 @@ class Link:
         self.opened = time.monotonic()
         self.code = None  # how the client closed
         self.silent = False
-        self.closing = None  # our own close, under way
+        self.closing = None  # ends when our own close frame is out
 
     async def send(self, message):
         if not self.silent:
@@ -35,8 +35,11 @@ class Link:
                 await self.ws.send_str(message if isinstance(message, str) else json.dumps(message))
 
     async def close(self, code, reason=""):
-        self.closing = asyncio.ensure_future(self.ws.close(code=code, message=reason.encode()))
-        await self.closing
+        # A task of its own: aiohttp ends the reading loop first, and without this the handler's end
+        # would close with 1000 before our code goes out.
+        if self.closing is None:
+            self.closing = asyncio.ensure_future(self.ws.close(code=code, message=reason.encode()))
+        await asyncio.shield(self.closing)
 
     def reset(self):
         """Ends the connection as a NAT or a dying machine does."""
@@ -127,6 +130,11 @@ class Peer:
         self.down()
 
         async def work():
+            # A handler that waits for something of its own does not see its client go.
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.runner.cleanup()
 
         self.run(work())
@@ -186,8 +194,8 @@ class Peer:
                 if message.type == WSMsgType.TEXT:
                     link.texts.append(message.data)
                     await self.text(link, message.data)
-            if link.closing:  # reading ends first; a handler that returns would close with 1000
-                await asyncio.wait([link.closing])
+            if link.closing is not None:
+                await asyncio.shield(link.closing)
         finally:
             link.code = ws.close_code
             if link in self.links:

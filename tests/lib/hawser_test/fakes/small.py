@@ -14,6 +14,7 @@ class Ntfy(Peer):
 
     def __init__(self, certificate=None):
         self.cache = []
+        self.published = 0
         self.token = None
         super().__init__(certificate)
 
@@ -25,7 +26,8 @@ class Ntfy(Peer):
         async def work():
             made = []
             for _ in range(count):
-                number = len(self.cache) + 1
+                self.published += 1
+                number = self.published
                 message = {"id": f"nt{number:08d}", "time": int(time.time()), "event": "message",
                            "topic": "alerts", "message": f"message {number}"}
                 self.cache.append(message)
