@@ -35,14 +35,16 @@ def crc32c(data):
 
 
 def damage_dedup_row(path, seq):
-    """Flips a bit in the dedup keys that were stored with the event of that seq, alone."""
+    """Flips a bit in the dedup keys that were stored with the event of that seq, alone; in each
+    copy of the row, for pages that were replaced still hold it."""
     table = [0] * 256
     for i in range(256):
         crc = i
         for _ in range(8):
             crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
         table[i] = crc
-    data = path.read_bytes()
+    data = bytearray(path.read_bytes())
+    found = 0
     start = 0xFFFFFFFF
     for byte in struct.pack("<QI", seq, 0):
         start = start >> 8 ^ table[(start ^ byte) & 0xFF]
@@ -51,9 +53,10 @@ def damage_dedup_row(path, seq):
         for byte in data[at + 4 : at + 20]:
             crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
         if struct.pack("<I", crc ^ 0xFFFFFFFF) == data[at : at + 4]:
-            path.write_bytes(data[: at + 10] + bytes([data[at + 10] ^ 1]) + data[at + 11 :])
-            return
-    raise AssertionError("no such row")
+            data[at + 10] ^= 1
+            found += 1
+    assert found > 0, "no such row"
+    path.write_bytes(data)
 
 
 def version_row(number):
@@ -112,7 +115,10 @@ def test_F47_damaged_dedup_keys_stop_nothing(chat, service):
     with chat.consumer() as consumer:
         consumer.subscribe(**{"from": "oldest"})
         consumer.wait(lambda: new.ids[0] in consumer.ids(), "the new event")
-        assert len(consumer.ids()) == 4
+        ids = consumer.ids()
+        assert len(set(ids)) == 4
+        # Only that of the damaged keys may come again, as was said.
+        assert [x for i, x in enumerate(ids) if x in ids[:i]] in ([], ids[1:2])
 
 
 def settled(value, seconds=2.5):
