@@ -57,7 +57,9 @@ def test_F19_two_clients_with_one_token(hawser, service, ca):
     """Each throws the other out: known by the rhythm, and the war ends with a rest."""
     hawser.scaiwave(service, ca=ca, start="oldest")
     hawser.start()
-    for _ in range(3):
+    for number in range(1, 4):
+        service.wait(lambda stats: len(stats["links"]) == number and stats["open"] == 1,
+                     "the next link")
         hawser.wait_state("live")
         service.drop("close", code=4003)
     status = hawser.wait_state("held")
