@@ -102,7 +102,7 @@ static void expect_batches(struct fixture *f, unsigned batches, bool only_b)
         }
     }
     if (only_b) {
-        char lost[4096];
+        char lost[sizeof want + 64];
 
         snprintf(lost, sizeof lost, "%s lost 0 1-%u", want, 10 * (STEPS - 1) + 3);
         assert_string_equal(read_text(f->store, &t, 0, UINT64_MAX, 1000, NULL), lost);
