@@ -74,14 +74,24 @@ static uint64_t combined_hash(struct vault *vault)
     return all;
 }
 
-static uint64_t current_hash(struct vault *vault, const struct vault_secret *secret)
+uint64_t vault_source_hash(struct vault *vault, const struct vault_secret *secret)
 {
     return secret->source != NULL ? source_hash(vault, secret) : combined_hash(vault);
 }
 
+uint64_t vault_sources_hash(struct vault *vault)
+{
+    uint64_t all = 1;
+    for (size_t i = 0; i < vault->n_secrets; i++)
+        if (vault->secrets[i].source != NULL && !secret_is_exec(vault->secrets[i].source))
+            all = all * 31 + source_hash(vault, &vault->secrets[i]);
+    buf_wipe(&vault->scratch);
+    return all;
+}
+
 static bool uses_rotated(struct vault *vault, const struct vault_secret *secret)
 {
-    return secret->rotated && secret->rotated_from == current_hash(vault, secret);
+    return secret->rotated && secret->rotated_from == vault_source_hash(vault, secret);
 }
 
 int vault_value(struct vault *vault, size_t i, struct error *err)
@@ -200,6 +210,8 @@ static void tell_failed(struct vault *vault)
 void vault_write_now(struct vault *vault)
 {
     struct error err;
+    if (vault->write.rc != 0)
+        return; /* said already, or there is nothing whole */
     if (vault_file_write(vault->path, buf_slice(&vault->write.text), &err) != 0)
         log_error(NULL, NULL, "credential: %s", err.text);
 }
@@ -207,8 +219,9 @@ void vault_write_now(struct vault *vault)
 static void write_run(struct io_job *job)
 {
     struct vault *vault = LIST_ENTRY(job, struct vault, write.job);
-    vault->write.rc =
-        vault_file_write(vault->path, buf_slice(&vault->write.text), &vault->write.err);
+    if (vault->write.rc == 0) /* else half of it must not take the place of what is there */
+        vault->write.rc =
+            vault_file_write(vault->path, buf_slice(&vault->write.text), &vault->write.err);
 }
 
 static void write_done(struct io_job *job)
@@ -232,7 +245,7 @@ static void write_done(struct io_job *job)
 /* What counts from now on: the answer, where there is one. */
 static int encode(struct vault *vault, struct buf *out)
 {
-    struct vault_head head = {.asks = vault->core.asks};
+    struct vault_head head = {.asks = vault->core.asks, .sources_hash = vault_sources_hash(vault)};
     size_t room = 256;
     memcpy(head.salt, vault->salt, sizeof(head.salt));
     for (size_t i = 0; i < vault->n_secrets; i++)
@@ -246,7 +259,7 @@ static int encode(struct vault *vault, struct buf *out)
         struct vault_secret *secret = &vault->secrets[i];
         struct vault_kept kept = {
             .name = slice_str(secret->name),
-            .source_hash = secret->answered ? current_hash(vault, secret) : secret->rotated_from,
+            .source_hash = secret->answered ? secret->asked_from : secret->rotated_from,
             .obtained_s = secret->answered ? wall_s() : secret->obtained_s,
             .expires_s = secret->expires_s,
             .value = buf_slice(secret->answered ? &secret->answer : &secret->value),
@@ -266,6 +279,9 @@ static void start_write(struct vault *vault, bool store)
 {
     vault->write.store = store;
     vault->write.rc = encode(vault, &vault->write.text);
+    if (vault->write.rc != 0)
+        error_set(&vault->write.err, vault->write.rc, "write %s: %s", vault->path,
+                  error_text(vault->write.rc));
     vault->write.running = true;
     vault->write.job = (struct io_job){.run = write_run, .done = write_done};
     io_worker_submit(vault->vaults->worker, &vault->write.job);
@@ -286,7 +302,7 @@ static void use_answer(struct vault *vault)
         buf_wipe(&secret->answer);
         secret->answered = false;
         secret->rotated = true;
-        secret->rotated_from = current_hash(vault, secret);
+        secret->rotated_from = secret->asked_from;
         secret->obtained_s = wall_s();
         secret->expires_s = secret == vault_token(vault) && vault->ttl_s >= 0
                                 ? secret->obtained_s + vault->ttl_s
@@ -441,7 +457,7 @@ void vault_set(struct vault_user *user, const char *name, struct slice value)
         return;
     (void)buf_append_slice(&secret->value, value);
     secret->rotated = true;
-    secret->rotated_from = current_hash(vault, secret);
+    secret->rotated_from = vault_source_hash(vault, secret);
     secret->obtained_s = wall_s();
     secret->expires_s = -1;
     buf_wipe(&vault->scratch);

@@ -173,6 +173,9 @@ static int send_refresh(struct vault *vault, struct profile_request *form, struc
     struct vault_user *user = LIST_ENTRY(list_first(&vault->users), struct vault_user, node);
     struct lookup lookup = {.vault = vault};
     struct net_options options;
+    /* A source that changes while the answer is on its way outweighs it. */
+    for (size_t i = 0; i < vault->n_secrets; i++)
+        vault->secrets[i].asked_from = vault_source_hash(vault, &vault->secrets[i]);
     int rc = profile_render_http(vault->profile, vault->profile->auth.refresh, look_up, &lookup,
                                  form, err);
     buf_wipe(&vault->scratch);

@@ -19,7 +19,8 @@ enum { VERSION = 1, NUMBERS = 16 + 2 * 20 };
 
 int vault_file_begin(struct buf *out, const struct vault_head *head)
 {
-    int rc = buf_appendf(out, MAGIC "%d\nasks %u\nsalt ", VERSION, head->asks);
+    int rc = buf_appendf(out, MAGIC "%d\nasks %u %016llx\nsalt ", VERSION, head->asks,
+                         (unsigned long long)head->sources_hash);
     for (size_t i = 0; rc == 0 && i < sizeof(head->salt); i++)
         rc = buf_appendf(out, "%02x", head->salt[i]);
     return rc != 0 ? rc : buf_append_byte(out, '\n');
@@ -122,11 +123,12 @@ static bool parse_secret(struct slice line, struct buf *value, struct vault_kept
 static bool parse_lines(struct slice text, struct vault_head *head, struct buf *value,
                         void (*visit)(void *arg, const struct vault_kept *kept), void *arg)
 {
-    struct slice line;
+    struct slice line, number;
     struct vault_kept kept;
     uint64_t asks;
-    if (!take(&text, '\n', &line) || !take_word(&line, "asks ") ||
-        slice_parse_u64(line, &asks) != 0 || asks > UINT_MAX)
+    if (!take(&text, '\n', &line) || !take_word(&line, "asks ") || !take(&line, ' ', &number) ||
+        slice_parse_u64(number, &asks) != 0 || asks > UINT_MAX ||
+        !parse_hex(line, &head->sources_hash))
         return false;
     head->asks = (unsigned)asks;
     if (!take(&text, '\n', &line) || !take_word(&line, "salt ") || !parse_salt(line, head->salt))

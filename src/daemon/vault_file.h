@@ -2,14 +2,14 @@
  * vault_file: what is kept of one credential in STATE_DIR/credentials, one file each, mode 0600.
  *
  *     hawser-credentials 1
- *     asks 1                     refreshes that went out and have no answer yet
+ *     asks 1 HASH                refreshes that went out and have no answer yet; of all sources
  *     salt 5f0c...               of the hashes below, 16 bytes in hex
  *     secret NAME HASH OBTAINED EXPIRES VALUE
  *     crc 89abcdef               CRC-32C of all lines before
  *
  * HASH is SipHash-2-4 of what the secret's source held when VALUE came (of all sources together,
- * where the secret has none of its own): VALUE counts while that is so. OBTAINED and EXPIRES are
- * unix seconds, EXPIRES -1 where nothing was said. VALUE is base64.
+ * where the secret has none of its own): VALUE counts while that is so, and so do the asks.
+ * OBTAINED and EXPIRES are unix seconds, EXPIRES -1 where nothing was said. VALUE is base64.
  *
  * Decides: the format, and that a reader finds either the old file or the new one, whole, whenever
  * the machine stops. Leaves: what the numbers mean to vault. Fails: ERR_CORRUPT for a file that is
@@ -28,6 +28,7 @@
 
 struct vault_head {
     unsigned asks;
+    uint64_t sources_hash; /* when they went out */
     uint8_t salt[16];
 };
 struct vault_kept {

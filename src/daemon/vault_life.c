@@ -89,11 +89,12 @@ static void load(struct vault *vault, unsigned *asks)
         rc = vault_file_parse(buf_slice(&text), &head, on_kept, vault, &err);
     buf_wipe(&text);
     buf_fini(&text);
-    *asks = rc == 0 ? head.asks : 0;
     if (rc == 0)
         memcpy(vault->salt, head.salt, sizeof(vault->salt));
     else
         (void)tls_random(vault->salt, sizeof(vault->salt));
+    /* Answers that were lost before somebody signed in anew were about another token. */
+    *asks = rc == 0 && head.sources_hash == vault_sources_hash(vault) ? head.asks : 0;
     if (rc == 0 || rc == ERR_NOTFOUND)
         return;
     forget_rotated(vault);

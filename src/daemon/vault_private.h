@@ -30,7 +30,8 @@ struct vault_secret {
     uint64_t rotated_from; /* hash of the source then */
     int64_t obtained_s, expires_s;
 
-    bool answered; /* by the refresh under way */
+    uint64_t asked_from; /* hash of the source when the refresh under way was sent */
+    bool answered;       /* by that */
     struct buf answer;
 };
 
@@ -75,6 +76,10 @@ struct vault {
 void vault_do(struct vault *vault, unsigned todo);
 /* The value of secret number i into vault->scratch. */
 int vault_value(struct vault *vault, size_t i, struct error *err);
+/* Of what the source holds now, or of all sources where the secret has none. */
+uint64_t vault_source_hash(struct vault *vault, const struct vault_secret *secret);
+/* Of all sources but programs, which may say something else each time. */
+uint64_t vault_sources_hash(struct vault *vault);
 /* Looks at all sources; true if one is not what it was. */
 bool vault_look(struct vault *vault);
 /* And tells, if so. */

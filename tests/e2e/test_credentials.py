@@ -220,6 +220,18 @@ def test_F16_lost_twice_parks_until_somebody_signs_in(rotating, service):
     rotating.wait_state("live")
 
 
+def test_F16_lost_twice_and_somebody_signs_in_while_stopped(rotating, service):
+    """What was lost was about another token, so the next life asks with the new one at once."""
+    service.set(tokens=["none"], refresh_lose=2)
+    rotating.start()
+    assert "lost twice" in rotating.wait_state("parked")["reason"]
+    rotating.stop()
+    service.set(refresh_tokens=["another-refresh"])
+    rotating.secret("refresh", "another-refresh")
+    rotating.start()
+    rotating.wait_state("live")
+
+
 def test_F13_a_refused_refresh_token_parks(rotating, service):
     service.set(tokens=["none"], refresh_tokens=["another-refresh"])
     rotating.start()

@@ -63,7 +63,8 @@ static int tear_down(void **state)
 
 static void encode(struct buf *out, const char *value)
 {
-    const struct vault_head head = {.asks = 1, .salt = {1, 2, 255}};
+    const struct vault_head head = {
+        .asks = 1, .sources_hash = 0xfedcba9876543210, .salt = {1, 2, 255}};
     const struct vault_kept token = {SLICE_INIT("token"), 0xFEDCBA9876543210, 1700000000,
                                      1700003600, slice_str(value)};
     const struct vault_kept refresh = {SLICE_INIT("refresh_token"), 1, -5, -1,
@@ -104,6 +105,7 @@ static void test_round_trip(void **state)
     encode(&text, "secret one");
     assert_int_equal(parse(buf_slice(&text), &head, &err), 0);
     assert_int_equal(head.asks, 1);
+    assert_true(head.sources_hash == 0xfedcba9876543210);
     assert_int_equal(head.salt[2], 255);
     const struct slice expected = SLICE("[token fedcba9876543210 1700000000 1700003600 10:secret "
                                         "one][refresh_token 1 -5 -1 5:a\0b\n\xFF]");
