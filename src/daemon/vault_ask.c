@@ -7,6 +7,11 @@
 #include "daemon/end.h"
 #include "daemon/vault_private.h"
 #include "io/io.h"
+#include "session/session.h"
+
+/* Who dials before that, with what was refused, is parked for it. */
+_Static_assert(SESSION_REFRESH_MS > VAULT_ASKS_MAX * VAULT_HTTP_MS + VAULT_PAUSE_MS + VAULT_EXEC_MS,
+               "a session waits until both requests of a refresh have failed");
 
 static int64_t now_ms(const struct vault *vault)
 {

@@ -251,7 +251,7 @@ struct session_init_args {
 /* ---- the machine's own bounds ---- */
 #define SESSION_FLAP_TIMES 16           /* ends remembered for each row of flap */
 #define SESSION_CLOSE_MS 3000           /* for a close handshake, then LINK_ABORT */
-#define SESSION_REFRESH_MS 30000        /* for CREDENTIAL to answer a REFRESH */
+#define SESSION_REFRESH_MS 90000        /* for CREDENTIAL to answer a REFRESH */
 #define SESSION_NO_FALLBACK_MS 300000   /* rest where a fallback is asked for and there is none */
 #define SESSION_LATE_MS 2000            /* a TICK later than this: hawser stalled, not the peer */
 #define SESSION_SPREAD_MS 500           /* a backoff step of 0 is spread over this */
