@@ -111,6 +111,17 @@ static void replace(struct buf *part, struct buf *with)
     *part = *with;
 }
 
+/* What of the request cannot be left out. */
+static int check_rest(const struct outgoing *out, struct slice next, bool as_get,
+                      const struct redact *secrets, struct error *err)
+{
+    struct slice url = buf_slice(&out->url);
+    if ((as_get || redirect_may_take(url, next, buf_slice(&out->body), secrets)) &&
+        redirect_may_take(url, next, buf_slice(&out->subprotocol), secrets))
+        return 0;
+    return error_set(err, ERR_REFUSED, "the request holds a secret, which is for its host alone");
+}
+
 int outgoing_redirect(struct outgoing *out, const struct profile *profile,
                       const struct redact *secrets, const struct http_response *response,
                       struct error *err)
@@ -129,6 +140,8 @@ int outgoing_redirect(struct outgoing *out, const struct profile *profile,
                               &url, &headers, err);
     if (rc == 0)
         rc = profile_address_ok(profile, buf_slice(&url), err);
+    if (rc == 0)
+        rc = check_rest(out, buf_slice(&url), as_get, secrets, err);
     if (rc != 0) {
         buf_wipe(&url);
         buf_fini(&url);

@@ -197,6 +197,21 @@ static int append_headers(struct buf *out, struct slice headers, const struct re
     return rc;
 }
 
+static bool is_same_host(const struct http_url *a, const struct http_url *b)
+{
+    return eq_nocase(a->host, b->host) && a->port == b->port;
+}
+
+bool redirect_may_take(struct slice url, struct slice next, struct slice part,
+                       const struct redact *secrets)
+{
+    struct http_url from, to;
+    if (!holds_secret(secrets, part))
+        return true;
+    return http_url_parse(url, &from, NULL) == 0 && http_url_parse(next, &to, NULL) == 0 &&
+           is_same_host(&from, &to);
+}
+
 int redirect_resolve(struct slice url, struct slice headers, struct slice location,
                      const struct redact *secrets, struct buf *out_url, struct buf *out_headers,
                      struct error *err)
@@ -220,7 +235,7 @@ int redirect_resolve(struct slice url, struct slice headers, struct slice locati
         return error_set(err, ERR_PARSE, "a redirect to what is no address");
     if (base.secure && !next.secure)
         return error_set(err, ERR_REFUSED, "a redirect away from TLS is not followed");
-    bool same_host = eq_nocase(base.host, next.host) && base.port == next.port;
+    bool same_host = is_same_host(&base, &next);
     rc = append_query(out_url, location, query_of(base.target), secrets, same_host);
     if (rc == 0)
         rc = append_headers(out_headers, headers, secrets, same_host);

@@ -4,9 +4,9 @@
  * Decides: the new address (RFC 3986 5.2, in the scheme family of the old one: a WebSocket that is
  * sent to https:// goes to wss://); that it is not weaker; its query: ours, after what Location
  * adds that we do not set ourselves, for a Location may echo ours with the token in it. To another
- * host or port goes nothing that holds a secret, be it header or query. Leaves: which hosts are
- * allowed at all to profile_address_ok(), how often to the caller. Fails: ERR_PARSE for a Location
- * that is no address, ERR_REFUSED for a weaker one. Pure.
+ * host or port goes nothing that holds a secret, be it header, query, subprotocol or body. Leaves:
+ * which hosts are allowed at all to profile_address_ok(), how often to the caller. Fails: ERR_PARSE
+ * for a Location that is no address, ERR_REFUSED for a weaker one. Pure.
  */
 #ifndef HAWSER_DAEMON_REDIRECT_H
 #define HAWSER_DAEMON_REDIRECT_H
@@ -26,5 +26,10 @@ bool redirect_follows(int status, struct slice method, bool *as_get);
 int redirect_resolve(struct slice url, struct slice headers, struct slice location,
                      const struct redact *secrets, struct buf *out_url, struct buf *out_headers,
                      struct error *err);
+
+/* Whether this part of the request, its body or subprotocol, may go from url to next: anywhere if
+ * it holds no secret, else only to the same host and port. */
+bool redirect_may_take(struct slice url, struct slice next, struct slice part,
+                       const struct redact *secrets);
 
 #endif

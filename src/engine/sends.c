@@ -228,6 +228,7 @@ void stream_acks_stamp(struct stream *stream)
         if (texts_at(&stream->acks, i)->seq == HELD)
             texts_at(&stream->acks, i)->seq = hub_next_seq(stream->hub) - 1;
     stream_acks_pump(stream);
+    stream_unblock(stream);
 }
 
 void stream_acks_forget(struct stream *stream, uint64_t link, bool held_only)
@@ -237,6 +238,7 @@ void stream_acks_forget(struct stream *stream, uint64_t link, bool held_only)
         if (item->link == link && !item->gone && (!held_only || item->seq == HELD))
             texts_remove(&stream->acks, item);
     }
+    stream_unblock(stream); /* the other link may have waited for their room */
 }
 
 /* The first that may go, or NULL. */

@@ -92,6 +92,20 @@ static void test_refused(void **state)
     expect(WS, "https://h:99999/", NULL, false, ERR_PARSE);
 }
 
+/* A body, or a subprotocol, that holds a secret goes nowhere else. */
+static void test_what_goes_along(void **state)
+{
+    (void)state;
+    static const struct slice with = SLICE_INIT("{\"refresh_token\":\"s3cret-one\"}");
+    static const struct slice without = SLICE_INIT("{\"a\":1}");
+    const struct slice url = SLICE(HTTP);
+    assert_true(redirect_may_take(url, SLICE("https://H.example:8443/x"), with, &secrets));
+    assert_false(redirect_may_take(url, SLICE("https://h.example/x"), with, &secrets));
+    assert_false(redirect_may_take(url, SLICE("https://other.example:8443/x"), with, &secrets));
+    assert_true(redirect_may_take(url, SLICE("https://other.example:8443/x"), without, &secrets));
+    assert_false(redirect_may_take(url, SLICE("nonsense"), with, &secrets));
+}
+
 static void test_statuses(void **state)
 {
     (void)state;
@@ -117,10 +131,9 @@ static void test_statuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_query),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_addresses),       cmocka_unit_test(test_query),
+        cmocka_unit_test(test_refused),         cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_what_goes_along),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -11,9 +11,9 @@ static const char profile_text[] =
     "[on move]\nmatch = /t == \"move\"\ndo = handover /to\n"
     "[on q]\nmatch = /t == \"q\"\ndo = send a\n[send a]\ntext = answer ${n}\n";
 
-static void open_live(struct rig *rig)
+static void open_live_with(struct rig *rig, const char *profile)
 {
-    struct rig_options options = {.profile = profile_text, .position = "1"};
+    struct rig_options options = {.profile = profile, .position = "1"};
     rig_open(rig, &options);
     rig_link_up(rig, 1);
     rig_answer(rig, rig->http, "{\"items\":[],\"more\":false}");
@@ -22,6 +22,11 @@ static void open_live(struct rig *rig)
     rig_assert_stored(rig, "a ");
     rig_pass(rig, 11000); /* who moves at once waits a backoff step */
     rig_forget_lines(rig);
+}
+
+static void open_live(struct rig *rig)
+{
+    open_live_with(rig, profile_text);
 }
 
 /* The service asks; the broker grants. */
@@ -132,12 +137,42 @@ static void pongs_of_each(void **arg)
     rig_close(&rig);
 }
 
+/* Acknowledgements of what the successor holds leave no room for the link's own: it waits, and goes
+ * on when they are gone with the successor. */
+static void acks_of_a_lost_successor(void **arg)
+{
+    (void)arg;
+    struct rig rig;
+    char profile[1600];
+    snprintf(profile, sizeof(profile), "%s%s", profile_text,
+             "[send ack]\ntext = ack ${/id}\non = stored\n");
+    open_live_with(&rig, profile);
+    ask_to_move(&rig, "{\"t\":\"move\"}");
+    rig_link_up(&rig, 2);
+    int status = 0;
+    for (unsigned i = 0; status == 0 && i < 1024; i++) {
+        char text[60];
+        snprintf(text, sizeof(text), "{\"id\":\"s%u\",\"p\":%u}", i, 10 + i);
+        status = rig_offer(&rig, 2, text);
+    }
+    assert_int_equal(status, ERR_AGAIN);
+    assert_int_equal(rig_offer(&rig, 1, "{\"id\":\"b\",\"p\":3}"), ERR_AGAIN);
+    rig_settle(&rig);
+    rig_assert_silent(&rig, "resume");
+    rig_link_ends(&rig, 2, 1006);
+    rig_assert_saw(&rig, "resume 1");
+    rig_message(&rig, 1, "{\"id\":\"b\",\"p\":3}");
+    rig_assert_stored(&rig, "b ");
+    rig_assert_saw(&rig, "send 1 ack b");
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(moves_without_loss), cmocka_unit_test(address_elsewhere),
         cmocka_unit_test(successor_fails),    cmocka_unit_test(link_breaks),
-        cmocka_unit_test(pongs_of_each),
+        cmocka_unit_test(pongs_of_each),      cmocka_unit_test(acks_of_a_lost_successor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
