@@ -126,9 +126,6 @@ static void switch_links(struct stream *stream, uint64_t number)
         broker_switched(stream->broker);
     stream->stats.rtt_ms = -1;
     flow_switch(stream->flow);
-    if (link->missing)
-        flow_missing(stream->flow);
-    link->missing = false;
     stream_accepted(stream, link);
 }
 

@@ -171,10 +171,7 @@ void stream_oversize(struct stream *stream, uint64_t number, uint64_t bytes)
     (void)bytes;
     if (link == NULL || link->role == STREAM_RETIRED)
         return;
-    if (link->role == STREAM_SUCCESSOR)
-        link->missing = true; /* the link has it too, unless it has gone by then */
-    else
-        flow_missing(stream->flow);
+    flow_missing(stream->flow, link->role == STREAM_SUCCESSOR ? FLOW_SUCCESSOR : FLOW_LINK);
 }
 
 void stream_pong(struct stream *stream, uint64_t number, int64_t rtt_ms)

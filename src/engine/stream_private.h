@@ -53,7 +53,6 @@ struct stream_link {
     enum broker_slot slot;
     bool open, closing;
     bool blocked;   /* it was told ERR_AGAIN */
-    bool missing;   /* a successor's: something was too large */
     bool resumed;   /* the first of `send A|B` went out: no new session */
     bool accepted;  /* told to the broker */
     unsigned taken; /* messages of the frame it was told ERR_AGAIN for that are done */

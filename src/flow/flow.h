@@ -158,9 +158,9 @@ enum flow_result flow_message(struct flow *flow, enum flow_side side,
                               int64_t received_us);
 
 /* The link had a message here that could not even be taken, being too large. It is told through
- * `missing` in its place: at once, or behind what is held. What is held and then dropped is owed by
+ * `gap` in its place: at once, or behind what is held of it. What is held and then dropped is owed by
  * sync, with this message. */
-void flow_missing(struct flow *flow);
+void flow_missing(struct flow *flow, enum flow_side side);
 
 /* One catch-up item: emitted at once if new. Call flow_page_begin() before the items of a page
  * and flow_page_end() after the last. */

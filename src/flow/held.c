@@ -209,13 +209,14 @@ void flow_discard(struct flow *flow)
     flow->mode = FLOW_MODE_DISCARD;
 }
 
-void flow_missing(struct flow *flow)
+void flow_missing(struct flow *flow, enum flow_side side)
 {
-    struct lane *lane = &flow->lanes[flow->link];
-    bool kept =
-        !lane->overflowed && (flow->mode == FLOW_MODE_HOLD || flow->mode == FLOW_MODE_RELEASE);
+    bool successor = side == FLOW_SUCCESSOR;
+    struct lane *lane = &flow->lanes[successor ? !flow->link : flow->link];
+    bool kept = !lane->overflowed && (successor || flow->mode == FLOW_MODE_HOLD ||
+                                      flow->mode == FLOW_MODE_RELEASE);
 
-    if (flow->unkeyed.on)
+    if (flow->unkeyed.on && !successor)
         copies_missed(flow);
     if (!kept)
         flow_say_missing(flow);

@@ -149,8 +149,9 @@ def test_F38_backoff_grows_and_is_not_a_storm(hawser, service, ca):
         consumer.wait(lambda: [n for n in consumer.notices if n.get("retry_in_ms") == 1600],
                       "the longest step")
         delays = [n["retry_in_ms"] for n in consumer.notices if n.get("state") == "waiting"]
-    assert delays == sorted(delays)
+    # The first step, 0, is spread over half a second; whether it was seen is chance.
     assert delays[-4:] == [200, 400, 800, 1600]
+    assert all(delay <= 500 for delay in delays[:-4])
 
 
 @pytest.mark.parametrize("cursor,since", [("last", "exclusive"), ("plus1", "exclusive"),

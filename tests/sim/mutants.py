@@ -81,8 +81,9 @@ MUTANTS = {
         "} else if (number != 0 && number == stream->request.wire) {\n        enum session_purpose",
         "} else if (number != 0) {\n        enum session_purpose")]),
     "a successor's events are not held": ({1, 3}, [(
-        "src/engine/messages.c", "link->role == STREAM_SUCCESSOR ? FLOW_SUCCESSOR : FLOW_LINK",
-        "FLOW_LINK")]),
+        "src/engine/messages.c",
+        "enum flow_side side = link->role == STREAM_SUCCESSOR ? FLOW_SUCCESSOR : FLOW_LINK;",
+        "enum flow_side side = FLOW_LINK;")]),
     # 4 gaps are said
     "a gap is not said when the position is forgotten": ({1, 4}, [(
         "src/session/session.c",

@@ -263,6 +263,7 @@ static bool deliver_one(struct feed *feed, struct link *link, unsigned position)
         return deliver_body(feed, link, position);
     if (event->kind == OVERSIZE) {
         cover(COVER_OVERSIZE);
+        world_trace(feed->world, "%s: the link shows %u, which is too large", feed->name, position);
         stream_stats(feed->stream, &stats);
         if (stats.flow.held_events > 0)
             cover(COVER_OVERSIZE_HELD);

@@ -452,13 +452,13 @@ static void test_what_is_missing_keeps_its_place(void **state)
 
     rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
     live(&rig, "a", "1");
-    flow_missing(rig.flow); /* while messages pass: at once */
+    flow_missing(rig.flow, FLOW_LINK); /* while messages pass: at once */
     assert_log(&rig, "!a@1+ ? ");
     flow_hold(rig.flow);
-    flow_missing(rig.flow); /* before all that is held */
+    flow_missing(rig.flow, FLOW_LINK); /* before all that is held */
     live(&rig, "d", "4");
-    flow_missing(rig.flow); /* twice in the same place is once */
-    flow_missing(rig.flow);
+    flow_missing(rig.flow, FLOW_LINK); /* twice in the same place is once */
+    flow_missing(rig.flow, FLOW_LINK);
     live(&rig, "f", "6");
     flow_page_begin(rig.flow);
     item(&rig, "b", "2");
@@ -467,7 +467,7 @@ static void test_what_is_missing_keeps_its_place(void **state)
     assert_log(&rig, "b@2+ d@4+ ");
     rig.refuse_at = 1;
     assert_int_equal(flow_release(rig.flow), ERR_AGAIN);
-    flow_missing(rig.flow); /* behind what is still on its way out */
+    flow_missing(rig.flow, FLOW_LINK); /* behind what is still on its way out */
     assert_log(&rig, "? ? ");
     assert_int_equal(flow_release(rig.flow), 0);
     assert_log(&rig, "!f@6+ ? ");
@@ -480,15 +480,15 @@ static void test_what_is_missing_is_owed_with_the_hold(void **state)
 
     rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
     flow_hold(rig.flow);
-    flow_missing(rig.flow);
+    flow_missing(rig.flow, FLOW_LINK);
     live(&rig, "b", "2");
-    flow_missing(rig.flow);
+    flow_missing(rig.flow, FLOW_LINK);
     flow_hold(rig.flow); /* begun anew: sync brings it all */
     live(&rig, "d", "4");
     assert_int_equal(flow_release(rig.flow), 0);
     assert_log(&rig, "!d@4+ ");
     flow_discard(rig.flow);
-    flow_missing(rig.flow); /* nothing is held that it could stand behind */
+    flow_missing(rig.flow, FLOW_LINK); /* nothing is held that it could stand behind */
     assert_log(&rig, "? ");
     rig_close(&rig);
 }

@@ -104,7 +104,7 @@ static void test_what_is_left_goes_first(void **state)
     /* The next handover has no room for its events till then. */
     flow_succeed(rig.flow);
     assert_int_equal(next_live(&rig, "e", "5"), FLOW_AGAIN);
-    flow_missing(rig.flow);
+    flow_missing(rig.flow, FLOW_LINK);
     live(&rig, "d", "4");
     flow_switch(rig.flow);
     live(&rig, "e", "5");
@@ -112,6 +112,24 @@ static void test_what_is_left_goes_first(void **state)
     assert_log(&rig, "!a@1+ !b@2+ !c@3+ ? !d@4+ !e@5+ ");
     flow_succeed(rig.flow);
     assert_int_equal(next_live(&rig, "f", "6"), FLOW_HELD_FIRST);
+    rig_close(&rig);
+}
+
+/* Told in its place among what is held of the successor. */
+static void test_too_large_for_the_successor(void **state)
+{
+    struct rig rig;
+
+    open_two(&rig, PROFILE_CATCHUP_HTTP, 65536);
+    live(&rig, "a", "1");
+    flow_succeed(rig.flow);
+    flow_missing(rig.flow, FLOW_SUCCESSOR);
+    next_live(&rig, "c", "3");
+    flow_missing(rig.flow, FLOW_SUCCESSOR);
+    next_live(&rig, "e", "5");
+    flow_switch(rig.flow);
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_log(&rig, "!a@1+ ? !c@3+ ? !e@5+ ");
     rig_close(&rig);
 }
 
@@ -198,6 +216,7 @@ int main(void)
         cmocka_unit_test(test_met_by_a_repeat),
         cmocka_unit_test(test_sync_fills_the_cut),
         cmocka_unit_test(test_what_is_left_goes_first),
+        cmocka_unit_test(test_too_large_for_the_successor),
         cmocka_unit_test(test_the_successors_hold_is_full),
         cmocka_unit_test(test_resets_end_it),
         cmocka_unit_test(test_unkeyed_events_of_both),

@@ -58,7 +58,7 @@ static void test_what_was_too_large_has_a_copy_too(void **state)
 
     open_unkeyed(&rig, PROFILE_COMPARE_INT);
     live(&rig, "a", "1");
-    flow_missing(rig.flow);
+    flow_missing(rig.flow, FLOW_LINK);
     assert_int_equal(live(&rig, NULL, NULL), FLOW_UNKEYED);
     live(&rig, "d", "4");
     item(&rig, "b", "2");
