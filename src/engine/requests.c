@@ -177,6 +177,7 @@ static unsigned find_call(const struct stream *stream, uint64_t number)
 
 static void drop_body(struct buf *body)
 {
+    buf_wipe(body); /* an answer to a call may hold what is secret */
     buf_fini(body);
     buf_init(body, 0);
 }
