@@ -23,12 +23,14 @@ static const uint8_t *next_mask(struct net_link *link)
 static int send_frame(struct net_link *link, enum ws_type type, struct slice payload)
 {
     const uint8_t *mask = next_mask(link);
+    bool message = type == WS_TEXT || type == WS_BINARY;
     int rc;
 
     if (mask == NULL)
         return ERR_IO;
     buf_clear(&link->frame);
-    rc = ws_frame_write(&link->frame, type, payload, mask);
+    rc = message ? ws_message_write(&link->frame, &link->terms, type, payload, mask)
+                 : ws_frame_write(&link->frame, type, payload, mask);
     if (rc == 0)
         rc = conn_send(&link->conn, link->frame.data, link->frame.len);
     if (link->frame.cap > KEEP_CAPACITY)
