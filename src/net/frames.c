@@ -184,8 +184,10 @@ void link_frames(struct net_link *link, struct slice *bytes)
         rc = ws_decoder_run(link->decoder, bytes, &code, &err);
         if (link->conn.closed)
             return;
-        if (rc == ERR_AGAIN && link->state == LINK_OPEN) {
+        if (rc == ERR_BUSY || (rc == ERR_AGAIN && link->state == LINK_OPEN)) {
             conn_pause(&link->conn);
+            if (rc == ERR_BUSY)
+                conn_resume(&link->conn); /* in the loop's next turn */
             return;
         }
         /* A message that was refused by a link that is closing now is dropped in the next round. */

@@ -54,6 +54,10 @@ struct ws_handler {
     void *arg;
 };
 
+/* Bytes inflated in one run, after which it stops; by a thousandfold of what wslay's buffer holds
+ * it may be more: no bomb keeps the caller for longer than some milliseconds. */
+#define WS_INFLATE_MAX ((size_t)4 * 1024 * 1024)
+
 struct ws_decoder;
 /* The handler is copied. Its functions must not run or free the decoder. */
 int ws_decoder_new(const struct ws_handler *handler, uint64_t max_message, struct ws_decoder **out);
@@ -63,7 +67,8 @@ int ws_decoder_deflate(struct ws_decoder *decoder, const struct deflate_terms *t
 /* Decodes *bytes, advancing it past what was consumed, until it is empty, the handler says
  * ERR_AGAIN (returned; call again with the rest) or the peer breaks the protocol: ERR_PROTOCOL, the
  * text says how, *close_code is what to send; every later call fails alike. Feeding nothing retries
- * a message that was refused. After a close frame all bytes are consumed and ignored. */
+ * a message that was refused. After a close frame all bytes are consumed and ignored. ERR_BUSY: so
+ * much has been inflated (WS_INFLATE_MAX) that others should have their turn; call again later. */
 int ws_decoder_run(struct ws_decoder *decoder, struct slice *bytes, int *close_code,
                    struct error *err);
 

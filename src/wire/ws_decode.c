@@ -36,6 +36,7 @@ struct ws_decoder {
     struct utf8 utf8;
     struct buf message;
     struct inflater *inflater; /* NULL: not agreed */
+    size_t inflated;           /* bytes, in the run under way */
 
     char control[CONTROL_MAX];
     size_t control_len;
@@ -201,6 +202,7 @@ static int inflate_step(struct ws_decoder *decoder, size_t *n)
         return fail_nomem(decoder);
     if (rc != 0)
         return fail(decoder, 1007, err.text);
+    decoder->inflated += *n;
     if (keep) {
         message->len += *n;
         return check_text(decoder, slice_make(message->data + message->len - *n, *n));
@@ -353,8 +355,13 @@ static int run(struct ws_decoder *decoder)
     struct wslay_frame_iocb frame;
     int rc = decoder->refused ? offer(decoder) : 0;
 
+    decoder->inflated = 0;
     while (rc == 0 && !decoder->closed) {
-        ssize_t n = wslay_frame_recv(decoder->context, &frame);
+        ssize_t n;
+
+        if (decoder->inflated >= WS_INFLATE_MAX)
+            return ERR_BUSY;
+        n = wslay_frame_recv(decoder->context, &frame);
 
         if (n == WSLAY_ERR_WANT_READ)
             return 0;
