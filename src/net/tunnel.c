@@ -174,8 +174,8 @@ static void describe_broken(const struct tunnel *tunnel, const struct error *err
 {
     char text[sizeof end->text];
 
-    snprintf(text, sizeof text, "proxy %s:%u: no answer that can be understood: %.200s", tunnel->host,
-             tunnel->port, err->text);
+    snprintf(text, sizeof text, "proxy %s:%u: no answer that can be understood: %.200s",
+             tunnel->host, tunnel->port, err->text);
     *end = (struct net_end){.kind = NET_END_FAILED, .retry_after_ms = -1};
     net_printable(end->text, sizeof end->text, slice_str(text));
 }
