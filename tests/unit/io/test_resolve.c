@@ -266,9 +266,13 @@ static void test_lookups_at_the_bound_and_past_it(void **state)
  * by then, each with its own port. */
 static void test_one_thread_a_name(void **state)
 {
-    struct answer a[20], last = {.f = *state}, other = {.f = *state};
+    struct answer a[20], first = {.f = *state}, last = {.f = *state}, other = {.f = *state};
 
     set_gate(false);
+    ask(&first, "hang", 8000);
+    fixture_run_ms(*state, 10);
+    wait_for_hanging(1);
+    io_resolve_cancel(first.resolve);
     for (int i = 0; i < 20; i++) {
         a[i] = (struct answer){.f = *state};
         ask(&a[i], i % 2 != 0 ? "hang" : "HANG", 1);
