@@ -46,6 +46,7 @@ struct upstream;
 struct listener;
 struct slots;
 struct vaults;
+struct net_memory;
 
 struct daemon {
     const struct settings *settings;
@@ -55,6 +56,7 @@ struct daemon {
     struct hub *hub;
     struct slots *slots;
     struct vaults *vaults;
+    struct net_memory *memory;   /* which of a host's addresses answered */
     struct io_network *network;  /* NULL: it cannot be watched */
     struct upstream **upstreams; /* as configured */
     size_t n_upstreams;

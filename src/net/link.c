@@ -349,9 +349,9 @@ bool net_link_deflates(const struct net_link *link)
 const struct io_address *net_link_peer(const struct net_link *link)
 {
     bool connected = link->conn.phase != NET_PHASE_DNS && link->conn.phase != NET_PHASE_TCP &&
-                     link->conn.phase != NET_PHASE_TLS;
+                     link->conn.phase != NET_PHASE_PROXY && link->conn.phase != NET_PHASE_TLS;
 
-    return connected ? &link->conn.addresses[link->conn.next_address - 1] : NULL;
+    return connected ? &link->conn.peer : NULL;
 }
 
 int64_t net_link_last_rx_ms(const struct net_link *link)
