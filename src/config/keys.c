@@ -83,6 +83,17 @@ static const struct key stream_keys[] = {
      .max = 10000000, .help = "Events remembered so that a repeated one is dropped"},
     {"tls_ca", KEY_PATH, AT(stream, tls_ca),
      .help = "Certificates (PEM) that may vouch for the service; without it the system's"},
+    {"tls_cert", KEY_PATH, AT(stream, tls_cert),
+     .help = "Our own certificate (PEM), and what leads from it to its root, for a service that "
+             "asks for one"},
+    {"tls_key", KEY_PATH, AT(stream, tls_key),
+     .help = "The key of tls_cert, not encrypted, which others cannot read; without it it is in "
+             "tls_cert too"},
+    {"tls_pin", KEY_PINS, AT(stream, tls_pins), ALSO(stream, n_tls_pins),
+     .help = "Keys of which the service must have one, besides a certificate that verifies: "
+             "sha256/ and the base64 of the SHA-256 of its SubjectPublicKeyInfo"},
+    {"tls_min", KEY_CHOICE, AT(stream, tls_min), .default_text = "1.2", .words = {"1.2", "1.3"},
+     .help = "The oldest version of TLS that will do"},
     {"plaintext", KEY_BOOL, AT(stream, plaintext), .default_text = "no",
      .help = "Whether ws:// and http:// may go to addresses other than loopback"},
     {"dns_timeout", KEY_DURATION, AT(stream, dns_timeout_ms), .default_text = "10s", .min = 10,

@@ -27,6 +27,7 @@ enum key_type {
     KEY_PERCENT,     /* unsigned, within min..max */
     KEY_MODE,        /* unsigned, of file permissions */
     KEY_FLAG,        /* bool: whether it is the second of two `words` */
+    KEY_PINS,        /* const uint8_t (*)[SETTINGS_PIN_SIZE]; `also`: size_t, how many */
     KEY_RATE,        /* unsigned, within min..max; `also`: int64_t, the period in milliseconds */
 };
 

@@ -219,9 +219,7 @@ void links_dial(void *arg, uint64_t number, const struct profile_request *reques
     vault_wipe(&upstream->vault);
     if (rc == 0)
         return;
-    upstream_failure(upstream,
-                     rc == ERR_TLS || upstream->trust.tls == NULL ? PROFILE_FAILURE_CREDENTIAL
-                                                                  : PROFILE_FAILURE_TCP,
+    upstream_failure(upstream, rc == ERR_TLS ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_TCP,
                      err.text, &link->failed);
     link->failed_pending = true;
     io_idle_arm(upstream->later);

@@ -74,7 +74,7 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
         .tls_timeout_ms = settings->tls_timeout_ms,
         .upgrade_timeout_ms = settings->upgrade_timeout_ms,
     };
-    return status;
+    return trust_is_to_blame(status) ? error_set(err, ERR_TLS, "%s", err->text) : status;
 }
 
 /* ---- the credential ---- */
@@ -133,10 +133,10 @@ static const struct vault_events vault_events = {
     .options = on_vault_options,
 };
 
-static void on_trust_changed(void *arg)
+static void on_trust_changed(void *arg, const char *path)
 {
     struct upstream *upstream = arg;
-    log_notice(upstream->settings->name, NULL, "the CA file has changed");
+    log_notice(upstream->settings->name, NULL, "%s has changed", path);
     on_vault_fresh(upstream);
 }
 
@@ -393,6 +393,21 @@ static void set_outside(struct upstream_route *route)
     io_network_route(&route->peer, route->text, sizeof(route->text));
 }
 
+static int init_trust(struct upstream *upstream, struct error *err)
+{
+    const struct settings_stream *settings = upstream->settings;
+    struct tls_context_options options = {
+        .ca_file = settings->tls_ca,
+        .cert_file = settings->tls_cert,
+        .key_file = settings->tls_key,
+        .pins = settings->tls_pins,
+        .n_pins = settings->n_tls_pins,
+        .min_version = settings->tls_min == SETTINGS_TLS_1_3 ? TLS_VERSION_1_3 : TLS_VERSION_1_2,
+    };
+    return trust_init(&upstream->trust, upstream->daemon->loop, &options, on_trust_changed,
+                      upstream, err);
+}
+
 static int make_parts(struct upstream *upstream, struct error *err)
 {
     struct daemon *daemon = upstream->daemon;
@@ -405,8 +420,7 @@ static int make_parts(struct upstream *upstream, struct error *err)
         status = requests_new(upstream);
     if (status != 0)
         return error_set(err, status, "out of memory");
-    status = trust_init(&upstream->trust, daemon->loop, upstream->settings->tls_ca,
-                        on_trust_changed, upstream, err);
+    status = init_trust(upstream, err);
     if (status == 0)
         status = vault_join(daemon->vaults, upstream->profile, &vault_events, upstream,
                             upstream->settings->name, &upstream->vault, err);

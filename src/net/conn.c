@@ -309,7 +309,7 @@ void conn_connected(struct conn *conn)
     conn->last_rx_ms = io_now_ms(conn->loop);
     if (conn->secure) {
         conn->phase = NET_PHASE_TLS;
-        rc = tls_new(conn->options.tls, conn->host, &conn->tls, &err);
+        rc = tls_new(conn->options.tls, conn->host, conn->port, &conn->tls, &err);
         if (rc != 0) {
             conn_fail(conn, NET_END_FAILED, err.text);
             return;
