@@ -66,6 +66,8 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
     int status = 0;
     if (needs_tls(url))
         status = trust_need(&upstream->trust, io_now_ms(upstream->daemon->loop), anew, err);
+    if (status == 0 && upstream->trust.tls != NULL)
+        certificates_own(&upstream->certificates, upstream->trust.tls);
     *out = (struct net_options){
         .tls = upstream->trust.tls,
         .allow_plaintext = settings->plaintext,
@@ -178,6 +180,7 @@ static const char *link_id(const struct upstream *upstream)
     return link != NULL ? link->id : NULL;
 }
 
+/* Also of certificates. */
 static void op_say(void *arg, const char *text)
 {
     struct upstream *upstream = arg;
@@ -418,6 +421,8 @@ static int make_parts(struct upstream *upstream, struct error *err)
         status = cookie_jar_new(&upstream->cookies);
     if (status == 0)
         status = requests_new(upstream);
+    if (status == 0)
+        status = certificates_init(&upstream->certificates, daemon->loop, op_say, upstream);
     if (status != 0)
         return error_set(err, status, "out of memory");
     status = init_trust(upstream, err);
@@ -458,6 +463,7 @@ void upstream_free(struct upstream *upstream)
     stream_free(upstream->stream);
     broker_client_free(upstream->slots);
     vault_leave(&upstream->vault);
+    certificates_fini(&upstream->certificates);
     trust_fini(&upstream->trust);
     cookie_jar_free(upstream->cookies);
     free(upstream);

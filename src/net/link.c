@@ -344,6 +344,11 @@ const struct io_address *net_link_peer(const struct net_link *link)
     return connected ? &link->conn.addresses[link->conn.next_address - 1] : NULL;
 }
 
+const struct tls *net_link_tls(const struct net_link *link)
+{
+    return net_link_peer(link) != NULL ? link->conn.tls : NULL;
+}
+
 int64_t net_link_last_rx_ms(const struct net_link *link)
 {
     return link->conn.paused ? io_now_ms(link->conn.loop) : link->conn.last_rx_ms;
