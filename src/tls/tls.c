@@ -405,6 +405,7 @@ enum tls_status tls_receive(struct tls *tls, void *bytes, size_t n, size_t *rece
     assert(tls->established);
     /* Short records are common; several fill one call. */
     while (*received < n) {
+        size_t before = tls->input.len;
         int rc = mbedtls_ssl_read(&tls->ssl, at + *received, n - *received);
         enum tls_status status;
 
@@ -418,6 +419,9 @@ enum tls_status tls_receive(struct tls *tls, void *bytes, size_t n, size_t *rece
             *received += (size_t)rc;
             continue;
         }
+        /* It has dealt with a message of its own, and there is more. */
+        if (rc == MBEDTLS_ERR_SSL_WANT_READ && tls->input.len != 0 && tls->input.len < before)
+            continue;
         if (rc == MBEDTLS_ERR_SSL_WANT_WRITE) /* see has_room() */
             rc = MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
         status = conclude(tls, rc);

@@ -17,13 +17,22 @@ static int on_random(void *arg, unsigned char *out, size_t n)
     return tls_random(out, n) == 0 ? 0 : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
-/* mbedTLS 3 has these in an order of its own that is as good. That of 2.28 begins with the slowest
- * curve, and many a server takes the first. */
 #if MBEDTLS_VERSION_NUMBER < 0x03000000
+/* The library's own order begins with the slowest curve, and many a server takes the first. */
 static const mbedtls_ecp_group_id curves[] = {
     MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_SECP384R1,
     MBEDTLS_ECP_DP_SECP521R1,  MBEDTLS_ECP_DP_BP256R1,   MBEDTLS_ECP_DP_BP384R1,
     MBEDTLS_ECP_DP_BP512R1,    MBEDTLS_ECP_DP_NONE,
+};
+#else
+/* The library's own order has PSS before PKCS #1, since TLS 1.3 wants it; but it cannot check PSS
+ * in TLS 1.2, and a server of 1.2 with an RSA key that takes the first could not be reached. */
+static const uint16_t signatures[] = {
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE,
 };
 #endif
 
@@ -39,6 +48,7 @@ static int set_versions(mbedtls_ssl_config *config, enum tls_version min, struct
 #if MBEDTLS_VERSION_NUMBER >= 0x03020000
     mbedtls_ssl_conf_min_tls_version(config, min == TLS_VERSION_1_3 ? MBEDTLS_SSL_VERSION_TLS1_3
                                                                     : MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_sig_algs(config, signatures);
 #else
     mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_curves(config, curves);
