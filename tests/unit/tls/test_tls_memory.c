@@ -18,7 +18,7 @@
 
 #include "fixture.h"
 
-enum { EACH = 150, STEP = 15 };
+enum { EACH = 80, STEP = 25 };
 
 /* ---- the allocator ---- */
 

@@ -111,7 +111,8 @@ static void test_pin_is_an_extra_check(void **state)
     pin_of(&leaf, pins[0]);
     connect_with(&(struct tls_context_options){.ca_file = other_file, .pins = pins, .n_pins = 1},
                  NULL, text, sizeof text);
-    assert_non_null(strstr(text, "has an issuer that is neither in"));
+    assert_non_null(strstr(text, other_file));
+    assert_null(strstr(text, "tls_pin"));
     remove_ca_file(other_file);
 }
 
@@ -153,8 +154,8 @@ static void check_refused(char *cert_file, char *key_file, int code, const char 
     assert_null(context);
     if (strstr(err.text, needle) == NULL)
         fail_msg("no \"%s\" in: %s", needle, err.text);
-    assert_non_null(strstr(
-        err.text, key_file != NULL && strstr(needle, "key file") != NULL ? key_file : cert_file));
+    assert_true(strstr(err.text, cert_file) != NULL ||
+                (key_file != NULL && strstr(err.text, key_file) != NULL));
     remove_ca_file(cert_file);
     if (key_file != NULL)
         remove_ca_file(key_file);
