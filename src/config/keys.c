@@ -88,6 +88,17 @@ static const struct key stream_keys[] = {
              "address; none: through none; without it as $HTTPS_PROXY and $NO_PROXY say"},
     {"proxy_password", KEY_SECRET, AT(stream, proxy_password),
      .help = "Where the password of the proxy's user is to be found, as for any secret"},
+    {"tls_cert", KEY_PATH, AT(stream, tls_cert),
+     .help = "Our own certificate (PEM), and what leads from it to its root, for a service that "
+             "asks for one"},
+    {"tls_key", KEY_PATH, AT(stream, tls_key),
+     .help = "The key of tls_cert, not encrypted, which others cannot read; without it it is in "
+             "tls_cert too"},
+    {"tls_pin", KEY_PINS, AT(stream, tls_pins), ALSO(stream, n_tls_pins),
+     .help = "Keys of which the service must have one, besides a certificate that verifies: "
+             "sha256/ and the base64 of the SHA-256 of its SubjectPublicKeyInfo"},
+    {"tls_min", KEY_CHOICE, AT(stream, tls_min), .default_text = "1.2", .words = {"1.2", "1.3"},
+     .help = "The oldest version of TLS that will do"},
     {"plaintext", KEY_BOOL, AT(stream, plaintext), .default_text = "no",
      .help = "Whether ws:// and http:// may go to addresses other than loopback"},
     {"deflate", KEY_BOOL, AT(stream, deflate), .default_text = "yes",

@@ -29,6 +29,7 @@ enum key_type {
     KEY_FLAG,        /* bool: whether it is the second of two `words` */
     KEY_PROXY,       /* const char *, a proxy_url without a password, or "none" */
     KEY_SECRET,      /* const char *, a secret_source, but no exec: */
+    KEY_PINS,        /* const uint8_t (*)[SETTINGS_PIN_SIZE]; `also`: size_t, how many */
     KEY_RATE,        /* unsigned, within min..max; `also`: int64_t, the period in milliseconds */
 };
 

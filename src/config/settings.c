@@ -311,6 +311,19 @@ static void check_listens(const struct settings *s, struct diag *diag)
     }
 }
 
+static void check_tls(const struct settings_stream *stream, struct diag *diag)
+{
+    if (stream->tls_key != NULL && stream->tls_cert == NULL)
+        diag_add(diag, stream->file, stream->line,
+                 "[stream %s] has tls_key and no tls_cert: which certificate is it the key of?",
+                 stream->name);
+    if (stream->tls_min == SETTINGS_TLS_1_3 && !HAWSER_TLS13)
+        diag_add(diag, stream->file, stream->line,
+                 "[stream %s] has tls_min = 1.3, and this hawser is built with " HAWSER_TLS_LIBRARY
+                 ", which has TLS 1.2 only; mbedTLS 3.6 and newer have both",
+                 stream->name);
+}
+
 static void check_streams(const struct settings *s, struct diag *diag)
 {
     for (size_t i = 0; i < s->n_streams; i++) {
@@ -324,6 +337,7 @@ static void check_streams(const struct settings *s, struct diag *diag)
                      "[stream %s] has a proxy_password but no user for it; write "
                      "proxy = http://USER@HOST:PORT",
                      s->streams[i].name);
+        check_tls(&s->streams[i], diag);
     }
 }
 

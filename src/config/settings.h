@@ -19,7 +19,10 @@
 
 enum settings_deliver { SETTINGS_DELIVER_STORED, SETTINGS_DELIVER_RECEIVED };
 enum settings_protocol { SETTINGS_PROTOCOL_NDJSON };
+enum settings_tls { SETTINGS_TLS_1_2, SETTINGS_TLS_1_3 };
 enum settings_start { SETTINGS_START_NOW, SETTINGS_START_OLDEST, SETTINGS_START_POSITION };
+
+enum { SETTINGS_PIN_SIZE = 32 }; /* bytes of a pin: SHA-256 */
 
 struct settings_daemon {
     const char *state_dir;   /* $STATE_DIRECTORY wins (applied by the caller) */
@@ -61,6 +64,11 @@ struct settings_stream {
     int64_t retain_age_ms;
     unsigned dedup_window; /* entries */
     const char *tls_ca;    /* NULL: the system's bundle */
+    const char *tls_cert;  /* NULL: no client certificate */
+    const char *tls_key;   /* NULL: it is in tls_cert */
+    const uint8_t (*tls_pins)[SETTINGS_PIN_SIZE];
+    size_t n_tls_pins;
+    enum settings_tls tls_min;
     bool plaintext;
     bool deflate;
     const char *proxy;          /* config/proxy_url.h, without a password; "none"; NULL: as the
@@ -98,6 +106,7 @@ enum {
     SETTINGS_NAME_MAX = 64,         /* bytes of a listener's or a profile's name, or of a tag's */
     SETTINGS_SOCKET_PATH_MAX = 107, /* bytes of a socket's path: sun_path less its NUL */
     SETTINGS_LIST_MAX = 64,         /* words of one list */
+    SETTINGS_PINS_MAX = 16,         /* pins of one stream */
     SETTINGS_TAGS_MAX = 32,         /* tags of one stream */
     SETTINGS_TAG_VALUE_MAX = 1024,  /* bytes of a tag's value */
     SETTINGS_REST_MAX = 1024,       /* keys of one stream that are left to its profile */

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "base/base64.h"
 #include "base/suggest.h"
 #include "base/timefmt.h"
 #include "config/proxy_url.h"
@@ -116,6 +117,57 @@ static int read_list(const struct key *key, const char *text, char *section, str
     return 0;
 }
 
+/* "sha256/BASE64", with two slashes as curl writes it, or the base64 alone. */
+static int read_pin(const struct key *key, const char *word, uint8_t out[SETTINGS_PIN_SIZE],
+                    struct error *err)
+{
+    static const char prefix[] = "sha256/";
+    const char *text = word;
+    struct buf bytes;
+    int rc;
+
+    if (strncmp(text, prefix, sizeof prefix - 1) == 0)
+        text += sizeof prefix - 1;
+    /* The base64 may begin with a slash too. */
+    if (text != word && strlen(text) == base64_encoded_len(SETTINGS_PIN_SIZE) + 1 && text[0] == '/')
+        text++;
+    buf_init(&bytes, SETTINGS_PIN_SIZE);
+    rc = base64_decode(&bytes, slice_str(text));
+    if (rc == 0 && bytes.len == SETTINGS_PIN_SIZE)
+        memcpy(out, bytes.data, SETTINGS_PIN_SIZE);
+    else if (rc != ERR_NOMEM)
+        rc = refuse(key, word, err);
+    buf_fini(&bytes);
+    return rc;
+}
+
+static int read_pins(const struct key *key, const char *text, char *section, struct pool *pool,
+                     struct error *err)
+{
+    uint8_t(*pins)[SETTINGS_PIN_SIZE] = pool_alloc(pool, SETTINGS_PINS_MAX * sizeof *pins);
+    const char *const *words;
+    struct key list = {.name = key->name, .type = KEY_LIST};
+    size_t n = 0;
+    int rc = read_list(&list, text, (char *)&words, pool, err);
+
+    if (rc != 0)
+        return rc == ERR_PARSE && text[0] == '\0' ? refuse(key, text, err) : rc;
+    if (pins == NULL)
+        return ERR_NOMEM;
+    for (; words[n] != NULL; n++) {
+        if (n == SETTINGS_PINS_MAX)
+            return error_set(err, ERR_PARSE, "%s wants at most %d pins", key->name,
+                             (int)SETTINGS_PINS_MAX);
+        rc = read_pin(key, words[n], pins[n], err);
+        if (rc != 0)
+            return rc;
+    }
+    *(const uint8_t(**)[SETTINGS_PIN_SIZE])target(key, section) =
+        (const uint8_t(*)[SETTINGS_PIN_SIZE])pins;
+    *(size_t *)(void *)(section + key->also) = n;
+    return 0;
+}
+
 /* "wants yes or no, not "yse"; did you mean "yes"?" */
 static int refuse_word(const struct key *key, const char *text, const char *const *words, size_t n,
                        struct error *err)
@@ -174,7 +226,8 @@ static int read_choice(const struct key *key, const char *text, char *section, s
         return rc;
     /* The target's type is any enum, all of which are as large. */
     _Static_assert(sizeof(enum settings_deliver) == sizeof place &&
-                       sizeof(enum settings_protocol) == sizeof place,
+                       sizeof(enum settings_protocol) == sizeof place &&
+                       sizeof(enum settings_tls) == sizeof place,
                    "an enum is as large as an unsigned");
     memcpy(target(key, section), &place, sizeof place);
     return 0;
@@ -420,6 +473,7 @@ static const struct {
     [KEY_FLAG] = {"one of its words", read_flag},
     [KEY_PROXY] = {"a proxy (http://HOST:PORT) or none", read_proxy},
     [KEY_SECRET] = {"a secret's place (file:, credential:, env:)", read_secret},
+    [KEY_PINS] = {"sha256/ and 44 characters of base64, one or more of them", read_pins},
     [KEY_RATE] = {"so many in a time (20/s, 300/5m, 1000/24h)", read_rate},
 };
 

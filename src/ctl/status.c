@@ -91,6 +91,19 @@ static void print_next(struct slice stream)
     }
 }
 
+/* One that ends soon; the warning says whose it is. */
+static void print_certificate(struct slice stream, const char *pointer, const char *label)
+{
+    const int64_t day_ms = 86400 * INT64_C(1000);
+    int64_t left_ms = int_at(stream, pointer, -1);
+    if (left_ms == 0)
+        printf("    %-7s has expired\n", label);
+    else if (left_ms > 0 && left_ms <= day_ms)
+        printf("    %-7s expires within a day\n", label);
+    else if (left_ms > 0 && left_ms <= 14 * day_ms)
+        printf("    %-7s expires in %lld days\n", label, (long long)(left_ms / day_ms));
+}
+
 /* What an operator wants to know of a stream that is live, too. */
 static void print_news(struct slice stream)
 {
@@ -106,6 +119,8 @@ static void print_news(struct slice stream)
         duration_format(expires_ms, text, sizeof(text));
         printf("    token:  expires in %s\n", text);
     }
+    print_certificate(stream, "/certificate/expires_in_ms", "cert:");
+    print_certificate(stream, "/own_certificate/expires_in_ms", "ours:");
     print_text(stream, "/warning", "said:");
     if (int_at(stream, "/warned_ms", -1) >= 0) {
         duration_format(int_at(stream, "/warned_ms", 0), text, sizeof(text));

@@ -4,7 +4,7 @@
  *
  *     upstream  one [stream]: engine's stream with its links, requests and secrets on libuv
  *       links, requests  what it asks of net; outgoing, redirect, end  how that goes and ends
- *       trust   its trust anchors
+ *       trust   its trust anchors, pins and certificate; certificates, expiry  when those end
  *     slots     the broker: who may dial when, and what of it outlives the process
  *     vault     the credentials, each shared by all streams that have the same; secrets  where they
  *               come from; redact  what keeps them out of any text

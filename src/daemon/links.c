@@ -122,6 +122,8 @@ static void on_connected(void *arg, const char *address, const char *tls)
         io_network_route(peer, link->route.text, sizeof(link->route.text));
         upstream->route = link->route;
     }
+    if (net_link_tls(link->link) != NULL)
+        certificates_peer(&upstream->certificates, net_link_tls(link->link));
     log_debug(upstream->settings->name, link->id, "connected to %s%s%s", address,
               tls != NULL ? " with " : "", tls != NULL ? tls : "");
     stream_link_connected(upstream->stream, link->number);

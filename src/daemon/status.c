@@ -111,6 +111,18 @@ static void write_links(struct object *object, const struct upstream *upstream,
     put(object, link->link != NULL && net_link_deflates(link->link) ? "true" : "false");
 }
 
+static void write_certificate(struct object *object, const char *key,
+                              const struct certificate *certificate)
+{
+    int64_t left_ms = certificate->expiry.at_s * 1000 - io_wall_us() / 1000;
+    if (certificate->expiry.at_s == 0)
+        return;
+    begin(object, key);
+    text(object, "whose", slice_str(certificate->whose));
+    number(object, "expires_in_ms", left_ms > 0 ? left_ms : 0);
+    end(object);
+}
+
 static void write_stream(struct object *object, const struct upstream *upstream)
 {
     struct session_status status;
@@ -130,6 +142,8 @@ static void write_stream(struct object *object, const struct upstream *upstream)
     write_links(object, upstream, &status);
     if (expires_in_s >= 0)
         number(object, "credential_expires_in_ms", expires_in_s * 1000);
+    write_certificate(object, "certificate", &upstream->certificates.peer);
+    write_certificate(object, "own_certificate", &upstream->certificates.own);
     if (upstream->warning[0] != '\0') {
         text(object, "warning", slice_str(upstream->warning));
         number(object, "warned_ms", now - upstream->warned_ms);

@@ -71,6 +71,8 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
         return error_set(err, ERR_NOMEM, "out of memory");
     if (needs_tls(url))
         status = trust_need(&upstream->trust, io_now_ms(upstream->daemon->loop), anew, err);
+    if (status == 0 && upstream->trust.tls != NULL)
+        certificates_own(&upstream->certificates, upstream->trust.tls);
     *out = (struct net_options){
         .tls = upstream->trust.tls,
         .proxy = out->proxy,
@@ -83,7 +85,7 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
         .tls_timeout_ms = settings->tls_timeout_ms,
         .upgrade_timeout_ms = settings->upgrade_timeout_ms,
     };
-    return status;
+    return trust_is_to_blame(status) ? error_set(err, ERR_TLS, "%s", err->text) : status;
 }
 
 /* ---- the credential ---- */
@@ -142,10 +144,10 @@ static const struct vault_events vault_events = {
     .options = on_vault_options,
 };
 
-static void on_trust_changed(void *arg)
+static void on_trust_changed(void *arg, const char *path)
 {
     struct upstream *upstream = arg;
-    log_notice(upstream->settings->name, NULL, "the CA file has changed");
+    log_notice(upstream->settings->name, NULL, "%s has changed", path);
     on_vault_fresh(upstream);
 }
 
@@ -194,6 +196,7 @@ static const char *link_id(const struct upstream *upstream)
     return link != NULL ? link->id : NULL;
 }
 
+/* Also of certificates. */
 static void op_say(void *arg, const char *text)
 {
     struct upstream *upstream = arg;
@@ -409,6 +412,21 @@ static void set_outside(struct upstream_route *route)
     io_network_route(&route->peer, route->text, sizeof(route->text));
 }
 
+static int init_trust(struct upstream *upstream, struct error *err)
+{
+    const struct settings_stream *settings = upstream->settings;
+    struct tls_context_options options = {
+        .ca_file = settings->tls_ca,
+        .cert_file = settings->tls_cert,
+        .key_file = settings->tls_key,
+        .pins = settings->tls_pins,
+        .n_pins = settings->n_tls_pins,
+        .min_version = settings->tls_min == SETTINGS_TLS_1_3 ? TLS_VERSION_1_3 : TLS_VERSION_1_2,
+    };
+    return trust_init(&upstream->trust, upstream->daemon->loop, &options, on_trust_changed,
+                      upstream, err);
+}
+
 static int make_parts(struct upstream *upstream, struct error *err)
 {
     struct daemon *daemon = upstream->daemon;
@@ -419,10 +437,11 @@ static int make_parts(struct upstream *upstream, struct error *err)
         status = cookie_jar_new(&upstream->cookies);
     if (status == 0)
         status = requests_new(upstream);
+    if (status == 0)
+        status = certificates_init(&upstream->certificates, daemon->loop, op_say, upstream);
     if (status != 0)
         return error_set(err, status, "out of memory");
-    status = trust_init(&upstream->trust, daemon->loop, upstream->settings->tls_ca,
-                        on_trust_changed, upstream, err);
+    status = init_trust(upstream, err);
     if (status == 0)
         status = proxy_init(&upstream->proxy, daemon->loop, upstream->settings, on_password_changed,
                             upstream, err);
@@ -463,6 +482,7 @@ void upstream_free(struct upstream *upstream)
     stream_free(upstream->stream);
     broker_client_free(upstream->slots);
     vault_leave(&upstream->vault);
+    certificates_fini(&upstream->certificates);
     trust_fini(&upstream->trust);
     proxy_fini(&upstream->proxy);
     cookie_jar_free(upstream->cookies);

@@ -8,12 +8,13 @@
  *
  *     upstream.c   life, states, secrets      links.c     dialling, messages, redirects
  *     outgoing.c   what is sent where         requests.c  HTTP, whole and streamed
- *     network.c    routes that change         trust.c     trust anchors
- *     proxy.c      the proxy, if any
+ *     network.c    routes that change         trust.c     trust anchors, pins, our certificate
+ *     proxy.c      the proxy, if any          certificates.c  when those in use expire
  */
 #ifndef HAWSER_DAEMON_UPSTREAM_H
 #define HAWSER_DAEMON_UPSTREAM_H
 
+#include "daemon/certificates.h"
 #include "daemon/daemon.h"
 #include "daemon/outgoing.h"
 #include "daemon/proxy.h"
@@ -69,6 +70,7 @@ struct upstream {
     struct vault_user vault;
     struct trust trust;
     struct proxy proxy;
+    struct certificates certificates;
 
     int64_t gap_said_ms;  /* when a gap was last logged, 0: never */
     unsigned gaps_unsaid; /* since */

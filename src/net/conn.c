@@ -370,7 +370,7 @@ static void begin(struct conn *conn)
         return;
     }
     conn->phase = NET_PHASE_TLS;
-    rc = tls_new(conn->options.tls, conn->host, &conn->tls, &err);
+    rc = tls_new(conn->options.tls, conn->host, conn->port, &conn->tls, &err);
     if (rc != 0) {
         conn_fail(conn, NET_END_FAILED, err.text);
         return;

@@ -170,12 +170,16 @@ static void upgrade_ended(struct net_link *link, int status, const char *text)
 
     if (status == 0)
         (void)http_parser_eof(link->parser, &err);
-    if (http_parser_headers_done(link->parser))
+    if (http_parser_headers_done(link->parser)) {
         end_with_status(link);
-    else if (status == 0)
-        end_now(link, NET_END_CUT, 0, "connection closed without an answer to the upgrade");
-    else
-        end_now(link, NET_END_CUT, 0, text);
+    } else if (status == ERR_TLS) {
+        /* In TLS 1.3 a server refuses our certificate after our part of the handshake. */
+        link->conn.phase = NET_PHASE_TLS;
+        end_now(link, NET_END_FAILED, 0, text);
+    } else {
+        end_now(link, NET_END_CUT, 0,
+                status == 0 ? "connection closed without an answer to the upgrade" : text);
+    }
 }
 
 static void on_end(void *arg, int status, const char *text)
@@ -352,6 +356,11 @@ const struct io_address *net_link_peer(const struct net_link *link)
                      link->conn.phase != NET_PHASE_PROXY && link->conn.phase != NET_PHASE_TLS;
 
     return connected ? &link->conn.peer : NULL;
+}
+
+const struct tls *net_link_tls(const struct net_link *link)
+{
+    return net_link_peer(link) != NULL ? link->conn.tls : NULL;
 }
 
 int64_t net_link_last_rx_ms(const struct net_link *link)

@@ -108,6 +108,8 @@ int64_t net_link_last_rx_ms(const struct net_link *link);
 bool net_link_deflates(const struct net_link *link);
 /* Whom the link is connected to, the proxy where there is one; NULL before on_connected. */
 const struct io_address *net_link_peer(const struct net_link *link);
+/* Its TLS, to be asked and not changed; NULL without TLS and before on_connected. */
+const struct tls *net_link_tls(const struct net_link *link);
 
 /* One request on a connection of its own. A 2xx answer with more than body_max bytes is a failure;
  * of another the body is cut (response->body_cut). */

@@ -14,11 +14,6 @@
 #include "tls/tls_context.h"
 #include "tls/tls_explain.h"
 
-/* mbedTLS 3 hides the fields of its structures behind this. */
-#ifndef MBEDTLS_PRIVATE
-#define MBEDTLS_PRIVATE(member) member
-#endif
-
 /* The content types that a server may begin with, RFC 5246 6.2.1. */
 enum { RECORD_ALERT = 21, RECORD_HANDSHAKE = 22 };
 
@@ -31,17 +26,21 @@ struct tls {
     struct tls_context *context;
     mbedtls_ssl_context ssl;
     char *host;
+    uint16_t port;
     unsigned char address[16]; /* where the host is an address literal */
     size_t address_len;        /* 0: it is a name */
 
     struct slice input;
-    bool any_input; /* the first byte of the peer has been looked at */
+    uint8_t head[3]; /* the peer's first record: its type and version */
+    size_t head_len;
     struct buf output;
 
-    bool established;
-    enum tls_status ended; /* TLS_SUCCESS until TLS_FAILED or TLS_CLOSED */
-    struct tls_cert leaf;  /* of the server itself */
-    struct tls_cert fault; /* the certificate nearest to the root that is at fault */
+    bool established, resumed;
+    struct tls_session *offered; /* to the server, to be resumed; NULL: none */
+    enum tls_status ended;       /* TLS_SUCCESS until TLS_FAILED or TLS_CLOSED */
+    struct tls_cert leaf;        /* of the server itself */
+    struct tls_cert fault;       /* the certificate nearest to the root that is at fault */
+    struct tls_cert soonest;     /* of the chain, what expires first */
     struct error error;
     char description[96];
 };
@@ -86,6 +85,20 @@ static bool cert_has_address(const mbedtls_x509_crt *crt, const unsigned char *a
     return false;
 }
 
+/* A pin is of the server's own key, as in curl: a pin of an authority would let in whatever else
+ * that signs. */
+static bool cert_is_pinned(const mbedtls_x509_crt *crt, const struct tls_context *context)
+{
+    uint8_t hash[TLS_PIN_SIZE];
+
+    tls_cert_key_hash(crt, hash);
+    for (size_t i = 0; i < context->n_pins; i++) {
+        if (memcmp(hash, context->pins[i], sizeof hash) == 0)
+            return true;
+    }
+    return context->n_pins == 0;
+}
+
 /*
  * Called for each certificate of the chain, from the root down, with what is wrong with it. For an
  * address mbedTLS is told no host name (2.28 would take it for a DNS name and send it as SNI), and
@@ -95,16 +108,22 @@ static bool cert_has_address(const mbedtls_x509_crt *crt, const unsigned char *a
 int tls_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct tls *tls = ((struct tls_context *)arg)->verifying;
+    struct tls_cert cert;
 
     if (tls == NULL) /* a handshake that we did not ask for */
         return MBEDTLS_ERR_X509_FATAL_ERROR;
     if (depth == 0 && tls->address_len > 0 &&
         !cert_has_address(crt, tls->address, tls->address_len))
         *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    if (depth == 0 && !cert_is_pinned(crt, tls->context))
+        *flags |= MBEDTLS_X509_BADCERT_OTHER;
     if (*flags != 0 && !tls->fault.seen)
         tls_cert_copy(&tls->fault, crt, depth, *flags);
     if (depth == 0)
         tls_cert_copy(&tls->leaf, crt, depth, *flags);
+    tls_cert_copy(&cert, crt, depth, *flags);
+    if (!tls->soonest.seen || cert.valid_to_s <= tls->soonest.valid_to_s)
+        tls->soonest = cert;
     return 0;
 }
 
@@ -116,6 +135,16 @@ static void parse_address(struct tls *tls, const char *host)
         tls->address_len = 4;
     else if (inet_pton(AF_INET6, host, tls->address) == 1)
         tls->address_len = 16;
+}
+
+/* A session that the library does not take is no loss: the handshake is a full one. */
+static void offer_session(struct tls *tls)
+{
+    tls->offered = tls_sessions_take(&tls->context->sessions, tls->host, tls->port, time(NULL));
+    if (tls->offered != NULL && mbedtls_ssl_set_session(&tls->ssl, &tls->offered->session) != 0) {
+        tls_session_free(tls->offered);
+        tls->offered = NULL;
+    }
 }
 
 static int set_up(struct tls *tls, const char *host)
@@ -132,10 +161,13 @@ static int set_up(struct tls *tls, const char *host)
     if (rc == 0)
         rc = mbedtls_ssl_set_hostname(&tls->ssl, tls->address_len > 0 ? NULL : tls->host);
     mbedtls_ssl_set_bio(&tls->ssl, tls, on_send, on_recv, NULL);
+    if (rc == 0)
+        offer_session(tls);
     return rc;
 }
 
-int tls_new(struct tls_context *context, const char *host, struct tls **out, struct error *err)
+int tls_new(struct tls_context *context, const char *host, uint16_t port, struct tls **out,
+            struct error *err)
 {
     struct tls *tls;
     int rc;
@@ -146,6 +178,7 @@ int tls_new(struct tls_context *context, const char *host, struct tls **out, str
     if (tls == NULL)
         return error_set(err, ERR_NOMEM, "TLS: %s", error_text(ERR_NOMEM));
     tls->context = tls_context_ref(context);
+    tls->port = port;
     mbedtls_ssl_init(&tls->ssl);
     buf_init(&tls->output, TLS_OUTPUT_MAX);
     rc = set_up(tls, host);
@@ -164,6 +197,7 @@ void tls_free(struct tls *tls)
 {
     if (tls == NULL)
         return;
+    tls_session_free(tls->offered);
     mbedtls_ssl_free(&tls->ssl);
     buf_fini(&tls->output);
     tls_context_unref(tls->context);
@@ -189,20 +223,42 @@ struct buf *tls_output(struct tls *tls)
 
 /* ---- the verbs ---- */
 
+/* For a client certificate. mbedTLS 3 does not tell, but there TLS 1.3 has an alert for it. */
+static bool was_asked(const struct tls *tls)
+{
+#if MBEDTLS_VERSION_NUMBER < 0x03000000
+    return tls->ssl.client_auth != 0;
+#else
+    return false;
+#endif
+}
+
 static void explain(struct tls *tls, int rc)
 {
+    const struct tls_context *context = tls->context;
     uint32_t flags = mbedtls_ssl_get_verify_result(&tls->ssl);
     const unsigned char *message = tls->ssl.MBEDTLS_PRIVATE(in_msg);
+    const struct tls_circumstances at = {
+        .min_version = context->min_version,
+        .asked = was_asked(tls),
+        .own = context->own.seen ? context->own.subject : NULL,
+        .record_minor = tls->head[2],
+    };
 
     if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && tls->fault.seen)
-        tls_explain_cert(&tls->error, &tls->fault, tls->fault.flags, tls->host,
-                         tls->context->ca_file, time(NULL));
+        tls_explain_cert(&tls->error, &tls->fault, tls->fault.flags, tls->host, context->ca_file,
+                         time(NULL));
     else if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
              (flags != 0 && flags != UINT32_MAX && !tls->established))
-        tls_explain_cert(&tls->error, &tls->leaf, flags, tls->host, tls->context->ca_file,
-                         time(NULL));
+        tls_explain_cert(&tls->error, &tls->leaf, flags, tls->host, context->ca_file, time(NULL));
     else
-        tls_explain_code(&tls->error, rc, message != NULL ? message[1] : 0);
+        tls_explain_code(&tls->error, rc, message != NULL ? message[1] : 0, &at);
+}
+
+/* A session whose connection failed is not resumed: RFC 5246 7.2.2. */
+static void forget_session(struct tls *tls)
+{
+    tls_session_free(tls_sessions_take(&tls->context->sessions, tls->host, tls->port, time(NULL)));
 }
 
 static enum tls_status conclude(struct tls *tls, int rc)
@@ -220,21 +276,65 @@ static enum tls_status conclude(struct tls *tls, int rc)
     default: /* a foreign code */
         tls->ended = TLS_FAILED;
         explain(tls, rc);
+        forget_session(tls);
         return TLS_FAILED;
     }
 }
 
-/* mbedTLS would say "invalid record" and no more. */
-static bool check_first_byte(struct tls *tls)
+/* Of a peer that speaks something else mbedTLS would say "invalid record" and no more. */
+static bool check_head(struct tls *tls)
 {
-    if (tls->any_input || tls->input.len == 0)
-        return true;
-    tls->any_input = true;
-    if (tls->input.ptr[0] == RECORD_HANDSHAKE || tls->input.ptr[0] == RECORD_ALERT)
+    for (size_t i = 0; i < tls->input.len && tls->head_len < sizeof tls->head; i++)
+        tls->head[tls->head_len++] = (uint8_t)tls->input.ptr[i];
+    if (tls->head_len == 0 || tls->head[0] == RECORD_HANDSHAKE || tls->head[0] == RECORD_ALERT)
         return true;
     tls->ended = TLS_FAILED;
     tls_explain_plaintext(&tls->error, tls->input);
     return false;
+}
+
+/* For the next connection to this server, which has been verified just now, or when the session
+ * that it resumed was made. */
+static void keep_session(struct tls *tls)
+{
+    struct tls_session *session = tls_session_new(&tls->ssl, tls->host, tls->port);
+
+    if (session == NULL)
+        return;
+    session->verified_s = tls->resumed ? tls->offered->verified_s : time(NULL);
+    session->leaf = tls->leaf;
+    session->soonest = tls->soonest;
+    tls_sessions_put(&tls->context->sessions, session);
+}
+
+/* In TLS 1.3 what can be resumed comes later, with a ticket: see tls_receive(). */
+static bool has_session(const struct tls *tls)
+{
+#ifdef MBEDTLS_SSL_PROTO_TLS1_3
+    return mbedtls_ssl_get_version_number(&tls->ssl) == MBEDTLS_SSL_VERSION_TLS1_2;
+#else
+    return true;
+#endif
+}
+
+/*
+ * Full verification is the point of this room: never take a handshake's word for it. Either
+ * tls_verify() has seen the server's certificate and found nothing, or no certificate was shown,
+ * which the library lets pass (we have it require one) only where the server proved to know the
+ * secret of the session that we offered; then what was found when that was made still holds.
+ */
+static bool is_verified(struct tls *tls)
+{
+    if (tls->fault.seen)
+        return false;
+    if (tls->leaf.seen)
+        return mbedtls_ssl_get_verify_result(&tls->ssl) == 0;
+    if (tls->offered == NULL)
+        return false;
+    tls->resumed = true;
+    tls->leaf = tls->offered->leaf;
+    tls->soonest = tls->offered->soonest;
+    return true;
 }
 
 enum tls_status tls_handshake(struct tls *tls)
@@ -245,19 +345,21 @@ enum tls_status tls_handshake(struct tls *tls)
         return tls->ended;
     if (tls->established)
         return TLS_SUCCESS;
-    if (!check_first_byte(tls))
+    if (!check_head(tls))
         return TLS_FAILED;
     tls->context->verifying = tls;
     rc = mbedtls_ssl_handshake(&tls->ssl);
     tls->context->verifying = NULL;
     if (rc != 0)
         return conclude(tls, rc);
-    /* Full verification is the point of this room: never take a handshake's word for it. */
-    if (mbedtls_ssl_get_verify_result(&tls->ssl) != 0 || !tls->leaf.seen || tls->fault.seen)
+    if (!is_verified(tls))
         return conclude(tls, MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
     tls->established = true;
-    snprintf(tls->description, sizeof tls->description, "%s %s", mbedtls_ssl_get_version(&tls->ssl),
-             mbedtls_ssl_get_ciphersuite(&tls->ssl));
+    snprintf(tls->description, sizeof tls->description, "%s %s%s",
+             mbedtls_ssl_get_version(&tls->ssl), mbedtls_ssl_get_ciphersuite(&tls->ssl),
+             tls->resumed ? ", resumed" : "");
+    if (has_session(tls))
+        keep_session(tls);
     return TLS_SUCCESS;
 }
 
@@ -303,17 +405,23 @@ enum tls_status tls_receive(struct tls *tls, void *bytes, size_t n, size_t *rece
     assert(tls->established);
     /* Short records are common; several fill one call. */
     while (*received < n) {
+        size_t before = tls->input.len;
         int rc = mbedtls_ssl_read(&tls->ssl, at + *received, n - *received);
         enum tls_status status;
 
 #ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
-        if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+        if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
+            keep_session(tls);
             continue;
+        }
 #endif
         if (rc > 0) {
             *received += (size_t)rc;
             continue;
         }
+        /* It has dealt with a message of its own, and there is more. */
+        if (rc == MBEDTLS_ERR_SSL_WANT_READ && tls->input.len != 0 && tls->input.len < before)
+            continue;
         if (rc == MBEDTLS_ERR_SSL_WANT_WRITE) /* see has_room() */
             rc = MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
         status = conclude(tls, rc);
@@ -342,7 +450,17 @@ const char *tls_describe(const struct tls *tls)
     return tls->description;
 }
 
+bool tls_resumed(const struct tls *tls)
+{
+    return tls->resumed;
+}
+
 int64_t tls_peer_expiry_s(const struct tls *tls)
 {
-    return tls->established ? tls->leaf.valid_to_s : 0;
+    return tls->established ? tls->soonest.valid_to_s : 0;
+}
+
+const char *tls_peer_expiring(const struct tls *tls)
+{
+    return tls->established ? tls->soonest.who : "";
 }

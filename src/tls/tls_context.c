@@ -1,39 +1,13 @@
 #include "tls/tls_context.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <mbedtls/error.h>
-#include <mbedtls/ssl_ciphersuites.h>
 #include <stdlib.h>
-#include <unistd.h>
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
 #include <psa/crypto.h>
 #endif
 
-#define SYSTEM_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
-
-/*
- * Forward secrecy and authenticated encryption only. ChaCha20 stands before AES since mbedTLS is
- * faster at it even on a processor with AES instructions, its GCM being the slow part: opening a
- * record of 400 bytes takes 2.2 to 3.5 us with ChaCha20-Poly1305 and 3.4 to 4.6 us with AES-GCM of
- * either key length, of 16 KiB 82 to 119 us and 129 to 176 us (mbedTLS 2.28.3, Xeon 2.5 GHz with
- * AES-NI, several runs beside other work). A server that insists on an order of its own has it.
- */
-static const int ciphersuites[] = {
-#ifdef MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256
-    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
-    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
-    MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
-#endif
-    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-    MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-    0,
-};
+#include "tls/tls_ciphers.h"
+#include "tls/tls_files.h"
 
 static const char *protocols[] = {"http/1.1", NULL};
 
@@ -43,37 +17,54 @@ static int on_random(void *arg, unsigned char *out, size_t n)
     return tls_random(out, n) == 0 ? 0 : MBEDTLS_ERR_SSL_INTERNAL_ERROR;
 }
 
-/* mbedTLS does not tell why a file cannot be opened. */
-static int check_readable(const char *path, struct error *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+#if MBEDTLS_VERSION_NUMBER < 0x03000000
+/* The library's own order begins with the slowest curve, and many a server takes the first. */
+static const mbedtls_ecp_group_id curves[] = {
+    MBEDTLS_ECP_DP_CURVE25519, MBEDTLS_ECP_DP_SECP256R1, MBEDTLS_ECP_DP_SECP384R1,
+    MBEDTLS_ECP_DP_SECP521R1,  MBEDTLS_ECP_DP_BP256R1,   MBEDTLS_ECP_DP_BP384R1,
+    MBEDTLS_ECP_DP_BP512R1,    MBEDTLS_ECP_DP_NONE,
+};
+#else
+/* The library's own order has PSS before PKCS #1, since TLS 1.3 wants it; but it cannot check PSS
+ * in TLS 1.2, and a server of 1.2 with an RSA key that takes the first could not be reached. */
+static const uint16_t signatures[] = {
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP256R1_SHA256, MBEDTLS_TLS1_3_SIG_ECDSA_SECP384R1_SHA384,
+    MBEDTLS_TLS1_3_SIG_ECDSA_SECP521R1_SHA512, MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA256,
+    MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA384,       MBEDTLS_TLS1_3_SIG_RSA_PKCS1_SHA512,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA256,    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA384,
+    MBEDTLS_TLS1_3_SIG_RSA_PSS_RSAE_SHA512,    MBEDTLS_TLS1_3_SIG_NONE,
+};
+#endif
 
-    if (fd < 0)
-        return error_set(err, error_from_errno(errno), "CA file %s: %s%s", path, strerror(errno),
-                         strcmp(path, SYSTEM_CA_FILE) == 0 ? " (the package ca-certificates has it)"
-                                                           : "");
-    close(fd);
+static int set_versions(mbedtls_ssl_config *config, enum tls_version min, struct error *err)
+{
+#ifndef MBEDTLS_SSL_PROTO_TLS1_3
+    if (min == TLS_VERSION_1_3)
+        return error_set(err, ERR_TLS,
+                         "TLS 1.3 is asked for at least, and %s does not have it: mbedTLS 3.6 and "
+                         "newer do",
+                         MBEDTLS_VERSION_STRING_FULL);
+#endif
+#if MBEDTLS_VERSION_NUMBER >= 0x03020000
+    mbedtls_ssl_conf_min_tls_version(config, min == TLS_VERSION_1_3 ? MBEDTLS_SSL_VERSION_TLS1_3
+                                                                    : MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_sig_algs(config, signatures);
+#else
+    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    mbedtls_ssl_conf_curves(config, curves);
+#endif
     return 0;
 }
 
-static int load_anchors(struct tls_context *context, bool lenient, struct error *err)
+static void set_sessions(mbedtls_ssl_config *config)
 {
-    char text[160];
-    int rc = check_readable(context->ca_file, err);
-
-    if (rc != 0)
-        return rc;
-    rc = mbedtls_x509_crt_parse_file(&context->anchors, context->ca_file);
-    if (rc < 0) {
-        mbedtls_strerror(rc, text, sizeof text);
-        return error_set(err, ERR_PARSE, "CA file %s: no certificate in PEM or DER form: %s",
-                         context->ca_file, text);
-    }
-    /* The system's bundle may hold a certificate too new for the library; one's own may not. */
-    if (rc > 0 && !lenient)
-        return error_set(err, ERR_PARSE, "CA file %s: %d of its certificates cannot be read",
-                         context->ca_file, rc);
-    return 0;
+#ifdef MBEDTLS_SSL_SESSION_TICKETS
+    mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_ENABLED);
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3) && MBEDTLS_VERSION_NUMBER >= 0x03060100
+    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+        config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+#endif
+#endif
 }
 
 static int configure(struct tls_context *context, struct error *err)
@@ -84,34 +75,69 @@ static int configure(struct tls_context *context, struct error *err)
 
     if (rc == 0)
         rc = mbedtls_ssl_conf_alpn_protocols(config, protocols);
+    if (rc == 0 && context->own.seen)
+        rc = mbedtls_ssl_conf_own_cert(config, &context->certificate, &context->key);
     if (rc != 0)
         return error_set(err, ERR_NOMEM, "TLS configuration: %s", error_text(ERR_NOMEM));
-#if MBEDTLS_VERSION_NUMBER >= 0x03020000
-    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
-#else
-    mbedtls_ssl_conf_min_version(config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
-#endif
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_verify(config, tls_verify, context);
     mbedtls_ssl_conf_ca_chain(config, &context->anchors, NULL);
-    mbedtls_ssl_conf_ciphersuites(config, ciphersuites);
+    mbedtls_ssl_conf_ciphersuites(config, tls_ciphers(tls_aes_is_faster()));
     mbedtls_ssl_conf_rng(config, on_random, NULL);
-#ifdef MBEDTLS_SSL_SESSION_TICKETS
-    mbedtls_ssl_conf_session_tickets(config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
-#endif
-    return 0;
+    set_sessions(config);
+    return set_versions(config, context->min_version, err);
 }
+
+/* ---- life ---- */
 
 static void context_free(struct tls_context *context)
 {
+    tls_sessions_fini(&context->sessions);
     mbedtls_ssl_config_free(&context->config);
     mbedtls_x509_crt_free(&context->anchors);
+    mbedtls_x509_crt_free(&context->certificate);
+    mbedtls_pk_free(&context->key); /* wipes it */
+    free(context->pins);
     free(context->ca_file);
     free(context);
 }
 
-int tls_context_new(const char *ca_file, struct tls_context **out, struct error *err)
+static int copy_options(struct tls_context *context, const struct tls_context_options *options,
+                        struct error *err)
 {
+    context->min_version = options->min_version;
+    context->ca_file = strdup(options->ca_file != NULL ? options->ca_file : TLS_SYSTEM_CA_FILE);
+    if (options->n_pins > 0)
+        context->pins = calloc(options->n_pins, sizeof *context->pins);
+    if (context->ca_file == NULL || (options->n_pins > 0 && context->pins == NULL))
+        return error_set(err, ERR_NOMEM, "TLS: %s", error_text(ERR_NOMEM));
+    context->n_pins = options->n_pins;
+    for (size_t i = 0; i < options->n_pins; i++)
+        memcpy(context->pins[i], options->pins[i], TLS_PIN_SIZE);
+    return 0;
+}
+
+static int set_up(struct tls_context *context, const struct tls_context_options *options,
+                  struct error *err)
+{
+    int rc = copy_options(context, options, err);
+
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+    if (rc == 0 && psa_crypto_init() != PSA_SUCCESS) /* TLS 1.3 needs it; harmless when repeated */
+        rc = error_set(err, ERR_TLS, "the cryptography of mbedTLS cannot be initialized");
+#endif
+    /* The system's bundle may hold a certificate too new for the library; one's own may not. */
+    if (rc == 0)
+        rc = tls_load_anchors(&context->anchors, context->ca_file, options->ca_file == NULL, err);
+    if (rc == 0 && options->cert_file != NULL)
+        rc = tls_load_own(context, options->cert_file, options->key_file, err);
+    return rc != 0 ? rc : configure(context, err);
+}
+
+int tls_context_new(const struct tls_context_options *options, struct tls_context **out,
+                    struct error *err)
+{
+    static const struct tls_context_options usual;
     struct tls_context *context = calloc(1, sizeof *context);
     int rc;
 
@@ -119,18 +145,10 @@ int tls_context_new(const char *ca_file, struct tls_context **out, struct error 
         return error_set(err, ERR_NOMEM, "TLS: %s", error_text(ERR_NOMEM));
     context->references = 1;
     mbedtls_x509_crt_init(&context->anchors);
+    mbedtls_x509_crt_init(&context->certificate);
+    mbedtls_pk_init(&context->key);
     mbedtls_ssl_config_init(&context->config);
-    context->ca_file = strdup(ca_file != NULL ? ca_file : SYSTEM_CA_FILE);
-    if (context->ca_file == NULL)
-        rc = error_set(err, ERR_NOMEM, "TLS: %s", error_text(ERR_NOMEM));
-    else
-        rc = load_anchors(context, ca_file == NULL, err);
-#if MBEDTLS_VERSION_NUMBER >= 0x03000000
-    if (rc == 0 && psa_crypto_init() != PSA_SUCCESS) /* TLS 1.3 needs it; harmless when repeated */
-        rc = error_set(err, ERR_TLS, "the cryptography of mbedTLS cannot be initialized");
-#endif
-    if (rc == 0)
-        rc = configure(context, err);
+    rc = set_up(context, options != NULL ? options : &usual, err);
     if (rc != 0) {
         context_free(context);
         return rc;
@@ -152,4 +170,14 @@ void tls_context_unref(struct tls_context *context)
     assert(context->references > 0);
     if (--context->references == 0)
         context_free(context);
+}
+
+int64_t tls_context_expiry_s(const struct tls_context *context)
+{
+    return context->own.valid_to_s;
+}
+
+const char *tls_context_expiring(const struct tls_context *context)
+{
+    return context->own.who;
 }

@@ -3,9 +3,11 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <mbedtls/error.h>
+#include <mbedtls/sha256.h>
 #include <stdio.h>
 #include <time.h>
 
+#include "base/base64.h"
 #include "base/timefmt.h"
 
 enum { S_PER_DAY = 86400 };
@@ -92,6 +94,27 @@ static void copy_names(char *out, size_t size, const mbedtls_x509_crt *crt)
     }
 }
 
+void tls_cert_key_hash(const mbedtls_x509_crt *crt, uint8_t out[TLS_PIN_SIZE])
+{
+#if MBEDTLS_VERSION_NUMBER >= 0x03000000
+    mbedtls_sha256(crt->pk_raw.p, crt->pk_raw.len, out, 0);
+#else
+    mbedtls_sha256_ret(crt->pk_raw.p, crt->pk_raw.len, out, 0);
+#endif
+}
+
+static void copy_pin(char *out, size_t size, const mbedtls_x509_crt *crt)
+{
+    uint8_t hash[TLS_PIN_SIZE];
+    struct buf text;
+
+    tls_cert_key_hash(crt, hash);
+    buf_init(&text, BUF_UNBOUNDED);
+    if (base64_encode(&text, hash, sizeof hash) == 0)
+        snprintf(out, size, "sha256/%.*s", (int)text.len, text.data);
+    buf_fini(&text);
+}
+
 void tls_cert_copy(struct tls_cert *out, const mbedtls_x509_crt *crt, int depth, uint32_t flags)
 {
     *out = (struct tls_cert){.seen = true, .depth = depth, .flags = flags};
@@ -102,6 +125,8 @@ void tls_cert_copy(struct tls_cert *out, const mbedtls_x509_crt *crt, int depth,
     copy_names(out->names, sizeof out->names, crt);
     if (out->names[0] == '\0')
         append_str(out->names, sizeof out->names, out->subject);
+    snprintf(out->who, sizeof out->who, "%s, issued by %s", out->subject, out->issuer);
+    copy_pin(out->pin, sizeof out->pin, crt);
     out->valid_from_s = unix_time(&crt->valid_from);
     out->valid_to_s = unix_time(&crt->valid_to);
 }
@@ -165,6 +190,8 @@ static void explain_flags(char *out, size_t size, const struct tls_cert *cert, u
         snprintf(out, size, "is signed with a hash too weak to trust");
     else if (flags & (MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY))
         snprintf(out, size, "has a key too weak to trust");
+    else if (flags & MBEDTLS_X509_BADCERT_OTHER) /* ours alone, see tls_verify() */
+        snprintf(out, size, "is in order, but has a key that tls_pin does not name, %s", cert->pin);
     else
         snprintf(out, size, "is not acceptable (flags 0x%" PRIx32 ")", flags);
 }
@@ -182,46 +209,91 @@ int tls_explain_cert(struct error *err, const struct tls_cert *cert, uint32_t fl
                      format_day(cert->valid_to_s, to));
 }
 
-/* RFC 5246 7.2.2, RFC 6066 9, RFC 7301 3.2 */
-static const char *alert_meaning(int alert)
+int tls_explain_own(struct error *err, const struct tls_cert *cert, const char *path, int64_t now_s)
 {
-    switch (alert) {
-    case MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE:
-        return "handshake_failure: no version, cipher or key exchange in common";
-    case MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION:
-        return "protocol_version: it does not speak TLS 1.2";
-    case MBEDTLS_SSL_ALERT_MSG_INSUFFICIENT_SECURITY:
-        return "insufficient_security: it wants stronger ciphers";
-    case MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME:
-        return "unrecognized_name: it does not serve this host";
-    case MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL:
-        return "no_application_protocol: it does not speak http/1.1";
-    case MBEDTLS_SSL_ALERT_MSG_NO_CERT:
-    case MBEDTLS_SSL_ALERT_MSG_BAD_CERT:
-    case MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT:
-    case MBEDTLS_SSL_ALERT_MSG_CERT_UNKNOWN:
-    case MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED:
-        return "it wants a client certificate, or another one";
-    case MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR:
-        return "internal_error: a fault on its side";
-    default: /* the peer's byte, not our enum */
-        return "see RFC 5246, section 7.2";
-    }
+    char age[DURATION_TEXT_SIZE], from[32], to[32];
+
+    if (now_s < cert->valid_to_s)
+        return 0;
+    format_day(cert->valid_from_s, from);
+    format_day(cert->valid_to_s, to);
+    return error_set(err, ERR_TLS,
+                     "the client certificate of %s in %s expired %s ago (%s), issued by %s, valid "
+                     "%s to %s: renew it",
+                     cert->subject, path, format_age(now_s - cert->valid_to_s, age), to,
+                     cert->issuer, from, to);
 }
 
-int tls_explain_code(struct error *err, int rc, int alert)
+static const char *version_name(enum tls_version version)
 {
-    char text[160];
+    switch (version) {
+    case TLS_VERSION_1_2:
+        return "TLS 1.2";
+    case TLS_VERSION_1_3:
+        return "TLS 1.3";
+    }
+    return "";
+}
 
-    if (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE)
-        return error_set(err, ERR_TLS, "the server refused with TLS alert %d (%s)", alert,
-                         alert_meaning(alert));
+/* An alert about certificates: ours is missing, or not good enough. */
+static bool is_about_our_certificate(int alert)
+{
+    enum { CERTIFICATE_REQUIRED = 116 }; /* RFC 8446 6.2 */
+
+    return alert == MBEDTLS_SSL_ALERT_MSG_NO_CERT || alert == MBEDTLS_SSL_ALERT_MSG_BAD_CERT ||
+           alert == MBEDTLS_SSL_ALERT_MSG_UNSUPPORTED_CERT ||
+           alert == MBEDTLS_SSL_ALERT_MSG_CERT_REVOKED ||
+           alert == MBEDTLS_SSL_ALERT_MSG_CERT_EXPIRED ||
+           alert == MBEDTLS_SSL_ALERT_MSG_CERT_UNKNOWN ||
+           alert == MBEDTLS_SSL_ALERT_MSG_UNKNOWN_CA ||
+           alert == MBEDTLS_SSL_ALERT_MSG_ACCESS_DENIED || alert == CERTIFICATE_REQUIRED;
+}
+
+/* RFC 5246 7.2.2, RFC 6066 9, RFC 7301 3.2 */
+static void alert_meaning(char *out, size_t size, int alert, const struct tls_circumstances *at)
+{
+    const char *version = version_name(at->min_version);
+
+    /* TLS 1.2 has no alert for a certificate that was asked for and did not come. */
+    if (alert == MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE && at->asked && at->own == NULL)
+        snprintf(out, size, "it wants a client certificate: tls_cert and tls_key");
+    else if (is_about_our_certificate(alert) && at->own == NULL)
+        snprintf(out, size, "it wants a client certificate: tls_cert and tls_key");
+    else if (is_about_our_certificate(alert))
+        snprintf(out, size, "it does not take our client certificate of %s", at->own);
+    else if (alert == MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION)
+        snprintf(out, size, "protocol_version: it does not speak %s", version);
+    else if (alert == MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE && at->record_minor == 2)
+        snprintf(out, size, "handshake_failure, in TLS 1.1: it does not speak %s", version);
+    else if (alert == MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE)
+        snprintf(out, size, "handshake_failure: no version, cipher or key exchange in common");
+    else if (alert == MBEDTLS_SSL_ALERT_MSG_INSUFFICIENT_SECURITY)
+        snprintf(out, size, "insufficient_security: it wants stronger ciphers");
+    else if (alert == MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME)
+        snprintf(out, size, "unrecognized_name: it does not serve this host");
+    else if (alert == MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL)
+        snprintf(out, size, "no_application_protocol: it does not speak http/1.1");
+    else if (alert == MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR)
+        snprintf(out, size, "internal_error: a fault on its side");
+    else
+        snprintf(out, size, "see RFC 5246, section 7.2");
+}
+
+int tls_explain_code(struct error *err, int rc, int alert, const struct tls_circumstances *at)
+{
+    char text[200];
+
+    if (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
+        alert_meaning(text, sizeof text, alert, at);
+        return error_set(err, ERR_TLS, "the server refused with TLS alert %d (%s)", alert, text);
+    }
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
     if (rc == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION)
 #else
     if (rc == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION)
 #endif
-        return error_set(err, ERR_TLS, "the server speaks only versions older than TLS 1.2");
+        return error_set(err, ERR_TLS, "the server speaks only versions older than %s",
+                         version_name(at->min_version));
     mbedtls_strerror(rc, text, sizeof text);
     return error_set(err, ERR_TLS, "%s (mbedTLS -0x%04x)", text, (unsigned)-rc);
 }

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/slice.h"
+#include "tls/tls.h"
 
 struct tls_cert {
     bool seen;
@@ -25,15 +26,31 @@ struct tls_cert {
     char subject[128];
     char issuer[128];
     char names[160]; /* whom it is for */
+    char pin[72];    /* "sha256/..." of its key */
+    char who[300];   /* "CN=x, issued by CN=y" */
     int64_t valid_from_s, valid_to_s;
 };
 void tls_cert_copy(struct tls_cert *out, const mbedtls_x509_crt *crt, int depth, uint32_t flags);
+/* SHA-256 of its SubjectPublicKeyInfo. */
+void tls_cert_key_hash(const mbedtls_x509_crt *crt, uint8_t out[TLS_PIN_SIZE]);
 
-/* Both return ERR_TLS. flags: why this certificate is refused. */
+/* What is known of our side when the other one refuses. */
+struct tls_circumstances {
+    enum tls_version min_version;
+    bool asked;           /* for a client certificate */
+    const char *own;      /* the client certificate's subject, NULL: there is none */
+    uint8_t record_minor; /* of the peer's first record: {3, 2} is TLS 1.1 */
+};
+
+/* The client's own certificate: 0, or ERR_TLS where it has expired. */
+int tls_explain_own(struct error *err, const struct tls_cert *cert, const char *path,
+                    int64_t now_s);
+/* All return ERR_TLS. flags: why this certificate is refused. */
 int tls_explain_cert(struct error *err, const struct tls_cert *cert, uint32_t flags,
                      const char *host, const char *ca_file, int64_t now_s);
 /* rc: of mbedTLS; alert: what the peer said if rc is MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE. */
-int tls_explain_code(struct error *err, int rc, int alert);
+int tls_explain_code(struct error *err, int rc, int alert,
+                     const struct tls_circumstances *circumstances);
 /* The peer's first bytes are not TLS. */
 int tls_explain_plaintext(struct error *err, struct slice first);
 

@@ -108,7 +108,7 @@ static int run(struct echo *echo, const char *url, const char *header, const cha
     if (header != NULL)
         snprintf(line, sizeof line, "%s\r\n", header);
     if (strncmp(url, "wss:", 4) == 0)
-        rc = tls_context_new(ca_file, &options.tls, &err);
+        rc = tls_context_new(&(struct tls_context_options){.ca_file = ca_file}, &options.tls, &err);
     if (rc == 0)
         rc = net_link_open(echo->loop, &options, slice_str(url), slice_str(line),
                            slice_str(subprotocol), LIMIT_MESSAGE_DEFAULT, &events, echo,

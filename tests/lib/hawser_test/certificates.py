@@ -16,14 +16,19 @@ def openssl(*arguments):
 
 
 class Authority:
-    def __init__(self, directory, name="hawser test CA"):
+    def __init__(self, directory, name="hawser test CA", issuer=None):
+        """issuer: another authority, whose intermediate this one is then."""
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.cert, self.key = self.directory / "ca.pem", self.directory / "ca.key"
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", self.key, "-out", self.cert, "-days", "2", "-subj", f"/CN={name}",
+        request = self.directory / "ca.csr"
+        openssl("req", *([] if issuer else ["-x509", "-days", "2"]), "-newkey", "ec", "-pkeyopt",
+                "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key, "-out",
+                request if issuer else self.cert, "-subj", f"/CN={name}",
                 "-addext", "basicConstraints=critical,CA:TRUE",
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        if issuer:
+            issuer.sign(request, self.cert)
         (self.directory / "index.txt").write_text("")
         (self.directory / "serial").write_text("1000\n")
         (self.directory / "ca.cnf").write_text(
@@ -33,15 +38,19 @@ class Authority:
             "default_md = sha256\npolicy = any\nunique_subject = no\ncopy_extensions = copy\n"
             "[any]\ncommonName = supplied\n")
 
-    def issue(self, host="localhost", start="20200101000000Z", end="20400101000000Z", tag=""):
-        """A server certificate of this authority; times as YYYYMMDDHHMMSSZ."""
+    def sign(self, request, cert, start="20200101000000Z", end="20400101000000Z"):
+        openssl("ca", "-batch", "-config", self.directory / "ca.cnf", "-in", request, "-out", cert,
+                "-startdate", start, "-enddate", end, "-notext")
+
+    def issue(self, host="localhost", start="20200101000000Z", end="20400101000000Z", tag="",
+              names=None):
+        """A certificate of this authority; times as YYYYMMDDHHMMSSZ, names as "DNS:a,IP:127.0.0.1"."""
         base = self.directory / f"{host}{tag}"
         key, request, cert = (base.with_name(base.name + end_) for end_ in (".key", ".csr", ".pem"))
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                 "-keyout", key, "-out", request, "-subj", f"/CN={host}",
-                "-addext", f"subjectAltName=DNS:{host}")
-        openssl("ca", "-batch", "-config", self.directory / "ca.cnf", "-in", request, "-out", cert,
-                "-startdate", start, "-enddate", end, "-notext")
+                "-addext", "subjectAltName=" + (names or f"DNS:{host}"))
+        self.sign(request, cert, start, end)
         return Certificate(cert, key)
 
     def expired(self):

@@ -251,6 +251,64 @@ static void test_texts_and_paths(void **state)
     assert_one_error(*state, LISTEN "group =\n", 3, "group wants some text, not \"\"");
 }
 
+#define PIN_A "sha256/AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+#define PIN_B "//////////////////////////////////////////8="
+#define PIN_TYPE "tls_pin wants sha256/ and 44 characters of base64, one or more of them, not "
+
+static void test_pins(void **state)
+{
+    static const struct refusal rows[] = {
+        {"tls_pin", "", PIN_TYPE "\"\""},
+        {"tls_pin", "sha256/", PIN_TYPE "\"sha256/\""},
+        {"tls_pin", "sha256/AAEC", PIN_TYPE "\"sha256/AAEC\""},
+        {"tls_pin", PIN_A " md5/AAEC", PIN_TYPE "\"md5/AAEC\""},
+        {"tls_pin", PIN_A "AAAA", PIN_TYPE "\"" PIN_A "AAAA\""},
+        {"tls_min", "1.1", "tls_min wants 1.2 or 1.3, not \"1.1\"; did you mean \"1.2\"?"},
+    };
+    static const uint8_t ones[SETTINGS_PIN_SIZE] = {
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    const struct settings_stream *stream = stream_with(*state, "plaintext", "no");
+    char many[64 * (SETTINGS_PINS_MAX + 1)] = "";
+
+    assert_int_equal(stream->n_tls_pins, 0);
+    assert_int_equal(stream->tls_min, SETTINGS_TLS_1_2);
+    stream = stream_with(*state, "tls_pin", PIN_A ", sha256/" PIN_B "\n sha256/" PIN_B);
+    assert_int_equal(stream->n_tls_pins, 3);
+    for (unsigned i = 0; i < SETTINGS_PIN_SIZE; i++)
+        assert_int_equal(stream->tls_pins[0][i], i);
+    assert_memory_equal(stream->tls_pins[1], ones, SETTINGS_PIN_SIZE);
+    assert_memory_equal(stream->tls_pins[2], ones, SETTINGS_PIN_SIZE);
+    check_refusals(*state, STREAM, 3, rows, COUNT(rows));
+    for (unsigned i = 0; i < SETTINGS_PINS_MAX; i++)
+        strcat(many, PIN_A " ");
+    assert_int_equal(stream_with(*state, "tls_pin", many)->n_tls_pins, SETTINGS_PINS_MAX);
+    strcat(many, PIN_A);
+    {
+        char text[2048];
+
+        snprintf(text, sizeof text, STREAM "tls_pin = %s\n", many);
+        assert_one_error(*state, text, 3, "tls_pin wants at most 16 pins");
+    }
+}
+
+/* What only together makes sense, and what the library must be able to do. */
+static void test_tls_keys_together(void **state)
+{
+    struct config_dir *d = *state;
+
+    assert_one_error(d, STREAM "tls_key = /k.pem\n", 1,
+                     "[stream a] has tls_key and no tls_cert: which certificate is it the key of?");
+    assert_string_equal(stream_with(d, "tls_cert", "/c.pem")->tls_cert, "/c.pem");
+    if (HAWSER_TLS13)
+        assert_int_equal(stream_with(d, "tls_min", "1.3")->tls_min, SETTINGS_TLS_1_3);
+    else
+        assert_one_error(
+            d, STREAM "tls_min = 1.3\n", 1,
+            "[stream a] has tls_min = 1.3, and this hawser is built with " HAWSER_TLS_LIBRARY
+            ", which has TLS 1.2 only; mbedTLS 3.6 and newer have both");
+}
+
 /* A socket's path at the length that the kernel takes, and one past. */
 static void test_socket_path_at_the_bound_and_one_past(void **state)
 {
@@ -326,12 +384,20 @@ static void test_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_DIR(test_durations),       WITH_DIR(test_sizes),
-        WITH_DIR(test_counts),          WITH_DIR(test_rates),
-        WITH_DIR(test_counts),          WITH_DIR(test_booleans_and_choices),
-        WITH_DIR(test_percentages),     WITH_DIR(test_modes),
-        WITH_DIR(test_texts_and_paths), WITH_DIR(test_socket_path_at_the_bound_and_one_past),
-        WITH_DIR(test_lists),           WITH_DIR(test_start),
+        WITH_DIR(test_durations),
+        WITH_DIR(test_sizes),
+        WITH_DIR(test_counts),
+        WITH_DIR(test_rates),
+        WITH_DIR(test_counts),
+        WITH_DIR(test_booleans_and_choices),
+        WITH_DIR(test_percentages),
+        WITH_DIR(test_modes),
+        WITH_DIR(test_texts_and_paths),
+        WITH_DIR(test_pins),
+        WITH_DIR(test_tls_keys_together),
+        WITH_DIR(test_socket_path_at_the_bound_and_one_past),
+        WITH_DIR(test_lists),
+        WITH_DIR(test_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,11 @@ static struct net_options with_tls(void)
     struct net_options options = probe_options();
     struct error err;
 
-    assert_int_equal(tls_context_new("tests/unit/net/localhost-cert.pem", &options.tls, &err), 0);
+    assert_int_equal(
+        tls_context_new(
+            &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"},
+            &options.tls, &err),
+        0);
     return options;
 }
 

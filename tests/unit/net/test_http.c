@@ -269,7 +269,10 @@ static void test_over_tls(void **state)
     struct error err;
 
     assert_int_equal(
-        tls_context_new("tests/unit/net/localhost-cert.pem", &request.options.tls, &err), 0);
+        tls_context_new(
+            &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"},
+            &request.options.tls, &err),
+        0);
     run(&request, &peer, script_length, "");
     tls_context_unref(request.options.tls);
     assert_false(request.failed);

@@ -227,8 +227,11 @@ static void flood(void **state, struct stream s, bool tls)
 
     s.f = *state;
     if (tls)
-        assert_int_equal(tls_context_new("tests/unit/net/localhost-cert.pem", &s.options.tls, &err),
-                         0);
+        assert_int_equal(
+            tls_context_new(
+                &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"},
+                &s.options.tls, &err),
+            0);
     run(&s, &peer, script_flood);
     if (tls)
         tls_context_unref(s.options.tls);

@@ -84,8 +84,11 @@ static void test_everything_over_tls(void **state)
     struct peer peer = {.tls = true};
     struct error err;
 
-    assert_int_equal(tls_context_new("tests/unit/net/localhost-cert.pem", &probe.options.tls, &err),
-                     0);
+    assert_int_equal(
+        tls_context_new(
+            &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"},
+            &probe.options.tls, &err),
+        0);
     probe_run(&probe, &peer, script_everything);
     tls_context_unref(probe.options.tls);
     assert_string_equal(strchr(probe.trace, ' '), strchr(everything, ' '));
@@ -362,7 +365,10 @@ static void run_flood(void **state, bool tls, int refuse_every)
 
     if (tls)
         assert_int_equal(
-            tls_context_new("tests/unit/net/localhost-cert.pem", &probe.options.tls, &err), 0);
+            tls_context_new(
+                &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"},
+                &probe.options.tls, &err),
+            0);
     probe_run(&probe, &peer, script_flood);
     if (tls)
         tls_context_unref(probe.options.tls);

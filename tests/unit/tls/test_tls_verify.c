@@ -46,8 +46,9 @@ static void handshake(const struct cert_spec *spec, const struct cert *chain, co
 
     cert_make(&leaf, spec);
     server_start(&server, &leaf, chain);
-    assert_int_equal(tls_context_new(ca_file, &context, &err), 0);
-    assert_int_equal(tls_new(context, host, &tls, &err), 0);
+    assert_int_equal(
+        tls_context_new(&(struct tls_context_options){.ca_file = ca_file}, &context, &err), 0);
+    assert_int_equal(tls_new(context, host, 443, &tls, &err), 0);
     tls_context_unref(context);
     status = run_handshake(tls, &server, 4096, &server_rc);
     if (status == TLS_SUCCESS) {
