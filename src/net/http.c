@@ -248,7 +248,7 @@ static int prepare(struct net_http *http, struct io_loop *loop, const struct htt
     if (rc == 0)
         rc = buf_reserve(&http->request, method.len + url->host.len + url->target.len +
                                              headers.len + body.len + LIMIT_KIB);
-    if (rc != 0 || http_parser_new(false, http->body_max, &http->parser) != 0 ||
+    if (rc != 0 || http_parser_new(HTTP_BODY_CUT, http->body_max, &http->parser) != 0 ||
         io_timer_new(loop, on_deadline, http, &http->deadline) != 0) {
         buf_fini(&lines);
         return error_set(err, ERR_NOMEM, "request: out of memory");

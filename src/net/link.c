@@ -259,7 +259,7 @@ static int prepare(struct net_link *link, const struct http_url *url, struct sli
     rc = buf_reserve(&link->request,
                      url->host.len + url->target.len + headers.len + subprotocol.len + LIMIT_KIB);
     if (link->subprotocol == NULL || rc != 0 || link_decoder_new(link, max_message) != 0 ||
-        http_parser_new(false, LIMIT_HTTP_ERROR_BODY, &link->parser) != 0)
+        http_parser_new(HTTP_BODY_CUT, LIMIT_HTTP_ERROR_BODY, &link->parser) != 0)
         return error_set(err, ERR_NOMEM, "link: out of memory");
     rc = ws_upgrade_write(&link->request, url, link->key, headers, subprotocol);
     if (rc != 0)
