@@ -73,6 +73,7 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
         .tcp_timeout_ms = settings->tcp_timeout_ms,
         .tls_timeout_ms = settings->tls_timeout_ms,
         .upgrade_timeout_ms = settings->upgrade_timeout_ms,
+        .pool = upstream->daemon->pool,
     };
     return status;
 }

@@ -43,6 +43,9 @@ int http_url_parse(struct slice text, struct http_url *out, struct error *err);
 int http_request_write(struct buf *out, struct slice method, const struct http_url *url,
                        struct slice headers, struct slice body);
 
+/* Whether header lines as above have one of this name (in lower case). */
+bool http_lines_have(struct slice lines, const char *name);
+
 struct http_response {
     int status;
     bool keep_alive;
