@@ -14,6 +14,7 @@
 #include "daemon/paths.h"
 #include "daemon/slots.h"
 #include "daemon/upstream.h"
+#include "net/memory.h"
 
 /* ---- once an iteration: what the callbacks of this iteration asked for ---- */
 
@@ -385,6 +386,9 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     if (status == 0 && net_pool_new(NULL, &daemon->pool) != 0)
         status = error_set(err, ERR_NOMEM, "%s", error_text(ERR_NOMEM));
     if (status == 0)
+        status =
+            net_memory_new(&daemon->memory) != 0 ? error_set(err, ERR_NOMEM, "out of memory") : 0;
+    if (status == 0)
         status = vaults_new(daemon->loop, daemon->state_dir, &daemon->vaults, err);
     if (status == 0)
         status = start_upstreams(daemon, configuration, err);
@@ -453,6 +457,7 @@ void daemon_fini(struct daemon *daemon)
         upstream_free(daemon->upstreams[i]);
     vaults_free(daemon->vaults);
     net_pool_free(daemon->pool);
+    net_memory_free(daemon->memory);
     slots_free(daemon->slots);
     if (daemon->network != NULL)
         io_network_close(daemon->network);

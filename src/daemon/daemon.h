@@ -47,6 +47,7 @@ struct upstream;
 struct listener;
 struct slots;
 struct vaults;
+struct net_memory;
 
 struct daemon {
     const struct settings *settings;
@@ -57,6 +58,7 @@ struct daemon {
     struct slots *slots;
     struct vaults *vaults;
     struct net_pool *pool;       /* of the connections of all streams' requests */
+    struct net_memory *memory;   /* which of a host's addresses answered */
     struct io_network *network;  /* NULL: it cannot be watched */
     struct upstream **upstreams; /* as configured */
     size_t n_upstreams;

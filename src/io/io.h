@@ -69,6 +69,8 @@ int io_resolve_start(struct io_loop *loop, const char *host, uint16_t port, int6
                      io_resolve_cb cb, void *arg, struct io_resolve **out);
 void io_resolve_cancel(struct io_resolve *resolve); /* the callback will not fire */
 void io_address_format(const struct io_address *address, char *out, size_t size); /* ip:port */
+/* Of a numeric address, without brackets and scope. False: it is none. */
+bool io_address_parse(const char *ip, uint16_t port, struct io_address *out);
 bool io_address_is_loopback(const struct io_address *address);
 
 /* ---- streams: TCP and Unix ---- */

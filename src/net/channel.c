@@ -57,17 +57,71 @@ unsigned net_pool_idle(const struct net_pool *pool)
     return pool->n_idle;
 }
 
+/* ---- the proxy ---- */
+
+/* In one piece with what it points to, which follows it. */
+static size_t proxy_size(const struct net_proxy *proxy)
+{
+    return sizeof *proxy + proxy->host.len + proxy->user.len + proxy->password.len;
+}
+
+static struct slice copy_slice(char **at, struct slice text)
+{
+    struct slice copy = slice_make(text.ptr != NULL ? *at : NULL, text.len);
+
+    memcpy(*at, slice_chars(text), text.len);
+    *at += text.len;
+    return copy;
+}
+
+static int proxy_copy(const struct net_proxy *proxy, struct net_proxy **out)
+{
+    char *at;
+
+    *out = NULL;
+    if (proxy == NULL)
+        return 0;
+    *out = malloc(proxy_size(proxy));
+    if (*out == NULL)
+        return ERR_NOMEM;
+    at = (char *)(*out + 1);
+    **out = *proxy;
+    (*out)->host = copy_slice(&at, proxy->host);
+    (*out)->user = copy_slice(&at, proxy->user);
+    (*out)->password = copy_slice(&at, proxy->password);
+    return 0;
+}
+
+static void proxy_free(struct net_proxy *proxy)
+{
+    if (proxy != NULL)
+        explicit_bzero(proxy, proxy_size(proxy));
+    free(proxy);
+}
+
+static bool same_proxy(const struct net_proxy *a, const struct net_proxy *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return a->port == b->port && slice_eq(a->host, b->host) && slice_eq(a->user, b->user) &&
+           slice_eq(a->password, b->password);
+}
+
+/* ---- finding ---- */
+
 static bool same_origin(const struct conn *a, const struct conn *b)
 {
     return a->secure == b->secure && a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
 /* The origin, and what the connection was allowed and made to trust when it was dialled. */
-static bool is_fit(const struct conn *conn, const struct net_options *options,
+static bool is_fit(const struct channel *channel, const struct net_options *options,
                    const struct http_url *url)
 {
+    const struct conn *conn = &channel->conn;
+
     if (conn->secure != url->secure || conn->port != url->port ||
-        !slice_eq_str(url->host, conn->host))
+        !slice_eq_str(url->host, conn->host) || !same_proxy(channel->proxy, options->proxy))
         return false;
     return conn->secure ? conn->options.tls == options->tls
                         : conn->options.allow_plaintext == options->allow_plaintext;
@@ -82,7 +136,7 @@ static struct channel *find_idle(struct net_pool *pool, const struct net_options
     for (node = pool->idle.prev; node != &pool->idle; node = node->prev) {
         struct channel *channel = LIST_ENTRY(node, struct channel, node);
 
-        if (is_fit(&channel->conn, options, url))
+        if (is_fit(channel, options, url))
             return channel;
     }
     return NULL;
@@ -185,6 +239,7 @@ static void destroy(void *arg)
     struct channel *channel = arg;
 
     conn_fini(&channel->conn);
+    proxy_free(channel->proxy);
     free(channel);
 }
 
@@ -218,9 +273,10 @@ static int dial(struct io_loop *loop, const struct net_options *options, const s
 
     if (channel == NULL)
         return error_set(err, ERR_NOMEM, "request: out of memory");
-    if (io_idle_new(loop, on_soon, channel, &channel->soon) != 0) {
+    if (proxy_copy(options->proxy, &channel->proxy) != 0 ||
+        io_idle_new(loop, on_soon, channel, &channel->soon) != 0) {
         rc = error_set(err, ERR_NOMEM, "request: out of memory");
-        goto err_after_alloc;
+        goto err_partial;
     }
     rc = conn_init(&channel->conn, loop, options, url, &conn_events, channel, err);
     if (rc != 0)
@@ -232,7 +288,8 @@ static int dial(struct io_loop *loop, const struct net_options *options, const s
 
 err_after_idle:
     io_idle_close(channel->soon);
-err_after_alloc:
+err_partial:
+    proxy_free(channel->proxy);
     free(channel);
     return rc;
 }

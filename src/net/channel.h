@@ -2,10 +2,10 @@
  * channel: one HTTP/1.1 connection, which requests use one after another (RFC 9112 9.3), and the
  * pool where it waits in between.
  *
- * Decides: which idle connection may serve a request: one to the same origin, made with the same
- * trust anchors; how many are kept, and for how long. Leaves: whether an answer leaves a
- * connection fit for a further one, and what may be repeated, to http.c.
- * Owns: the conn. A channel belongs to its user from channel_open() to channel_release() or
+ * Decides: which idle connection may serve a request: one to the same origin, through the same
+ * proxy with the same login, made with the same trust anchors; how many are kept, and for how long.
+ * Leaves: whether an answer leaves a connection fit for a further one, and what may be repeated, to
+ * http.c. Owns: the conn. A channel belongs to its user from channel_open() to channel_release() or
  * channel_close(), whichever comes first; then to the pool, if that keeps it.
  * Fails: as conn does, through the events that the user has given.
  */
@@ -21,6 +21,7 @@ struct channel {
     struct list_node node; /* in the pool's idle or busy ones; alone where there is no pool */
     const struct conn_events *events; /* the user's, without destroy; NULL: idle, or closed */
     void *arg;
+    struct net_proxy *proxy; /* a copy; NULL: straight */
     struct io_idle *soon; /* tells the next user that the connection is up, which it is already */
     bool reused;          /* has served a request before this one */
     bool up;              /* the user has been told so */

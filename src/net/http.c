@@ -108,7 +108,8 @@ static bool sent_anew(struct net_http *http)
 
     if (!old->reused || http->answered || (http->sent && !http->repeatable))
         return false;
-    http->options.pool = old->pool; /* which may be gone by now */
+    http->options.pool = old->pool; /* which may be gone by now, as the caller's proxy may */
+    http->options.proxy = old->proxy;
     http->sent = false;
     if (dial(http, CHANNEL_FRESH, &err) != 0) {
         fail(http, NET_END_FAILED, err.text);
@@ -407,6 +408,7 @@ static int start(const struct net_http *template, struct io_loop *loop,
     rc = prepare(http, &parsed, method, headers, body, err);
     if (rc == 0)
         rc = dial(http, http->repeatable ? CHANNEL_ANY : CHANNEL_JUST_USED, err);
+    http->options.proxy = NULL;
     if (rc != 0) {
         release(http);
         return rc;

@@ -310,7 +310,7 @@ void net_link_close(struct net_link *link, int code, struct slice reason)
     case LINK_UPGRADING:
         link_set_end(link, NET_END_CLOSE, code, true, reason);
         link->state = LINK_ENDING;
-        conn_deadline(&link->conn, 0);
+        conn_expire(&link->conn);
         break;
     case LINK_OPEN:
         link_send_close(link, code, reason);
@@ -339,9 +339,9 @@ void net_link_resume(struct net_link *link)
 const struct io_address *net_link_peer(const struct net_link *link)
 {
     bool connected = link->conn.phase != NET_PHASE_DNS && link->conn.phase != NET_PHASE_TCP &&
-                     link->conn.phase != NET_PHASE_TLS;
+                     link->conn.phase != NET_PHASE_PROXY && link->conn.phase != NET_PHASE_TLS;
 
-    return connected ? &link->conn.addresses[link->conn.next_address - 1] : NULL;
+    return connected ? &link->conn.peer : NULL;
 }
 
 int64_t net_link_last_rx_ms(const struct net_link *link)

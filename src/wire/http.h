@@ -49,7 +49,7 @@ bool http_lines_have(struct slice lines, const char *name);
 struct http_response {
     int status;
     bool keep_alive;
-    bool upgrade;       /* 101 */
+    bool upgrade;       /* 101, or 2xx to CONNECT: what follows is no HTTP */
     struct buf headers; /* "name: value\n" each, names lower-cased, values trimmed */
     struct buf body;    /* at most body_max bytes are kept */
     bool body_cut;      /* there was more */
@@ -83,7 +83,7 @@ enum http_body_mode {
 struct http_parser_state;
 /* body_max: bytes of body to keep, counted after decoding; 0 is not for HTTP_BODY_PIECES. 1xx
  * answers but 101 are skipped; their headers count against LIMIT_HTTP_HEADERS. Trailers are
- * dropped, and count too. Not for answers to CONNECT. */
+ * dropped, and count too. */
 int http_parser_new(enum http_body_mode mode, size_t body_max, struct http_parser_state **out);
 void http_parser_free(struct http_parser_state *parser);
 /* Before the first byte: the request said Accept-Encoding: gzip, and a body with that coding
@@ -103,6 +103,9 @@ int http_parser_eof(struct http_parser_state *parser, struct error *err);
 /* HTTP_BODY_PIECES: forgets the body that has come so far, so that there is room again. Then feed
  * again, even nothing, while it yields body: there may be more inside. */
 void http_parser_drop_body(struct http_parser_state *parser);
+/* Before the first feed: the answer is one to CONNECT. A 2xx ends with its header, whatever length
+ * that may name (RFC 9110 9.3.6), and what follows is the tunnel's: response->upgrade. */
+void http_parser_expect_tunnel(struct http_parser_state *parser);
 bool http_parser_headers_done(const struct http_parser_state *parser);
 const struct http_response *http_parser_response(const struct http_parser_state *parser);
 

@@ -24,6 +24,7 @@ struct http_parser_state {
     struct http_response response;
     struct http_body body;
     bool decode, headless;
+    bool tunnel; /* a 2xx opens one */
     enum scan scan;
     size_t head_bytes; /* of all header blocks, those of 1xx answers and the trailer included */
     enum part part;
@@ -173,6 +174,7 @@ static int on_headers_complete(engine *e)
 {
     struct http_parser_state *parser = state_of(e);
     struct error err;
+    bool opens;
     int rc;
 
     if (end_line(parser) != 0)
@@ -185,14 +187,16 @@ static int on_headers_complete(engine *e)
     }
     if (e->status_code < 100 || e->status_code > 999)
         return fail(parser, ERR_PROTOCOL, "status is not of three digits");
-    rc = http_body_begin(&parser->body, &parser->response, e->http_minor, parser->headless,
-                         parser->decode, &err);
+    opens = parser->tunnel && e->status_code / 100 == 2;
+    parser->response.upgrade = opens || parser->response.status == 101;
+    rc = opens ? 0
+               : http_body_begin(&parser->body, &parser->response, e->http_minor, parser->headless,
+                                 parser->decode, &err);
     if (rc != 0)
         return fail(parser, rc, err.text);
     if (find_persistence(parser) != 0)
         return -1;
     parser->headers_done = true;
-    parser->response.upgrade = parser->response.status == 101;
     return ENGINE_STOP;
 }
 
@@ -225,6 +229,11 @@ int http_parser_new(enum http_body_mode mode, size_t body_max, struct http_parse
     begin_message(parser);
     *out = parser;
     return 0;
+}
+
+void http_parser_expect_tunnel(struct http_parser_state *parser)
+{
+    parser->tunnel = true;
 }
 
 void http_parser_free(struct http_parser_state *parser)
