@@ -248,6 +248,44 @@ static void test_not_shared(void **state)
     web_stop(&web);
 }
 
+/* A tunnel serves only what is to go through the same proxy with the same login; and what is sent
+ * anew goes through it too. */
+static void test_through_a_proxy(void **state)
+{
+    struct web web = {0};
+    struct client client;
+    struct net_proxy first, second, straight_login;
+
+    setup_client(&client, *state, &(struct net_pool_options){8, 8, 5000, 5000});
+    client.options.proxy_timeout_ms = 5000;
+    web_start(&web);
+    first = (struct net_proxy){SLICE("127.0.0.1"), web.port, SLICE("u"), SLICE("one")};
+    second = (struct net_proxy){SLICE("127.0.0.1"), web.port, SLICE("u"), SLICE("two")};
+    straight_login = (struct net_proxy){SLICE("127.0.0.1"), web.port, {NULL, 0}, {NULL, 0}};
+    for (int i = 0; i < 8; i++) {
+        const struct net_proxy *proxies[] = {NULL, &first, &second, &straight_login};
+        struct net_proxy proxy;
+
+        client.options.proxy = NULL;
+        if (i % 4 != 0) {
+            proxy = *proxies[i % 4]; /* is not needed after the call */
+            client.options.proxy = &proxy;
+        }
+        start(&client, 0, &web, "/ok");
+        memset(&proxy, 0xFF, sizeof proxy);
+        fixture_run(*state, 1);
+        assert_int_equal(client.requests[0].status, 200);
+        assert_int_equal(web.connections, i < 4 ? i + 1 : 4);
+        assert_int_equal(web.tunnels, i < 4 ? i : 3);
+    }
+    web.second = WEB_SECOND_FIN;
+    client.options.proxy = &first;
+    assert_int_equal(get(&client, &web, "/ok"), 200);
+    assert_int_equal(web.tunnels, 4);
+    net_pool_free(client.options.pool);
+    web_stop(&web);
+}
+
 /* Answers as many requests as come; `pings` counts connections, `messages` requests. */
 static void script_answers(struct peer *peer)
 {
@@ -493,6 +531,7 @@ int main(void)
         io_test(test_bounds),
         io_test(test_kept_for_a_time),
         io_test(test_not_shared),
+        io_test(test_through_a_proxy),
         io_test(test_over_tls),
         io_test(test_other_trust),
         io_test(test_closed_while_idle),

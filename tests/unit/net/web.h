@@ -25,6 +25,7 @@ struct web {
     _Atomic int second;      /* enum web_second */
     _Atomic bool held;       /* while true, "/held" is not answered */
     _Atomic int connections; /* accepted so far */
+    _Atomic int tunnels;     /* opened so far */
     _Atomic int requests;    /* read so far, whatever became of them */
     _Atomic int ended;       /* connections that the client closed, or we */
     char head[WEB_HEAD_MAX]; /* of the last request; to be read when it is answered */
