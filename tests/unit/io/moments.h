@@ -1,7 +1,7 @@
 /*
  * moments.h - closing an operation at every moment at which it can be closed from outside.
  *
- * Between two callbacks the loop is in others' hands: before it polls and after it has polled. A
+ * Between two callbacks the loop is in others' hands: before it runs, before it polls, after. A
  * trial starts an operation, lets n such moments pass, closes it, and sees that nothing is
  * heard of it any more; then n + 1, until the operation is over before its moment comes. Each trial
  * has a loop of its own, which sees to it that no handle is left; memory is ASan's to see.
@@ -89,6 +89,7 @@ static inline bool moments_trial(const struct moments_kind *kind, struct moments
     uv_check_start(&m->after, moments_after);
     io_timer_set(m->f->guard, GUARD_MS);
     kind->start(m);
+    moments_pass(m);
     io_loop_run(m->f->loop);
     assert_true(m->over || m->closed);
     uv_close((uv_handle_t *)&m->before, NULL);
