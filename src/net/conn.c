@@ -210,6 +210,7 @@ static void deliver_held(struct conn *conn)
 static void receive_tls(struct conn *conn)
 {
     char plaintext[PLAINTEXT_CHUNK];
+    bool any = false;
 
     while (!conn->closed) {
         size_t n = 0;
@@ -218,6 +219,7 @@ static void receive_tls(struct conn *conn)
         flush_tls(conn);
         switch (status) {
         case TLS_SUCCESS:
+            any = true;
             if (conn->paused)
                 hold(conn, slice_make(plaintext, n));
             else
@@ -228,6 +230,9 @@ static void receive_tls(struct conn *conn)
         case TLS_AGAIN_INPUT:
             return;
         case TLS_CLOSED:
+            /* A farewell, often of something in between, is no sign of life. */
+            if (!any)
+                conn->last_rx_ms = conn->before_rx_ms;
             if (!conn->paused)
                 conn->events->on_end(conn->arg, 0, "");
             return;
@@ -266,8 +271,16 @@ static void handshake_tls(struct conn *conn)
     }
 }
 
+static void read_plain(struct conn *conn, const char *bytes, size_t n)
+{
+    conn->last_rx_ms = io_now_ms(conn->loop);
+    deliver(conn, slice_make(bytes, n));
+}
+
 static void read_tls(struct conn *conn, const char *bytes, size_t n)
 {
+    conn->before_rx_ms = conn->last_rx_ms;
+    conn->last_rx_ms = io_now_ms(conn->loop);
     tls_feed(conn->tls, bytes, n);
     if (conn->phase == NET_PHASE_TLS)
         handshake_tls(conn);
@@ -298,7 +311,6 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
     struct slice fresh = slice_make(bytes, n > 0 ? (size_t)n : 0);
 
     conn_enter(conn);
-    conn->last_rx_ms = io_now_ms(conn->loop);
     if (n > 0 && conn->phase == NET_PHASE_PROXY)
         read_proxy(conn, &fresh);
     if (n <= 0)
@@ -308,7 +320,7 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
     else if (conn->tls != NULL)
         read_tls(conn, fresh.ptr, fresh.len);
     else
-        deliver(conn, fresh);
+        read_plain(conn, fresh.ptr, fresh.len);
     conn_leave(conn);
 }
 
@@ -335,7 +347,7 @@ static void on_wake(void *arg)
         return;
     conn_enter(conn);
     conn->paused = false;
-    conn->last_rx_ms = io_now_ms(conn->loop);
+    conn->last_rx_ms = conn->before_rx_ms = io_now_ms(conn->loop);
     deliver_held(conn);
     if (conn->tls != NULL && !conn->closed && !conn->paused)
         receive_tls(conn);
@@ -399,7 +411,7 @@ void conn_connected(struct conn *conn, struct io_stream *stream, const struct io
     if (conn->tunnel != NULL)
         strncat(conn->address, " (proxy)", sizeof conn->address - strlen(conn->address) - 1);
     io_stream_events(stream, &events, conn);
-    conn->last_rx_ms = io_now_ms(conn->loop);
+    conn->last_rx_ms = conn->before_rx_ms = io_now_ms(conn->loop);
     rc = io_stream_read_start(stream);
     if (rc != 0)
         fail_starting(conn, rc);
