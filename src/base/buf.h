@@ -29,8 +29,9 @@ struct buf {
     size_t max; /* bytes */
 };
 
-/* For buf_init: bounded by the address space only. For buffers whose writer is ourselves. */
-#define BUF_UNBOUNDED (SIZE_MAX / 2)
+/* For buf_init: bounded by the address space only, in which an object, with the byte behind it, is
+ * at most PTRDIFF_MAX bytes. For buffers whose writer is ourselves. */
+#define BUF_UNBOUNDED ((size_t)PTRDIFF_MAX - 1)
 
 /* An empty buffer that will hold at most `max` bytes (at most BUF_UNBOUNDED). */
 void buf_init(struct buf *b, size_t max);

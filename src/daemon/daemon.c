@@ -383,6 +383,8 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
         status = start_hub(daemon, configuration, err);
     if (status == 0)
         status = slots_new(daemon, &daemon->slots, err);
+    if (status == 0 && net_pool_new(NULL, &daemon->pool) != 0)
+        status = error_set(err, ERR_NOMEM, "%s", error_text(ERR_NOMEM));
     if (status == 0)
         status =
             net_memory_new(&daemon->memory) != 0 ? error_set(err, ERR_NOMEM, "out of memory") : 0;
@@ -454,6 +456,7 @@ void daemon_fini(struct daemon *daemon)
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         upstream_free(daemon->upstreams[i]);
     vaults_free(daemon->vaults);
+    net_pool_free(daemon->pool);
     net_memory_free(daemon->memory);
     slots_free(daemon->slots);
     if (daemon->network != NULL)

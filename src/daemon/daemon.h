@@ -21,6 +21,7 @@
 #include "daemon/persist.h"
 #include "engine/stream.h"
 #include "io/io.h"
+#include "net/net.h"
 #include "profile/configuration.h"
 #include "tls/tls.h"
 
@@ -56,6 +57,7 @@ struct daemon {
     struct hub *hub;
     struct slots *slots;
     struct vaults *vaults;
+    struct net_pool *pool;       /* of the connections of all streams' requests */
     struct net_memory *memory;   /* which of a host's addresses answered */
     struct io_network *network;  /* NULL: it cannot be watched */
     struct upstream **upstreams; /* as configured */

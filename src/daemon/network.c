@@ -50,6 +50,7 @@ static void on_network(void *arg, bool slept)
         log_notice(NULL, NULL, "the machine has slept");
         vaults_slept(daemon->vaults);
     }
+    net_pool_clear(daemon->pool); /* dialled the old way; to dial again costs little */
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         if (daemon->upstreams[i]->started)
             upstream_network(daemon->upstreams[i], slept);

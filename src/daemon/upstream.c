@@ -84,6 +84,7 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
         .proxy_timeout_ms = settings->proxy_timeout_ms,
         .tls_timeout_ms = settings->tls_timeout_ms,
         .upgrade_timeout_ms = settings->upgrade_timeout_ms,
+        .pool = upstream->daemon->pool,
     };
     return trust_is_to_blame(status) ? error_set(err, ERR_TLS, "%s", err->text) : status;
 }

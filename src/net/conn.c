@@ -122,8 +122,16 @@ void conn_fini(struct conn *conn)
     free(conn->host);
 }
 
+void conn_expire(struct conn *conn)
+{
+    conn_deadline(conn, 0);
+    conn->expiring = true;
+}
+
 void conn_deadline(struct conn *conn, int64_t delay_ms)
 {
+    if (conn->expiring)
+        return;
     if (delay_ms < 0)
         io_timer_clear(conn->deadline);
     else

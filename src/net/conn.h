@@ -42,6 +42,7 @@ struct conn {
     unsigned depth;       /* of calls that look at this conn after a callback */
     bool closed;
     struct io_timer *deadline;
+    bool expiring; /* conn_expire() */
     struct io_idle *wake;
 
     struct dial *dial;     /* until TCP is up */
@@ -69,6 +70,8 @@ void conn_enter(struct conn *conn);
 void conn_leave(struct conn *conn);
 
 void conn_deadline(struct conn *conn, int64_t delay_ms); /* < 0: none */
+/* on_deadline comes soon, and no phase that may begin before puts it off. */
+void conn_expire(struct conn *conn);
 int conn_send(struct conn *conn, const void *bytes, size_t n);
 size_t conn_queued(const struct conn *conn);
 void conn_pause(struct conn *conn);

@@ -106,7 +106,8 @@ static void all_failed(struct dial *dial)
         (void)buf_append_str(&text, lists++ != 0 ? "; " : "");
         describe_like(dial, &dial->attempts[i], &text);
     }
-    fail(dial, silent ? NET_END_TIMEOUT : NET_END_FAILED, buf_cstr(&text));
+    fail(dial, silent ? NET_END_TIMEOUT : NET_END_FAILED,
+         text.len != 0 ? buf_cstr(&text) : error_text(ERR_NOMEM));
     buf_fini(&text);
 }
 

@@ -1,18 +1,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "net/conn.h"
-
-enum { PIECE_MAX = 16 * 1024 }; /* bytes of a stream that are parsed at once */
+#include "net/channel.h"
 
 struct net_http {
-    struct conn conn;
+    struct io_loop *loop;
+    struct net_options options; /* holds a reference on .tls */
+    struct http_url url;        /* .host is ours */
+    struct channel *channel;
     net_http_cb cb;
     void *arg;
-    struct buf request; /* until it is sent */
+    struct buf request; /* until it need not be sent again */
+    bool repeatable;    /* its method is idempotent */
+    bool sent;
+    bool answered; /* a byte of the answer has come */
     struct http_parser_state *parser;
     size_t body_max;
     struct io_timer *deadline; /* of the whole request; of a stream's header, then of its silence */
+    unsigned depth;            /* of calls that look at this request after a callback */
+    bool ended;
 
     const struct net_stream_events *stream; /* NULL: the answer is wanted whole */
     int64_t idle_ms;
@@ -20,15 +26,49 @@ struct net_http {
     bool complete; /* and ended, which is told when its last bytes are taken */
 };
 
+/* ---- memory ---- */
+
+static void wipe_request(struct net_http *http)
+{
+    buf_wipe(&http->request);
+    buf_fini(&http->request);
+}
+
+static void release(struct net_http *http)
+{
+    if (http->deadline != NULL)
+        io_timer_close(http->deadline);
+    if (http->options.tls != NULL)
+        tls_context_unref(http->options.tls);
+    wipe_request(http);
+    http_parser_free(http->parser);
+    free((char *)(uintptr_t)http->url.host.ptr);
+    free(http);
+}
+
+static void enter(struct net_http *http)
+{
+    http->depth++;
+}
+
+static void leave(struct net_http *http)
+{
+    if (--http->depth == 0 && http->ended)
+        release(http);
+}
+
 /* ---- ends ---- */
 
+/* The connection is given up, or back, by now. */
 static void finish(struct net_http *http, const struct net_http_result *result)
 {
-    conn_close(&http->conn);
+    http->ended = true;
+    io_timer_clear(http->deadline);
     http->cb(http->arg, result);
 }
 
-static void succeed(struct net_http *http)
+/* Another request may have the connection already when the callback begins. */
+static void succeed(struct net_http *http, bool reusable)
 {
     const struct http_response *response = http_parser_response(http->parser);
     struct net_http_result result = {
@@ -37,6 +77,10 @@ static void succeed(struct net_http *http)
         .response = response,
     };
 
+    if (reusable && response->keep_alive)
+        channel_release(http->channel, http_keep_alive_ms(response));
+    else
+        channel_close(http->channel);
     finish(http, &result);
 }
 
@@ -44,48 +88,71 @@ static void fail(struct net_http *http, enum net_end_kind kind, const char *text
 {
     struct net_http_result result = {
         .failed = true,
-        .end = {.kind = kind, .phase = http->conn.phase, .retry_after_ms = -1},
+        .end = {.kind = kind, .phase = http->channel->conn.phase, .retry_after_ms = -1},
         .retry_after_ms = -1,
     };
 
     net_printable(result.end.text, sizeof result.end.text, slice_str(text));
+    channel_close(http->channel);
     finish(http, &result);
+}
+
+static int dial(struct net_http *http, enum channel_reuse reuse, struct error *err);
+
+/* What has no answer at all on a connection that was idle before may have met its end on the way:
+ * RFC 9112 9.3.1, RFC 9110 9.2.2. False: that does not hold here. */
+static bool sent_anew(struct net_http *http)
+{
+    struct channel *old = http->channel;
+    struct error err;
+
+    if (!old->reused || http->answered || (http->sent && !http->repeatable))
+        return false;
+    http->options.pool = old->pool; /* which may be gone by now, as the caller's proxy may */
+    http->options.proxy = old->proxy;
+    http->sent = false;
+    if (dial(http, CHANNEL_FRESH, &err) != 0) {
+        fail(http, NET_END_FAILED, err.text);
+        return true;
+    }
+    channel_close(old);
+    return true;
 }
 
 /* ---- what the connection says ---- */
 
+static void send_request(struct net_http *http)
+{
+    struct channel *channel = http->channel;
+    int rc;
+
+    channel->conn.phase = NET_PHASE_HTTP;
+    rc = conn_send(&channel->conn, http->request.data, http->request.len);
+    http->sent = true;
+    if (rc == 0 && !channel->reused)
+        wipe_request(http);
+    if (rc != 0 && !sent_anew(http))
+        fail(http, NET_END_FAILED, "the request could not be sent");
+}
+
 static void on_up(void *arg)
 {
     struct net_http *http = arg;
-    int rc;
 
-    http->conn.phase = NET_PHASE_HTTP;
-    rc = conn_send(&http->conn, http->request.data, http->request.len);
-    buf_wipe(&http->request);
-    buf_fini(&http->request);
-    if (rc != 0)
-        fail(http, NET_END_FAILED, "the request could not be sent");
+    enter(http);
+    send_request(http);
+    leave(http);
 }
 
 static void on_failed(void *arg, const struct net_end *end)
 {
+    struct net_http *http = arg;
     struct net_http_result result = {.failed = true, .end = *end, .retry_after_ms = -1};
 
-    finish(arg, &result);
-}
-
-/* The start of an error's body is enough; half of what was asked for is nothing. */
-static void body_over_limit(struct net_http *http)
-{
-    int status = http_parser_response(http->parser)->status;
-    char text[100];
-
-    if (status < 200 || status > 299) {
-        succeed(http);
-        return;
-    }
-    snprintf(text, sizeof text, "the answer's body is over %zu bytes", http->body_max);
-    fail(http, NET_END_HANDSHAKE, text);
+    enter(http);
+    channel_close(http->channel);
+    finish(http, &result);
+    leave(http);
 }
 
 static bool status_is_good(const struct net_http *http)
@@ -95,54 +162,73 @@ static bool status_is_good(const struct net_http *http)
     return status >= 200 && status <= 299;
 }
 
-/* What has been parsed of an answer that is wanted whole, and of any that is not 2xx. */
-static void take_whole(struct net_http *http, bool done)
+/* The start of an error's body is enough; half of what was asked for is nothing. */
+static void body_over_limit(struct net_http *http)
 {
-    if (http_parser_headers_done(http->parser) && http_parser_response(http->parser)->body_cut)
-        body_over_limit(http);
-    else if (done)
-        succeed(http);
+    char text[100];
+
+    if (!status_is_good(http)) {
+        succeed(http, false);
+        return;
+    }
+    snprintf(text, sizeof text, "the answer's body is over %zu bytes", http->body_max);
+    fail(http, NET_END_HANDSHAKE, text);
 }
 
 /* What has been parsed of a stream: at most one piece of its body. */
-static void take_piece(struct net_http *http, bool done)
+static void take_piece(struct net_http *http)
 {
     const struct http_response *response = http_parser_response(http->parser);
 
-    http->complete = done;
     if (!http->open) {
         http->open = true;
         http->stream->on_open(http->arg, response);
     }
-    if (http->conn.closed || response->body.len == 0)
+    if (http->ended || response->body.len == 0)
         return;
-    if (http->stream->on_body(http->arg, buf_slice(&response->body)) == ERR_AGAIN)
-        conn_pause(&http->conn);
+    if (http->stream->on_body(http->arg, buf_slice(&response->body)) == ERR_AGAIN && !http->ended)
+        conn_pause(&http->channel->conn);
     http_parser_drop_body(http->parser);
 }
 
-/* Takes bytes off *bytes: all, but of a stream no more than a piece. */
-static void parse(struct net_http *http, struct slice *bytes)
+/* Takes bytes off *bytes. True: there may be more to be had, even if they are all taken. */
+static bool parse(struct net_http *http, struct slice *bytes)
 {
-    size_t max = http->body_max < PIECE_MAX ? http->body_max : PIECE_MAX;
-    size_t n = http->stream != NULL && bytes->len > max ? max : bytes->len;
+    const struct http_response *response = http_parser_response(http->parser);
     struct error err;
     size_t used = 0;
     bool done = false;
-    int rc = http_parser_feed(http->parser, bytes->ptr, n, &used, &done, &err);
+    int rc = http_parser_feed(http->parser, slice_chars(*bytes), bytes->len, &used, &done, &err);
 
-    *bytes = slice_from(*bytes, done ? bytes->len : used);
-    if (rc != 0)
+    *bytes = slice_from(*bytes, used);
+    if (rc != 0) {
         fail(http, NET_END_HANDSHAKE, err.text);
-    else if (http->stream != NULL && http_parser_headers_done(http->parser) && status_is_good(http))
-        take_piece(http, done);
-    else
-        take_whole(http, done);
+        return false;
+    }
+    if (!http_parser_headers_done(http->parser))
+        return false;
+    if (http->stream != NULL && status_is_good(http)) {
+        bool any = response->body.len != 0;
+
+        http->complete = done;
+        take_piece(http);
+        return any && !done;
+    }
+    if (response->body_cut || (!done && bytes->len != 0))
+        body_over_limit(http);
+    else if (done)
+        succeed(http, bytes->len == 0);
+    return false;
+}
+
+static bool is_paused(const struct net_http *http)
+{
+    return http->channel->conn.paused;
 }
 
 static void restart_idle(struct net_http *http)
 {
-    if (http->conn.paused || http->idle_ms == 0)
+    if (is_paused(http) || http->idle_ms == 0)
         io_timer_clear(http->deadline);
     else
         io_timer_set(http->deadline, http->idle_ms);
@@ -152,35 +238,44 @@ static void on_bytes(void *arg, struct slice *bytes)
 {
     struct net_http *http = arg;
 
-    while (bytes->len != 0 && !http->conn.closed && !http->conn.paused)
-        parse(http, bytes);
-    if (http->conn.closed)
-        return;
-    if (http->complete && !http->conn.paused)
-        succeed(http);
-    else if (http->open)
+    enter(http);
+    if (!http->answered)
+        wipe_request(http);
+    http->answered = true;
+    while (!http->ended && !is_paused(http) && !http->complete && parse(http, bytes))
+        ;
+    if (!http->ended && http->complete && !is_paused(http))
+        succeed(http, bytes->len == 0);
+    else if (!http->ended && http->open)
         restart_idle(http);
+    if (http->ended)
+        *bytes = slice_from(*bytes, bytes->len);
+    leave(http);
 }
 
 /* A stream that breaks off is what deploys and balancers do; half an answer is a broken one. */
-static void body_ended(struct net_http *http, const char *text)
+static void ended(struct net_http *http, int status, const char *text)
 {
-    fail(http, http->open ? NET_END_CUT : NET_END_HANDSHAKE, text);
-}
-
-static void on_end(void *arg, int status, const char *text)
-{
-    struct net_http *http = arg;
     struct error err;
 
     if (status != 0)
         fail(http, http->open ? NET_END_CUT : NET_END_FAILED, text);
     else if (http_parser_eof(http->parser, &err) == 0)
-        succeed(http);
+        succeed(http, false);
     else if (http_parser_headers_done(http->parser))
-        body_ended(http, err.text);
+        fail(http, http->open ? NET_END_CUT : NET_END_HANDSHAKE, err.text);
     else
         fail(http, NET_END_FAILED, "connection closed without an answer");
+}
+
+static void on_end(void *arg, int status, const char *text)
+{
+    struct net_http *http = arg;
+
+    enter(http);
+    if (!sent_anew(http))
+        ended(http, status, text);
+    leave(http);
 }
 
 static void on_tls_deadline(void *arg)
@@ -188,73 +283,80 @@ static void on_tls_deadline(void *arg)
     struct net_http *http = arg;
     char text[200];
 
-    conn_timeout_text(&http->conn, text, sizeof text);
+    enter(http);
+    conn_timeout_text(&http->channel->conn, text, sizeof text);
     fail(http, NET_END_TIMEOUT, text);
+    leave(http);
 }
 
 static void on_deadline(void *arg)
 {
     struct net_http *http = arg;
-    char text[200];
+    char text[400];
 
-    conn_enter(&http->conn);
+    enter(http);
     if (http->stream != NULL && !http->open && http_parser_headers_done(http->parser)) {
-        succeed(http); /* no 2xx, and its body is slow: what has come is enough */
-        conn_leave(&http->conn);
+        succeed(http, false); /* no 2xx, and its body is slow: what has come is enough */
+        leave(http);
         return;
     }
     if (http->open)
-        snprintf(text, sizeof text, "stream from %s: nothing came for %g s", http->conn.host,
-                 (double)http->idle_ms / 1000);
+        snprintf(text, sizeof text, "stream from " SLICE_FMT ": nothing came for %g s",
+                 SLICE_ARG(http->url.host), (double)http->idle_ms / 1000);
     else
-        snprintf(text, sizeof text, "request to %s: %s within %g s", http->conn.host,
-                 http->stream != NULL ? "no answer" : "not finished",
-                 (double)http->conn.options.http_timeout_ms / 1000);
+        snprintf(text, sizeof text, "request to " SLICE_FMT ": %s within %g s",
+                 SLICE_ARG(http->url.host), http->stream != NULL ? "no answer" : "not finished",
+                 (double)http->options.http_timeout_ms / 1000);
     fail(http, NET_END_TIMEOUT, text);
-    conn_leave(&http->conn);
+    leave(http);
 }
 
 /* ---- life ---- */
 
-static void release(struct net_http *http)
+static int dial(struct net_http *http, enum channel_reuse reuse, struct error *err)
 {
-    if (http->deadline != NULL)
-        io_timer_close(http->deadline);
-    buf_wipe(&http->request);
-    buf_fini(&http->request);
-    http_parser_free(http->parser);
-    free(http);
+    static const struct conn_events events = {on_up,  on_failed,       on_bytes,
+                                              on_end, on_tls_deadline, NULL};
+
+    return channel_open(http->loop, &http->options, &http->url, reuse, &events, http,
+                        &http->channel, err);
 }
 
-static void destroy(void *arg)
+/* RFC 9110 9.2.2. */
+static bool is_idempotent(struct slice method)
 {
-    struct net_http *http = arg;
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
 
-    conn_fini(&http->conn);
-    release(http);
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        if (slice_eq_str(method, methods[i]))
+            return true;
+    }
+    return false;
 }
 
-/* Everything that needs no connection, so that a bad argument is told at once. */
-static int prepare(struct net_http *http, struct io_loop *loop, const struct http_url *url,
-                   struct slice method, struct slice headers, struct slice body, struct error *err)
+static int write_request(struct net_http *http, const struct http_url *url, struct slice method,
+                         struct slice headers, struct slice body, struct error *err)
 {
+    static const char accepting[] = "Accept-Encoding: gzip\r\n";
     static const char closing[] = "Connection: close\r\n";
     struct buf lines;
     int rc;
 
     /* Both in one piece: growing would leave copies of what may be a secret. */
     buf_init(&lines, BUF_UNBOUNDED);
-    rc = buf_reserve(&lines, headers.len + sizeof closing);
+    rc = buf_reserve(&lines, headers.len + sizeof accepting + sizeof closing);
     if (rc == 0)
         rc = buf_reserve(&http->request, method.len + url->host.len + url->target.len +
                                              headers.len + body.len + LIMIT_KIB);
-    if (rc != 0 || http_parser_new(false, http->body_max, &http->parser) != 0 ||
-        io_timer_new(loop, on_deadline, http, &http->deadline) != 0) {
+    if (rc != 0) {
         buf_fini(&lines);
         return error_set(err, ERR_NOMEM, "request: out of memory");
     }
     (void)buf_append_slice(&lines, headers); /* there is room */
-    (void)buf_append_str(&lines, closing);
+    if (!http_lines_have(headers, "accept-encoding"))
+        (void)buf_append_str(&lines, accepting);
+    if (http->options.pool == NULL)
+        (void)buf_append_str(&lines, closing);
     rc = http_request_write(&http->request, method, url, buf_slice(&lines), body);
     buf_wipe(&lines);
     buf_fini(&lines);
@@ -263,13 +365,30 @@ static int prepare(struct net_http *http, struct io_loop *loop, const struct htt
     return 0;
 }
 
+/* Everything that needs no connection, so that a bad argument is told at once. */
+static int prepare(struct net_http *http, const struct http_url *url, struct slice method,
+                   struct slice headers, struct slice body, struct error *err)
+{
+    const char *host = slice_dup(url->host);
+    enum http_body_mode mode = http->stream != NULL ? HTTP_BODY_PIECES : HTTP_BODY_CUT;
+
+    http->url = (struct http_url){.secure = url->secure, .port = url->port};
+    http->url.host = slice_make(host, url->host.len);
+    http->repeatable = is_idempotent(method);
+    if (host == NULL || http_parser_new(mode, http->body_max, &http->parser) != 0 ||
+        io_timer_new(http->loop, on_deadline, http, &http->deadline) != 0)
+        return error_set(err, ERR_NOMEM, "request: out of memory");
+    http_parser_decode(http->parser);
+    if (slice_eq_str(method, "HEAD"))
+        http_parser_headless(http->parser);
+    return write_request(http, url, method, headers, body, err);
+}
+
 /* template: cb, arg, body_max and what a stream has besides. */
 static int start(const struct net_http *template, struct io_loop *loop,
                  const struct net_options *options, struct slice method, struct slice url,
                  struct slice headers, struct slice body, struct net_http **out, struct error *err)
 {
-    static const struct conn_events conn_events = {on_up,  on_failed,       on_bytes,
-                                                   on_end, on_tls_deadline, destroy};
     struct http_url parsed;
     struct net_http *http;
     int rc = http_url_parse(url, &parsed, err);
@@ -282,10 +401,14 @@ static int start(const struct net_http *template, struct io_loop *loop,
     if (http == NULL)
         return error_set(err, ERR_NOMEM, "request: out of memory");
     *http = *template;
+    http->loop = loop;
+    http->options = *options;
+    http->options.tls = options->tls != NULL ? tls_context_ref(options->tls) : NULL;
     buf_init(&http->request, BUF_UNBOUNDED);
-    rc = prepare(http, loop, &parsed, method, headers, body, err);
+    rc = prepare(http, &parsed, method, headers, body, err);
     if (rc == 0)
-        rc = conn_init(&http->conn, loop, options, &parsed, &conn_events, http, err);
+        rc = dial(http, http->repeatable ? CHANNEL_ANY : CHANNEL_JUST_USED, err);
+    http->options.proxy = NULL;
     if (rc != 0) {
         release(http);
         return rc;
@@ -324,10 +447,17 @@ int net_http_stream(struct io_loop *loop, const struct net_options *options, str
 
 void net_http_resume(struct net_http *http)
 {
-    conn_resume(&http->conn);
+    if (!http->ended)
+        conn_resume(&http->channel->conn);
 }
 
 void net_http_cancel(struct net_http *http)
 {
-    conn_close(&http->conn);
+    if (http->ended)
+        return;
+    http->ended = true;
+    io_timer_clear(http->deadline);
+    channel_close(http->channel);
+    if (http->depth == 0)
+        release(http);
 }

@@ -268,7 +268,7 @@ static int prepare(struct net_link *link, const struct http_url *url, struct sli
     rc = buf_reserve(&link->request,
                      url->host.len + url->target.len + headers.len + subprotocol.len + LIMIT_KIB);
     if (link->subprotocol == NULL || rc != 0 || link_decoder_new(link, max_message) != 0 ||
-        http_parser_new(false, LIMIT_HTTP_ERROR_BODY, &link->parser) != 0)
+        http_parser_new(HTTP_BODY_CUT, LIMIT_HTTP_ERROR_BODY, &link->parser) != 0)
         return error_set(err, ERR_NOMEM, "link: out of memory");
     rc = ws_upgrade_write(&link->request, url, link->key, headers, subprotocol, deflate);
     if (rc != 0)
@@ -319,7 +319,7 @@ void net_link_close(struct net_link *link, int code, struct slice reason)
     case LINK_UPGRADING:
         link_set_end(link, NET_END_CLOSE, code, true, reason);
         link->state = LINK_ENDING;
-        conn_deadline(&link->conn, 0);
+        conn_expire(&link->conn);
         break;
     case LINK_OPEN:
         link_send_close(link, code, reason);

@@ -70,6 +70,7 @@ struct net_options {
     int64_t dns_timeout_ms, proxy_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
     int64_t tcp_timeout_ms;  /* for each address */
     int64_t http_timeout_ms; /* whole request */
+    struct net_pool *pool;   /* where a request finds its connection, and leaves it; NULL: none */
 };
 
 struct net_link;
@@ -111,8 +112,37 @@ const struct io_address *net_link_peer(const struct net_link *link);
 /* Its TLS, to be asked and not changed; NULL without TLS and before on_connected. */
 const struct tls *net_link_tls(const struct net_link *link);
 
-/* One request on a connection of its own. A 2xx answer with more than body_max bytes is a failure;
- * of another the body is cut (response->body_cut). */
+/*
+ * Connections that requests have left open and others take up (RFC 9112 9.3). Kept are at most
+ * idle_max of them, idle_each to one origin, for idle_ms or as long as their server says if that is
+ * less; where there are more, the one that has waited longest is closed.
+ */
+#define NET_POOL_IDLE_MAX 32 /* of which each holds a descriptor and, with TLS, some 40 KiB */
+#define NET_POOL_IDLE_EACH 4
+#define NET_POOL_IDLE_MS 30000  /* under the 60 s after which many a balancer forgets silently */
+#define NET_POOL_FRESH_MS 1000  /* a request that may not be repeated takes no older one */
+#define NET_POOL_MARGIN_MS 1000 /* we leave so much earlier than the server says it will */
+struct net_pool;
+struct net_pool_options {
+    unsigned idle_max, idle_each; /* at least 1 */
+    int64_t idle_ms, fresh_ms;
+};
+/* options NULL: the bounds above. ERR_NOMEM. */
+int net_pool_new(const struct net_pool_options *options, struct net_pool **out);
+/* Closes what is idle. Requests under way go on, and their connections end with them. */
+void net_pool_free(struct net_pool *pool);
+/* Closes what is idle: the network has changed, or descriptors are short. */
+void net_pool_clear(struct net_pool *pool);
+unsigned net_pool_idle(const struct net_pool *pool);
+
+/*
+ * One request. A 2xx answer with more than body_max bytes is a failure; of another the body is cut
+ * (response->body_cut). Accept-Encoding: gzip is said for it, unless headers have one of their own,
+ * and body_max counts what comes out.
+ * With options->pool it may go over a connection that served others before; if that dies before any
+ * byte of the answer, the request is sent once more, over a fresh one: if its method is idempotent
+ * (RFC 9110 9.2.2), or if it had not been sent. The pool must outlive the call, no more.
+ */
 struct net_http;
 struct net_http_result {
     bool failed;        /* then .end tells */

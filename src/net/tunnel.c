@@ -73,7 +73,7 @@ int tunnel_new(const struct net_proxy *proxy, const struct http_url *url, struct
                  SLICE_ARG(url->host), url->port) < 0)
         tunnel->target = NULL;
     if (tunnel->host == NULL || tunnel->target == NULL ||
-        http_parser_new(false, LIMIT_HTTP_ERROR_BODY, &tunnel->parser) != 0) {
+        http_parser_new(HTTP_BODY_CUT, LIMIT_HTTP_ERROR_BODY, &tunnel->parser) != 0) {
         rc = error_set(err, ERR_NOMEM, "proxy: out of memory");
     } else {
         http_parser_expect_tunnel(tunnel->parser);

@@ -1,14 +1,15 @@
 /*
- * Bytes pass two stages. The head scanner looks at the raw bytes of the header block only: its
- * length, bare CR, control bytes, folded lines. The libraries differ in how much of that they let
- * through, and a rule that decides where a message ends must not depend on the one installed. What
- * the scanner has seen goes to the library, which splits it and finds the end of the body.
+ * A header block passes two stages. The head scanner looks at the raw bytes: their number, bare CR,
+ * control bytes, folded lines. The libraries differ in how much of that they let through, and a
+ * rule that decides where a message ends must not depend on the one installed. What the scanner has
+ * seen goes to the library, which splits it. The body is http_body's, but for the trailer section,
+ * which the head scanner takes too.
  */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
-#include "wire/http.h"
+#include "wire/http_body.h"
 #include "wire/http_engine.h"
 #include "wire/http_text.h"
 
@@ -21,15 +22,15 @@ struct http_parser_state {
     engine engine;
     engine_settings settings;
     struct http_response response;
-    size_t body_max;
-    bool body_strict;
+    struct http_body body;
+    bool decode, headless;
     bool tunnel; /* a 2xx opens one */
     enum scan scan;
     size_t head_bytes; /* of all header blocks, those of 1xx answers and the trailer included */
     enum part part;
     size_t value; /* where the value being collected begins in response.headers */
     bool headers_done;
-    bool message_done; /* of a 1xx answer too */
+    bool trailer; /* the trailer section has begun */
     bool done;
     struct error error; /* code 0 while all is well */
 };
@@ -132,8 +133,6 @@ static int on_header_field(engine *e, const char *at, size_t n)
     struct http_parser_state *parser = state_of(e);
     struct buf *headers = &parser->response.headers;
 
-    if (parser->headers_done) /* a trailer: may be discarded, RFC 9110 6.5 */
-        return count_head(parser, n);
     if (parser->part != PART_NAME && end_line(parser) != 0)
         return -1;
     if (n > 0 && !http_is_token(slice_make(at, n)))
@@ -150,49 +149,33 @@ static int on_header_value(engine *e, const char *at, size_t n)
 {
     struct http_parser_state *parser = state_of(e);
 
-    if (parser->headers_done)
-        return count_head(parser, n);
     if (parser->part == PART_NAME && begin_value(parser) != 0)
         return -1;
     return buf_append(&parser->response.headers, at, n) != 0 ? fail_memory(parser) : 0;
 }
 
-/*
- * RFC 9112 6.3: who takes the body's length from one header while the next hop takes it from the
- * other can be made to see a message that is not there. We ask for no transfer coding, so that
- * "chunked" is all that may come.
- */
-static int check_framing(struct http_parser_state *parser)
+/* RFC 9112 9.3, as far as the header tells; what the body says is added when it is over. */
+static int find_persistence(struct http_parser_state *parser)
 {
-    const struct http_response *response = &parser->response;
-    struct buf coding;
-    int rc = 0;
+    struct http_response *response = &parser->response;
+    struct buf options;
+    int rc;
 
-    if (http_response_header(response, "transfer-encoding").ptr == NULL)
-        return 0;
-    if (http_response_header(response, "content-length").ptr != NULL)
-        return fail(parser, ERR_PROTOCOL, "both Content-Length and Transfer-Encoding");
-    if (parser->engine.http_minor == 0)
-        return fail(parser, ERR_PROTOCOL, "Transfer-Encoding in HTTP/1.0");
-    buf_init(&coding, BUF_UNBOUNDED);
-    if (http_response_header_joined(response, "transfer-encoding", &coding) != 0)
-        rc = fail_memory(parser);
-    else if (!http_eq_nocase(buf_slice(&coding), SLICE("chunked")))
-        rc = fail(parser, ERR_PROTOCOL, "Transfer-Encoding other than chunked");
-    buf_fini(&coding);
-    return rc;
-}
-
-/* RFC 9112 6.3, whatever length the header may name. */
-static bool status_has_body(int status)
-{
-    return status / 100 != 1 && status != 204 && status != 304;
+    buf_init(&options, BUF_UNBOUNDED);
+    rc = http_response_header_joined(response, "connection", &options);
+    response->keep_alive =
+        !http_list_has(buf_slice(&options), SLICE("close")) &&
+        (parser->engine.http_minor != 0 || http_list_has(buf_slice(&options), SLICE("keep-alive")));
+    buf_fini(&options);
+    return rc != 0 ? fail_memory(parser) : 0;
 }
 
 static int on_headers_complete(engine *e)
 {
     struct http_parser_state *parser = state_of(e);
+    struct error err;
     bool opens;
+    int rc;
 
     if (end_line(parser) != 0)
         return -1;
@@ -205,39 +188,16 @@ static int on_headers_complete(engine *e)
     if (e->status_code < 100 || e->status_code > 999)
         return fail(parser, ERR_PROTOCOL, "status is not of three digits");
     opens = parser->tunnel && e->status_code / 100 == 2;
-    if (!opens && check_framing(parser) != 0)
+    parser->response.upgrade = opens || parser->response.status == 101;
+    rc = opens ? 0
+               : http_body_begin(&parser->body, &parser->response, e->http_minor, parser->headless,
+                                 parser->decode, &err);
+    if (rc != 0)
+        return fail(parser, rc, err.text);
+    if (find_persistence(parser) != 0)
         return -1;
     parser->headers_done = true;
-    parser->response.upgrade = opens || parser->response.status == 101;
-    if (parser->response.upgrade)
-        return ENGINE_UPGRADE;
-    return status_has_body(parser->response.status) ? 0 : ENGINE_NO_BODY;
-}
-
-static int on_body(engine *e, const char *at, size_t n)
-{
-    struct http_parser_state *parser = state_of(e);
-    struct buf *body = &parser->response.body;
-    size_t room = parser->body_max - body->len;
-
-    if (n > room && parser->body_strict) {
-        error_set(&parser->error, ERR_LIMIT, "HTTP answer: body over %zu bytes", parser->body_max);
-        return -1;
-    }
-    if (n > room) {
-        parser->response.body_cut = true;
-        n = room;
-    }
-    return buf_append(body, at, n) != 0 ? fail_memory(parser) : 0;
-}
-
-static int on_message_complete(engine *e)
-{
-    struct http_parser_state *parser = state_of(e);
-
-    parser->message_done = true;
-    parser->response.keep_alive = !parser->response.upgrade && engine_keep_alive(e);
-    return engine_stop(e);
+    return ENGINE_STOP;
 }
 
 /* ---- the parser ---- */
@@ -250,22 +210,19 @@ static void begin_message(struct http_parser_state *parser)
     parser->scan = SCAN_START;
     parser->part = PART_NONE;
     parser->headers_done = false;
-    parser->message_done = false;
 }
 
-int http_parser_new(bool body_strict, size_t body_max, struct http_parser_state **out)
+int http_parser_new(enum http_body_mode mode, size_t body_max, struct http_parser_state **out)
 {
     struct http_parser_state *parser = calloc(1, sizeof *parser);
 
     if (parser == NULL)
         return ERR_NOMEM;
-    parser->body_strict = body_strict;
-    parser->body_max = body_max;
+    assert(mode != HTTP_BODY_PIECES || body_max != 0);
+    parser->body.mode = mode;
     parser->settings.on_header_field = on_header_field;
     parser->settings.on_header_value = on_header_value;
     parser->settings.on_headers_complete = on_headers_complete;
-    parser->settings.on_body = on_body;
-    parser->settings.on_message_complete = on_message_complete;
     /* "a:b" and LF becomes "a: b" and LF: one byte more for each line of at least three. */
     buf_init(&parser->response.headers, 2 * LIMIT_HTTP_HEADERS);
     buf_init(&parser->response.body, body_max);
@@ -287,7 +244,18 @@ void http_parser_free(struct http_parser_state *parser)
     buf_wipe(&parser->response.body);
     buf_fini(&parser->response.headers);
     buf_fini(&parser->response.body);
+    http_body_fini(&parser->body);
     free(parser);
+}
+
+void http_parser_decode(struct http_parser_state *parser)
+{
+    parser->decode = true;
+}
+
+void http_parser_headless(struct http_parser_state *parser)
+{
+    parser->headless = true;
 }
 
 static int report(const struct http_parser_state *parser, struct error *err)
@@ -295,64 +263,130 @@ static int report(const struct http_parser_state *parser, struct error *err)
     return error_set(err, parser->error.code, "%s", parser->error.text);
 }
 
-/* One run of the library over bytes that are all head or all body. */
-static int run(struct http_parser_state *parser, const char *bytes, size_t n, size_t *used)
+/* A run of the header block: scanned, then split. Returns how many bytes it took. */
+static size_t feed_head(struct http_parser_state *parser, const char *bytes, size_t n)
 {
-    if (!engine_run(&parser->engine, &parser->settings, bytes, n, used)) {
+    size_t consumed = 0;
+
+    if (scan_head(parser, bytes, &n) != 0)
+        return 0;
+    if (!engine_run(&parser->engine, &parser->settings, bytes, n, &consumed)) {
         if (parser->error.code == 0)
             error_set(&parser->error, ERR_PROTOCOL, "HTTP answer: %s",
                       engine_reason(&parser->engine));
-        return -1;
+        return 0;
     }
     if (parser->scan == SCAN_END && !parser->headers_done)
-        return fail(parser, ERR_PROTOCOL, "empty line before the status line");
-    return 0;
+        fail(parser, ERR_PROTOCOL, "empty line before the status line");
+    return consumed;
+}
+
+static void message_complete(struct http_parser_state *parser)
+{
+    struct error err;
+    int rc = http_body_check_end(&parser->body, &err);
+
+    if (rc != 0)
+        fail(parser, rc, err.text);
+    else
+        parser->done = true;
+}
+
+/* The trailer section's fields may be discarded (RFC 9110 6.5). */
+static size_t feed_trailer(struct http_parser_state *parser, const char *bytes, size_t n)
+{
+    if (scan_head(parser, bytes, &n) != 0)
+        return 0;
+    if (parser->scan == SCAN_END)
+        message_complete(parser);
+    return n;
+}
+
+/* *full: no more can be taken before the body is dropped. */
+static size_t feed_body(struct http_parser_state *parser, const char *bytes, size_t n, bool *full)
+{
+    struct slice in = slice_make(bytes, n);
+    struct error err;
+    int status = http_body_feed(&parser->body, &in, &parser->response, &err);
+
+    if (status < 0)
+        fail(parser, status, err.text);
+    *full = status == HTTP_BODY_FULL;
+    if (status == HTTP_BODY_DONE)
+        message_complete(parser);
+    if (status == HTTP_BODY_TRAILER) {
+        parser->trailer = true;
+        parser->scan = SCAN_START;
+    }
+    return n - in.len;
+}
+
+/* The header block is over: another protocol follows, another answer, or the body. */
+static void head_complete(struct http_parser_state *parser)
+{
+    if (parser->response.upgrade) {
+        parser->response.keep_alive = false;
+        parser->done = true;
+    } else if (parser->response.status / 100 == 1) {
+        begin_message(parser);
+    }
 }
 
 int http_parser_feed(struct http_parser_state *parser, const char *bytes, size_t n, size_t *used,
                      bool *done, struct error *err)
 {
     size_t at = 0;
+    bool full = false;
 
-    while (at < n && !parser->done && parser->error.code == 0) {
-        size_t part = n - at;
-        size_t consumed = 0;
-
-        if (!parser->headers_done && scan_head(parser, bytes + at, &part) != 0)
-            break;
-        if (run(parser, bytes + at, part, &consumed) != 0)
-            break;
-        assert(consumed > 0);
-        at += consumed;
-        if (!parser->message_done)
-            continue;
-        if (parser->response.status / 100 == 1 && !parser->response.upgrade)
-            begin_message(parser);
-        else
-            parser->done = true;
+    while (!parser->done && parser->error.code == 0 && !full) {
+        if (!parser->headers_done) {
+            if (at == n)
+                break;
+            at += feed_head(parser, bytes + at, n - at);
+            if (parser->headers_done)
+                head_complete(parser);
+        } else if (parser->trailer) {
+            if (at == n)
+                break;
+            at += feed_trailer(parser, bytes + at, n - at);
+        } else {
+            at += feed_body(parser, bytes + at, n - at, &full);
+            if (at == n)
+                break;
+        }
     }
     *used = at;
     *done = parser->done;
     return parser->error.code == 0 ? 0 : report(parser, err);
 }
 
+static const char *ended_within(const struct http_parser_state *parser)
+{
+    return parser->head_bytes != 0 ? "the connection ended within the header block"
+                                   : "the connection ended without an answer";
+}
+
 int http_parser_eof(struct http_parser_state *parser, struct error *err)
 {
+    struct error why;
+    int rc;
+
     if (parser->error.code != 0)
         return report(parser, err);
     if (parser->done)
         return 0;
-    if (parser->headers_done && engine_finish(&parser->engine, &parser->settings) &&
-        parser->message_done) {
-        parser->done = true;
-        return 0;
+    if (!parser->headers_done) {
+        fail(parser, ERR_PROTOCOL, ended_within(parser));
+        return report(parser, err);
     }
-    if (parser->error.code == 0)
-        fail(parser, ERR_PROTOCOL,
-             parser->headers_done ? "the connection ended within the body"
-             : parser->head_bytes ? "the connection ended within the header block"
-                                  : "the connection ended without an answer");
-    return report(parser, err);
+    rc = http_body_eof(&parser->body, &why);
+    if (rc != 0) {
+        fail(parser, rc, why.text);
+        return report(parser, err);
+    }
+    parser->response.keep_alive = false;
+    parser->done = true;
+    return 0;
 }
 
 void http_parser_drop_body(struct http_parser_state *parser)

@@ -215,6 +215,20 @@ int http_request_lines(struct buf *out, struct slice lines, const char *const *o
     return buf_append_slice(out, lines);
 }
 
+bool http_lines_have(struct slice lines, const char *name)
+{
+    size_t len = strlen(name);
+
+    while (lines.len > len) {
+        const char *lf = slice_find_byte(lines, '\n');
+
+        if (lines.ptr[len] == ':' && http_eq_nocase(slice_make(lines.ptr, len), slice_str(name)))
+            return true;
+        lines = slice_from(lines, lf != NULL ? (size_t)(lf - lines.ptr) + 1 : lines.len);
+    }
+    return false;
+}
+
 int http_request_write(struct buf *out, struct slice method, const struct http_url *url,
                        struct slice headers, struct slice body)
 {

@@ -1,7 +1,8 @@
 #include "wire/http.h"
 #include "wire/http_date.h"
+#include "wire/http_text.h"
 
-enum { RETRY_AFTER_S_MAX = 24 * 3600 };
+enum { RETRY_AFTER_S_MAX = 24 * 3600, KEEP_ALIVE_S_MAX = 24 * 3600 };
 
 /* Takes one line "name: value\n" off the list. */
 static bool next_header(struct slice *lines, struct slice *name, struct slice *value)
@@ -83,4 +84,29 @@ int64_t http_retry_after_ms(const struct http_response *response, int64_t now_un
     if (delay_s < 0)
         delay_s = 0;
     return (delay_s < RETRY_AFTER_S_MAX ? delay_s : RETRY_AFTER_S_MAX) * 1000;
+}
+
+/* "timeout=5": the number behind this name. */
+static bool parameter(struct slice element, struct slice name, uint64_t *value)
+{
+    if (element.len <= name.len || element.ptr[name.len] != '=' ||
+        !http_eq_nocase(slice_make(element.ptr, name.len), name))
+        return false;
+    return slice_parse_u64(slice_from(element, name.len + 1), value) == 0;
+}
+
+int64_t http_keep_alive_ms(const struct http_response *response)
+{
+    struct slice list = http_response_header(response, "keep-alive");
+    struct slice element;
+    int64_t timeout_s = -1;
+    uint64_t value;
+
+    while (http_list_next(&list, &element)) {
+        if (parameter(element, SLICE("timeout"), &value))
+            timeout_s = value < KEEP_ALIVE_S_MAX ? (int64_t)value : KEEP_ALIVE_S_MAX;
+        else if (parameter(element, SLICE("max"), &value) && value == 0)
+            return 0;
+    }
+    return timeout_s < 0 ? -1 : timeout_s * 1000;
 }

@@ -113,4 +113,5 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "service(**options): configures the fake service")
+    config.addinivalue_line("markers", "nginx(server, tls=False): what its server section says")
     config.addinivalue_line("markers", "seconds(n): the test's own time limit")

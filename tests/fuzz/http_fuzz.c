@@ -33,7 +33,8 @@ static struct outcome parse(struct slice answer, size_t step, bool strict, size_
     struct outcome o = {0};
     struct error err;
 
-    CHECK(http_parser_new(strict, body_max, &o.parser) == 0);
+    CHECK(http_parser_new(strict ? HTTP_BODY_STRICT : HTTP_BODY_CUT, body_max, &o.parser) == 0);
+    http_parser_decode(o.parser);
     while (o.rc == 0 && !o.done && o.used < answer.len) {
         size_t n = step < answer.len - o.used ? step : answer.len - o.used;
         size_t used;
