@@ -268,8 +268,14 @@ static int start(const struct net_http *template, struct io_loop *loop,
                  const struct net_options *options, struct slice method, struct slice url,
                  struct slice headers, struct slice body, struct net_http **out, struct error *err)
 {
-    static const struct conn_events conn_events = {on_up,  on_failed,       on_bytes,
-                                                   on_end, on_tls_deadline, destroy};
+    static const struct conn_events conn_events = {
+        .on_up = on_up,
+        .on_failed = on_failed,
+        .on_bytes = on_bytes,
+        .on_end = on_end,
+        .on_deadline = on_tls_deadline,
+        .destroy = destroy,
+    };
     struct http_url parsed;
     struct net_http *http;
     int rc = http_url_parse(url, &parsed, err);
