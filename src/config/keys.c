@@ -85,6 +85,8 @@ static const struct key stream_keys[] = {
      .help = "Certificates (PEM) that may vouch for the service; without it the system's"},
     {"plaintext", KEY_BOOL, AT(stream, plaintext), .default_text = "no",
      .help = "Whether ws:// and http:// may go to addresses other than loopback"},
+    {"deflate", KEY_BOOL, AT(stream, deflate), .default_text = "yes",
+     .help = "Whether compression (permessage-deflate) is offered to the service"},
     {"dns_timeout", KEY_DURATION, AT(stream, dns_timeout_ms), .default_text = "10s", .min = 10,
      .max = 10 * MS_PER_MINUTE, .help = "The longest wait for the host's addresses"},
     {"tcp_timeout", KEY_DURATION, AT(stream, tcp_timeout_ms), .default_text = "10s", .min = 10,

@@ -62,6 +62,7 @@ struct settings_stream {
     unsigned dedup_window; /* entries */
     const char *tls_ca;    /* NULL: the system's bundle */
     bool plaintext;
+    bool deflate;
     int64_t dns_timeout_ms, tcp_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
     int64_t park_probe_ms; /* -1: never */
     bool rtt_reconnects;   /* on_rtt = reconnect */

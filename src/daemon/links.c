@@ -134,8 +134,9 @@ static void on_open(void *arg, const struct http_response *response)
     outgoing_cookies(&link->out, upstream->cookies, response, io_wall_us() / 1000000);
     outgoing_fini(&link->out);
     link->open = true;
-    log_info(upstream->settings->name, link->id, "open to %s%s%s%s%s", link->address,
+    log_info(upstream->settings->name, link->id, "open to %s%s%s%s%s%s", link->address,
              link->tls[0] != '\0' ? ", " : "", link->tls,
+             net_link_deflates(link->link) ? ", with compression" : "",
              other != NULL ? ", to take over from " : "", other != NULL ? other->id : "");
     stream_link_open(upstream->stream, link->number);
 }

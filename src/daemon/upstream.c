@@ -69,6 +69,7 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
     *out = (struct net_options){
         .tls = upstream->trust.tls,
         .allow_plaintext = settings->plaintext,
+        .deflate = settings->deflate,
         .dns_timeout_ms = settings->dns_timeout_ms,
         .tcp_timeout_ms = settings->tcp_timeout_ms,
         .tls_timeout_ms = settings->tls_timeout_ms,

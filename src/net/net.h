@@ -55,6 +55,7 @@ struct net_end {
 struct net_options {
     struct tls_context *tls; /* for wss/https; referenced by the link */
     bool allow_plaintext;    /* ws/http to other than loopback */
+    bool deflate;            /* offered by a link; see wire/deflate.h */
     int64_t dns_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
     int64_t tcp_timeout_ms;  /* for each address */
     int64_t http_timeout_ms; /* whole request */
@@ -93,6 +94,8 @@ void net_link_resume(struct net_link *link);
 /* When the last byte came from the peer, or the connection was made (io_now_ms). While reading is
  * paused by us: now. 0 before. */
 int64_t net_link_last_rx_ms(const struct net_link *link);
+/* Whether messages may be compressed: it was offered, and the server agreed. */
+bool net_link_deflates(const struct net_link *link);
 /* Whom the link is connected to; NULL before on_connected. */
 const struct io_address *net_link_peer(const struct net_link *link);
 
