@@ -34,6 +34,7 @@ struct echo {
     uint64_t max_message;
     bool quiet; /* counts and does not answer */
     bool ping;
+    bool deflate;
 
     uint64_t messages, bytes;
     bool closing; /* by us, as asked for */
@@ -48,6 +49,7 @@ static void usage(FILE *out)
           "  --subprotocol P      asks for P (or for one of several, separated by commas)\n"
           "  --ca FILE            trusts the certificates in FILE, not those of the system\n"
           "  --header LINE        sends this header line too; may be given more than once\n"
+          "  --deflate on|off     offers permessage-deflate (default: on)\n"
           "  --max-message BYTES  throws away what is longer (default and most: 16777216)\n"
           "  --close-after N      closes with 1000 after N messages\n"
           "  --ping               sends a ping at the start\n"
@@ -186,6 +188,7 @@ static int run(struct echo *echo)
 {
     struct net_options options = {
         .allow_plaintext = true,
+        .deflate = echo->deflate,
         .dns_timeout_ms = TIMEOUT_MS,
         .tcp_timeout_ms = TIMEOUT_MS,
         .tls_timeout_ms = TIMEOUT_MS,
@@ -230,6 +233,9 @@ static bool parse_option(struct echo *echo, int c, const char *value)
         return true;
     case 'h':
         return buf_appendf(&echo->headers, "%s\r\n", value) == 0;
+    case 'd':
+        echo->deflate = strcmp(value, "on") == 0;
+        return echo->deflate || strcmp(value, "off") == 0;
     case 'm':
         return parse_number(value, LIMIT_MESSAGE_MAX, &echo->max_message);
     case 'n':
@@ -251,6 +257,7 @@ int main(int argc, char **argv)
         {"subprotocol", required_argument, NULL, 's'},
         {"ca", required_argument, NULL, 'c'},
         {"header", required_argument, NULL, 'h'},
+        {"deflate", required_argument, NULL, 'd'},
         {"max-message", required_argument, NULL, 'm'},
         {"close-after", required_argument, NULL, 'n'},
         {"ping", no_argument, NULL, 'p'},
@@ -258,7 +265,7 @@ int main(int argc, char **argv)
         {"help", no_argument, NULL, 'H'},
         {NULL, 0, NULL, 0},
     };
-    struct echo echo = {.subprotocol = "", .max_message = LIMIT_MESSAGE_MAX};
+    struct echo echo = {.subprotocol = "", .max_message = LIMIT_MESSAGE_MAX, .deflate = true};
     int status = EXIT_USAGE;
     bool ok = true;
     int c;
