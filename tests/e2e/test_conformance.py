@@ -6,6 +6,7 @@ The client is wsecho, which echoes; a verdict for each case, a test for each cla
 import pytest
 from hawser_test import conformance
 from hawser_test.conformance_cases import CLASSES, closed_by_the_client
+from hawser_test.conformance_deflate import DEFLATE_CLASSES, ILLEGAL
 from hawser_test.hawserd import BUILD, SANITIZER
 
 WSECHO = BUILD / "tests" / "tools" / "wsecho"
@@ -35,3 +36,31 @@ def test_F31_the_client_closes_first():
     verdicts = conformance.run(client("--close-after", "1"), {"close": closed_by_the_client})
     assert_conforms(verdicts)
     assert verdicts["close"][1] == 0
+
+
+@pytest.mark.seconds(280)
+@pytest.mark.parametrize("kind", DEFLATE_CLASSES)
+def test_F31_F32_F33_compressed(kind):
+    assert_conforms(conformance.run(client(), DEFLATE_CLASSES[kind](), together=4))
+
+
+async def never_open(peer):
+    """The client hangs up, and says nothing more: no frame may be sent on what never opened."""
+    rest = await peer.reader.read()
+    if rest:
+        raise conformance.Failed(f"{rest!r} on a link that may not open")
+
+
+@pytest.mark.parametrize("value", ILLEGAL)
+def test_F04_extensions_that_the_offer_does_not_allow(value):
+    verdicts = conformance.run(client(), {value: (never_open, f"Sec-WebSocket-Extensions: {value}\r\n")})
+    assert_conforms(verdicts)
+    _, status, output = verdicts[value]
+    assert status == 4 and "end handshake" in output, output
+
+
+def test_F04_extension_that_was_not_offered():
+    extra = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+    verdicts = conformance.run(client("--deflate", "off"), {"deflate": (never_open, extra)})
+    assert_conforms(verdicts)
+    assert verdicts["deflate"][1] == 4
