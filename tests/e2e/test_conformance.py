@@ -32,6 +32,16 @@ def test_F31_F32_F33_every_case_of(kind):
     assert_conforms(conformance.run(client("--deflate", "off"), CLASSES[kind](), together=2 if heavy else 8))
 
 
+@pytest.mark.seconds(280)
+@pytest.mark.parametrize("kind", ["framing", "pings", "fragmentation", "closing", "limits", "performance"])
+def test_F31_F33_over_tls(ca, kind):
+    # Python's TLS is slow with crumbs, which say nothing more here.
+    cases = {name: case for name, case in CLASSES[kind]().items()
+             if "chops of" not in name and "fragments of 64" not in name}
+    assert_conforms(conformance.run(client("--ca", str(ca.cert)), cases, together=2,
+                                    certificate=ca.localhost))
+
+
 def test_F31_the_client_closes_first():
     verdicts = conformance.run(client("--close-after", "1"), {"close": closed_by_the_client})
     assert_conforms(verdicts)

@@ -10,6 +10,7 @@ said which way it went) or "failed: " and why.
 import asyncio
 import base64
 import hashlib
+import ssl
 import struct
 
 from hawser_test.raw import GUID, close_frame, frame
@@ -34,6 +35,13 @@ def xor(data, mask):
     return number.to_bytes(len(data), "little")
 
 
+def accept_key(head):
+    """What answers the Sec-WebSocket-Key in the head of a request."""
+    key = next(line.partition(":")[2].strip() for line in head.split("\r\n")
+               if line.lower().startswith("sec-websocket-key:"))
+    return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
+
+
 def shown(data):
     return repr(data) if len(data) <= 40 else f"{data[:32]!r}... ({len(data)} bytes)"
 
@@ -55,10 +63,9 @@ class Peer:
 
     async def upgrade(self, extra=""):
         self.head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        accept = base64.b64encode(hashlib.sha1(self.header("sec-websocket-key").encode() + GUID).digest())
-        self.writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-                          b"Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n%s\r\n"
-                          % (accept, extra.encode()))
+        self.writer.write(("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                           f"Connection: Upgrade\r\nSec-WebSocket-Accept: {accept_key(self.head)}\r\n"
+                           f"{extra}\r\n").encode())
 
     def header(self, wanted):
         for line in self.head.split("\r\n")[1:]:
@@ -164,8 +171,9 @@ class Peer:
 
     async def silence(self):
         """After both close frames: nothing more comes, and the client lets the server hang up."""
-        if self.writer.can_write_eof():
-            self.writer.write_eof()
+        if not self.writer.can_write_eof():
+            return  # TLS has no half of an end
+        self.writer.write_eof()
         rest = await self.reader.read(4096)
         if rest:
             raise Failed(f"{shown(rest)} after the close frame")
@@ -193,13 +201,19 @@ class Peer:
 class Server:
     """Serves one case at a time on a port of 127.0.0.1, and keeps its verdict."""
 
-    def __init__(self, case, extra=""):
+    def __init__(self, case, extra="", certificate=None):
         self.case, self.extra = case, extra
+        self.context = None
+        if certificate:
+            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.context.load_cert_chain(certificate.cert, certificate.key)
         self.verdict = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self):
-        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, limit=1 << 25)
-        self.url = "ws://127.0.0.1:%d/" % self.server.sockets[0].getsockname()[1]
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, limit=1 << 25,
+                                                 ssl=self.context)
+        port = self.server.sockets[0].getsockname()[1]
+        self.url = f"wss://localhost:{port}/" if self.context else f"ws://127.0.0.1:{port}/"
         return self
 
     async def __aexit__(self, *_):
@@ -231,9 +245,9 @@ class Server:
                 self.verdict.set_result(verdict)
 
 
-async def judge(client, case, extra=""):
+async def judge(client, case, extra="", certificate=None):
     """One case with one run of client(url), an argv: (verdict, exit status, output)."""
-    async with Server(case, extra) as server:
+    async with Server(case, extra, certificate) as server:
         process = await asyncio.create_subprocess_exec(
             *map(str, client(server.url)), stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT)
@@ -248,7 +262,7 @@ async def judge(client, case, extra=""):
         return await server.verdict, process.returncode, output.decode(errors="replace")
 
 
-def run(client, cases, together=8):
+def run(client, cases, together=8, certificate=None):
     """{name: (verdict, status, output)} of {name: case} or {name: (case, extra)}."""
     async def everything():
         gate = asyncio.Semaphore(together)
@@ -256,7 +270,7 @@ def run(client, cases, together=8):
         async def one(case):
             case, extra = case if isinstance(case, tuple) else (case, "")
             async with gate:
-                return await judge(client, case, extra)
+                return await judge(client, case, extra, certificate)
 
         return dict(zip(cases, await asyncio.gather(*map(one, cases.values()))))
 
