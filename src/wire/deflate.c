@@ -18,6 +18,30 @@ enum {
 
 static const Bytef tail[TAIL] = {0x00, 0x00, 0xFF, 0xFF};
 
+/* ---- memory ---- */
+
+/* Windows and hash chains hold messages: what is given back holds no secret any more. */
+static void *zero_alloc(void *arg, uInt items, uInt size)
+{
+    size_t n = (size_t)items * size;
+    max_align_t *memory = calloc(1, sizeof *memory + n);
+
+    if (memory == NULL)
+        return NULL;
+    memcpy(memory, &n, sizeof n);
+    return memory + 1;
+}
+
+static void wipe_free(void *arg, void *address)
+{
+    max_align_t *memory = (max_align_t *)address - 1;
+    size_t n;
+
+    memcpy(&n, memory, sizeof n);
+    explicit_bzero(memory, sizeof *memory + n);
+    free(memory);
+}
+
 /* ---- in ---- */
 
 struct inflater {
@@ -41,6 +65,8 @@ int inflater_new(const struct deflate_terms *terms, struct inflater **out)
 
     if (inflater == NULL)
         return ERR_NOMEM;
+    inflater->stream.zalloc = zero_alloc;
+    inflater->stream.zfree = wipe_free;
     inflater->takeover = !terms->server_no_context_takeover;
     /* Encoders on zlib have used 512 bytes where 256 were agreed. */
     inflater->bits = terms->server_bits > RAW_BITS_MIN ? (int)terms->server_bits : RAW_BITS_MIN;
@@ -169,28 +195,6 @@ bool inflater_drop(struct inflater *inflater)
 }
 
 /* ---- out ---- */
-
-/* Windows and hash chains hold the message: what is given back holds no secret any more. */
-static void *zero_alloc(void *arg, uInt items, uInt size)
-{
-    size_t n = (size_t)items * size;
-    max_align_t *memory = calloc(1, sizeof *memory + n);
-
-    if (memory == NULL)
-        return NULL;
-    memcpy(memory, &n, sizeof n);
-    return memory + 1;
-}
-
-static void wipe_free(void *arg, void *address)
-{
-    max_align_t *memory = (max_align_t *)address - 1;
-    size_t n;
-
-    memcpy(&n, memory, sizeof n);
-    explicit_bzero(memory, sizeof *memory + n);
-    free(memory);
-}
 
 /* The smallest window that holds the message, so that memory goes by its size. */
 static int window_bits(const struct deflate_terms *terms, size_t len)

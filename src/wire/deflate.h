@@ -5,9 +5,10 @@
  * Decides: which answers are legal; what a compressed message is. Leaves: frames, the reserved bit
  * and the size of a message to ws.
  * Owns: an inflater has zlib's state, some 10 KiB from the first compressed message on, and a
- * window of 1 << server_bits bytes (32 KiB at most) from the first that is longer than one call;
- * both stay, whatever is sent. To deflate needs 8 KiB to 256 KiB, by the message's size, and only
- * during the call.
+ * window of 1 << server_bits bytes (512 to 32 KiB) for what later messages refer to; both stay. To
+ * deflate takes 10 KiB to 260 KiB, by the message's size, and only during the call. All of it is
+ * wiped when it is given back.
+ * Fails: as said at each function; broken data is ERR_PROTOCOL, to be answered with 1007.
  *
  * What we send is compressed message by message: we never take over a context, as a client may
  * choose to (section 7.1.1.2). It would hold memory for each link, and let whoever may write one

@@ -310,7 +310,7 @@ static int begin_frame(struct ws_decoder *decoder, const struct wslay_frame_iocb
     int rc;
 
     if (frame->rsv != WSLAY_RSV_NONE && !compressed)
-        return fail(decoder, 1002, "a frame with reserved bits set, and no extension agreed");
+        return fail(decoder, 1002, "a frame with reserved bits set that no agreed extension uses");
     if (frame->mask)
         return fail(decoder, 1002, "a masked frame from the server");
     switch (piece->opcode) {

@@ -193,7 +193,7 @@ static void test_frames(void **state)
 static void test_reserved_bits(void **state)
 {
     static const char reserved[] =
-        "ERR_PROTOCOL 1002 WebSocket: a frame with reserved bits set, and no extension agreed";
+        "ERR_PROTOCOL 1002 WebSocket: a frame with reserved bits set that no agreed extension uses";
     static const char control[] =
         "ERR_PROTOCOL 1002 WebSocket: a control frame marked as compressed";
     static const char continuation[] =
