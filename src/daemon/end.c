@@ -50,6 +50,12 @@ void end_set_text(const struct redact *redact, struct profile_end *end, struct s
     snprintf(end->text, sizeof(end->text), "%.250s", line);
 }
 
+void end_set_body(const struct redact *redact, const struct profile *profile,
+                  struct profile_end *end, struct slice body)
+{
+    end_set_text(redact, end, profile_status_words(profile, end->code, body));
+}
+
 void end_from_net(const struct redact *redact, const struct net_end *from, struct profile_end *to)
 {
     *to = (struct profile_end){

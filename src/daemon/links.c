@@ -53,12 +53,18 @@ static void report_closed(struct upstream_link *link, int64_t last_rx_ms,
     stream_link_closed(upstream->stream, number, last_rx_ms, end);
 }
 
+/* What never opened is told with its address, which is where the mistake may be. */
 static void log_end(const struct upstream_link *link, const struct profile_end *end, bool local)
 {
-    char what[400];
+    char what[400], where[300];
     profile_end_describe(end, what, sizeof(what));
-    log_info(link->upstream->settings->name, link->id, "ended: %s%s", what,
-             local ? " (by us)" : "");
+    outgoing_describe(&link->out, where, sizeof(where));
+    redact_text(upstream_redact(link->upstream), where);
+    if (end->kind == PROFILE_END_CLOSE)
+        log_info(link->upstream->settings->name, link->id, "ended: %s%s", what,
+                 local ? " (by us)" : "");
+    else
+        log_info(link->upstream->settings->name, link->id, "ended: %s from %s", what, where);
 }
 
 static int start(struct upstream_link *link, struct error *err);
@@ -96,6 +102,9 @@ static void on_closed(void *arg, const struct net_end *net_end,
     link->link = NULL;
     end_from_net(upstream_redact(upstream), net_end, &end);
     if (response != NULL) {
+        if (end.kind == PROFILE_END_STATUS && response->status >= 400 && response->body.len != 0)
+            end_set_body(upstream_redact(upstream), upstream->profile, &end,
+                         buf_slice(&response->body));
         outgoing_cookies(&link->out, upstream->cookies, response, io_wall_us() / 1000000);
         if (redirected(link, response, &end))
             return;

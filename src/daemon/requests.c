@@ -128,7 +128,8 @@ static void on_done(void *arg, const struct net_http_result *result)
         end = (struct profile_end){.kind = PROFILE_END_STATUS,
                                    .code = result->status,
                                    .retry_after_ms = result->retry_after_ms};
-        end_set_text(upstream_redact(upstream), &end, buf_slice(&result->response->body));
+        end_set_body(upstream_redact(upstream), upstream->profile, &end,
+                     buf_slice(&result->response->body));
         if (redirected(request, result->response, &end))
             return;
     }

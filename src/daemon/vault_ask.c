@@ -166,7 +166,8 @@ static void on_http(void *arg, const struct net_http_result *result)
         vault->end = (struct profile_end){.kind = PROFILE_END_STATUS,
                                           .code = result->status,
                                           .retry_after_ms = result->retry_after_ms};
-        end_set_text(&vault->redact, &vault->end, buf_slice(&result->response->body));
+        end_set_body(&vault->redact, vault->profile, &vault->end,
+                     buf_slice(&result->response->body));
         todo = is_about_token(result->status) ? vault_core_refused(&vault->core, now_ms(vault))
                                               : vault_core_lost(&vault->core, false, now_ms(vault));
     }

@@ -266,8 +266,14 @@ static void join(struct channel *channel, const struct conn_events *events, void
 static int dial(struct io_loop *loop, const struct net_options *options, const struct http_url *url,
                 struct channel **out, struct error *err)
 {
-    static const struct conn_events conn_events = {on_up,  on_failed,   on_bytes,
-                                                   on_end, on_deadline, destroy};
+    static const struct conn_events conn_events = {
+        .on_up = on_up,
+        .on_failed = on_failed,
+        .on_bytes = on_bytes,
+        .on_end = on_end,
+        .on_deadline = on_deadline,
+        .destroy = destroy,
+    };
     struct channel *channel = calloc(1, sizeof *channel);
     int rc;
 

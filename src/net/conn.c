@@ -324,6 +324,17 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
     conn_leave(conn);
 }
 
+static void on_drain(void *arg, int status)
+{
+    struct conn *conn = arg;
+
+    if (status != 0 || conn->events->on_drain == NULL)
+        return; /* a failed write shows as the end of reading */
+    conn_enter(conn);
+    conn->events->on_drain(conn->arg);
+    conn_leave(conn);
+}
+
 void conn_pause(struct conn *conn)
 {
     if (conn->closed || conn->paused)
@@ -402,7 +413,7 @@ static void ask_proxy(struct conn *conn)
 
 void conn_connected(struct conn *conn, struct io_stream *stream, const struct io_address *peer)
 {
-    static const struct io_stream_events events = {.on_read = on_read};
+    static const struct io_stream_events events = {.on_read = on_read, .on_drain = on_drain};
     int rc;
 
     conn->stream = stream;

@@ -28,6 +28,7 @@ struct conn_events {
     void (*on_end)(void *arg, int status, const char *text);
     void (*on_deadline)(void *arg); /* conn_deadline()'s, or that of proxy or TLS */
     void (*destroy)(void *arg);
+    void (*on_drain)(void *arg); /* all that was queued is out; may be NULL */
 };
 
 struct conn {

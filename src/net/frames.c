@@ -2,10 +2,7 @@
 
 #include "net/link.h"
 
-enum {
-    KEEP_CAPACITY = 64 * 1024, /* bytes of the frame buffer that are not given back */
-    CONTROL_ROOM = 4096,       /* above NET_QUEUE_MAX, for close frames */
-};
+enum { KEEP_CAPACITY = 64 * 1024 }; /* bytes of the frame buffer that are not given back */
 
 /* ---- out ---- */
 
@@ -40,11 +37,29 @@ static int send_frame(struct net_link *link, enum ws_type type, struct slice pay
 
 static int check_room(const struct net_link *link, size_t bytes)
 {
+    size_t queued;
+
     if (link->conn.closed || link->state != LINK_OPEN)
         return ERR_EOF;
-    if (bytes > NET_QUEUE_MAX)
+    if (bytes > LIMIT_MESSAGE_MAX)
         return ERR_LIMIT;
-    return conn_queued(&link->conn) + bytes > NET_QUEUE_MAX ? ERR_AGAIN : 0;
+    queued = conn_queued(&link->conn);
+    return queued != 0 && queued + bytes > NET_QUEUE_MAX ? ERR_AGAIN : 0;
+}
+
+void link_drained(void *arg)
+{
+    struct net_link *link = arg;
+
+    if (link->state != LINK_OPEN)
+        return;
+    if (link->pong_due)
+        (void)send_frame(link, WS_PONG, slice_make(link->pong, link->pong_len));
+    link->pong_due = false;
+    if (link->wants_room) {
+        link->wants_room = false;
+        link->events->on_room(link->arg);
+    }
 }
 
 int net_link_send(struct net_link *link, enum ws_type type, struct slice payload)
@@ -53,6 +68,7 @@ int net_link_send(struct net_link *link, enum ws_type type, struct slice payload
 
     if (type != WS_TEXT && type != WS_BINARY)
         return ERR_INVAL;
+    link->wants_room = rc == ERR_AGAIN && link->events->on_room != NULL;
     return rc != 0 ? rc : send_frame(link, type, payload);
 }
 
@@ -80,7 +96,7 @@ void link_send_close(struct net_link *link, int code, struct slice reason)
 {
     const uint8_t *mask = next_mask(link);
 
-    if (mask == NULL || conn_queued(&link->conn) > NET_QUEUE_MAX + CONTROL_ROOM)
+    if (mask == NULL)
         return;
     buf_clear(&link->frame);
     if (ws_close_write(&link->frame, code, reason, mask) != 0 &&
@@ -110,14 +126,20 @@ static void on_oversize(void *arg, uint64_t bytes)
         link->events->on_oversize(link->arg, bytes);
 }
 
-/* A peer that sends pings and reads no pongs gets none above the bound: the latest is what counts
- * (RFC 6455 5.5.3). */
+/* A peer that sends pings and reads no pongs gets none above the bound, and then one for the
+ * latest, which is what counts (RFC 6455 5.5.3). */
 static void on_ping(void *arg, struct slice payload)
 {
     struct net_link *link = arg;
+    int rc = check_room(link, payload.len);
 
-    if (check_room(link, payload.len) == 0)
+    link->pong_due = rc == ERR_AGAIN;
+    if (link->pong_due) {
+        memcpy(link->pong, slice_chars(payload), payload.len);
+        link->pong_len = payload.len;
+    } else if (rc == 0) {
         (void)send_frame(link, WS_PONG, payload);
+    }
 }
 
 static void on_pong(void *arg, struct slice payload)
@@ -143,7 +165,9 @@ static void on_close(void *arg, int code, struct slice reason)
     if (link->conn.closed)
         return;
     if (link->state == LINK_CLOSING) {
-        link_finish(link); /* the answer to ours */
+        /* The answer to ours. It is for the server to hang up first (RFC 6455 7.1.1), within the
+         * time that it had for the answer. */
+        link->state = LINK_DRAINING;
         return;
     }
     link_send_close(link, code, SLICE(""));

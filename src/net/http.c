@@ -315,8 +315,13 @@ static void on_deadline(void *arg)
 
 static int dial(struct net_http *http, enum channel_reuse reuse, struct error *err)
 {
-    static const struct conn_events events = {on_up,  on_failed,       on_bytes,
-                                              on_end, on_tls_deadline, NULL};
+    static const struct conn_events events = {
+        .on_up = on_up,
+        .on_failed = on_failed,
+        .on_bytes = on_bytes,
+        .on_end = on_end,
+        .on_deadline = on_tls_deadline,
+    };
 
     return channel_open(http->loop, &http->options, &http->url, reuse, &events, http,
                         &http->channel, err);

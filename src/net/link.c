@@ -282,8 +282,15 @@ int net_link_open(struct io_loop *loop, const struct net_options *options, struc
                   const struct net_link_events *events, void *arg, struct net_link **out,
                   struct error *err)
 {
-    static const struct conn_events conn_events = {on_up,  on_failed,   on_bytes,
-                                                   on_end, on_deadline, destroy};
+    static const struct conn_events conn_events = {
+        .on_up = on_up,
+        .on_failed = on_failed,
+        .on_bytes = on_bytes,
+        .on_end = on_end,
+        .on_deadline = on_deadline,
+        .destroy = destroy,
+        .on_drain = link_drained,
+    };
     struct http_url parsed;
     struct net_link *link;
     int rc = http_url_parse(url, &parsed, err);

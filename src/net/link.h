@@ -32,6 +32,10 @@ struct net_link {
     struct net_end end;         /* what on_closed will say, from LINK_CLOSING on */
 
     struct buf frame; /* one outgoing frame */
+    bool wants_room;  /* a send was refused: on_room is to follow */
+    bool pong_due;    /* there was no room for the latest */
+    size_t pong_len;
+    char pong[WS_CONTROL_MAX];
     uint8_t masks[LINK_MASKS][4];
     unsigned masks_left;
     uint32_t ping_cookie; /* marks our pings, so that only their echoes are believed */
@@ -48,6 +52,7 @@ void link_drain(struct net_link *link);
 int link_decoder_new(struct net_link *link, uint64_t max_message);
 /* Decodes frames and acts on them; leaves bytes only if it has paused the connection. */
 void link_frames(struct net_link *link, struct slice *bytes);
+void link_drained(void *link);
 /* Sends a close frame; failing that, the end of the connection will show soon. */
 void link_send_close(struct net_link *link, int code, struct slice reason);
 

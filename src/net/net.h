@@ -17,8 +17,9 @@
 #include "tls/tls.h"
 #include "wire/ws.h"
 
-#define NET_QUEUE_MAX (1024 * 1024) /* bytes that wait for a slow peer */
-#define NET_CLOSE_WAIT_MS 2000      /* for the peer's part of a close */
+#define NET_QUEUE_MAX                                                                              \
+    (1024 * 1024)              /* bytes that wait for a slow peer, unless one message has more */
+#define NET_CLOSE_WAIT_MS 2000 /* for the peer's part of a close */
 
 enum net_phase {
     NET_PHASE_DNS,
@@ -86,14 +87,16 @@ struct net_link_events {
     /* The last call. response is the answer to the upgrade where it was no 101 (status, headers,
      * start of the body), else NULL; valid during the call. */
     void (*on_closed)(void *arg, const struct net_end *end, const struct http_response *response);
+    /* After a net_link_send() that said ERR_AGAIN: nothing waits any more. May be NULL. */
+    void (*on_room)(void *arg);
 };
 /* url: wss://... ; headers: "Name: value\r\n" lines. Copies what it keeps; wipes secrets. */
 int net_link_open(struct io_loop *loop, const struct net_options *options, struct slice url,
                   struct slice headers, struct slice subprotocol, uint64_t max_message,
                   const struct net_link_events *events, void *arg, struct net_link **out,
                   struct error *err);
-/* Text or binary. ERR_AGAIN: too much waits already; ERR_LIMIT: over NET_QUEUE_MAX by itself;
- * ERR_EOF: not open (any more). */
+/* Text or binary. ERR_AGAIN: too much waits already, and a message over NET_QUEUE_MAX goes only
+ * where nothing does; ERR_LIMIT: over LIMIT_MESSAGE_MAX; ERR_EOF: not open (any more). */
 int net_link_send(struct net_link *link, enum ws_type type, struct slice payload);
 int net_link_ping(struct net_link *link); /* its pong yields on_pong; ERR_AGAIN, ERR_EOF as above */
 /* Close handshake: code and reason go out, the peer has NET_CLOSE_WAIT_MS, then on_closed(local).

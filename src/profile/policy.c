@@ -118,6 +118,36 @@ profile_policy(const struct profile *profile, const struct profile_end *end, con
     return &row->action;
 }
 
+enum {
+    WORDS_SHOWN = 200, /* bytes from the start that a text shows in any case */
+    WORDS_LEAD = 40,   /* bytes that are shown before the words */
+};
+
+struct slice profile_status_words(const struct profile *profile, int status, struct slice body)
+{
+    const struct profile_private *priv = profile->priv;
+
+    for (size_t i = 0; i < priv->policy.n; i++) {
+        const struct row *row = &priv->policy.at[i];
+        const char *at;
+        size_t skip;
+
+        if (row->rank != ROW_TEXT || row->kind != PROFILE_END_STATUS || row->from != status)
+            continue;
+        at = body.len != 0 ? memmem(body.ptr, body.len, row->text.ptr, row->text.len) : NULL;
+        if (at == NULL)
+            continue;
+        skip = (size_t)(at - body.ptr);
+        if (skip + row->text.len <= WORDS_SHOWN)
+            return body;
+        skip = skip > WORDS_LEAD ? skip - WORDS_LEAD : 0;
+        while (((unsigned char)body.ptr[skip] & 0xC0) == 0x80)
+            skip++; /* not within a character: the words begin with one */
+        return slice_from(body, skip);
+    }
+    return body;
+}
+
 int policy_rows_add(struct rows *rows, struct arena *arena, const struct row *row)
 {
     if (rows->n == rows->cap) {

@@ -88,6 +88,10 @@ struct profile_end {
     char text[256];           /* close reason, body snippet or error text; printable UTF-8 */
 };
 
+/* What of the body of a refusal tells most: its start or, where the words of a row of [status] for
+ * it come only later, from a little before them. A part of body. */
+struct slice profile_status_words(const struct profile *profile, int status, struct slice body);
+
 struct profile_flap {
     struct profile_policy_action action;
     int code_from, code_to;

@@ -55,16 +55,22 @@ static bool outweighs(const struct profile_policy_action *flap,
     return true;
 }
 
+enum { TEXT_LEAST = 64 }; /* bytes of the peer's words that are shown, with the NUL */
+
 /* "3 times in 120 s: close 4003: text (cause. Fix: what to do)". */
 static void describe(const struct session *s, const struct profile_end *end, const char *rhythm,
                      char *out, size_t size)
 {
-    char what[128], line[2048];
+    char what[128], text[sizeof(end->text)], line[2048];
     const char *explain = NULL;
     profile_policy(s->profile, end, &explain);
     profile_end_describe(end, what, sizeof(what));
-    snprintf(line, sizeof(line), "%s%s%s%s%s%s%s", rhythm, what, end->text[0] != '\0' ? ": " : "",
-             end->text, explain != NULL ? " (" : "", explain != NULL ? explain : "",
+    /* Where there is not room for both, it is the peer's words that are cut, and not the fix. */
+    size_t taken = strlen(rhythm) + strlen(what) + (explain != NULL ? strlen(explain) : 0) + 6;
+    size_t room = taken + TEXT_LEAST < size ? size - taken : TEXT_LEAST;
+    session_copy_text(text, room < sizeof(text) ? room : sizeof(text), end->text);
+    snprintf(line, sizeof(line), "%s%s%s%s%s%s%s", rhythm, what, text[0] != '\0' ? ": " : "", text,
+             explain != NULL ? " (" : "", explain != NULL ? explain : "",
              explain != NULL ? ")" : "");
     session_copy_text(out, size, line);
 }

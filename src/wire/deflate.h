@@ -24,8 +24,9 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-/* As browsers offer it. The server may so choose a window for what we send. */
-#define DEFLATE_OFFER "permessage-deflate; client_max_window_bits"
+/* What we do anyway is said (section 7.1.1.2), so that the server may keep no window for us; it may
+ * choose the size of ours. */
+#define DEFLATE_OFFER "permessage-deflate; client_no_context_takeover; client_max_window_bits"
 
 enum {
     DEFLATE_BITS_MIN = 8, /* of a window, log2 bytes: section 7.1.2 */

@@ -38,6 +38,7 @@ int ws_upgrade_check(const struct http_response *response, const uint8_t accept_
 enum ws_type { WS_TEXT = 1, WS_BINARY = 2, WS_CLOSE = 8, WS_PING = 9, WS_PONG = 10 };
 
 enum { WS_CLOSE_NONE = 1005, WS_CLOSE_ABNORMAL = 1006 };
+enum { WS_CONTROL_MAX = 125 }; /* bytes of a control frame's payload, section 5.5 */
 
 struct ws_handler {
     /* A whole message, valid for the call. Returns 0, or ERR_AGAIN: not taken now; the decoder

@@ -78,6 +78,23 @@ static bool header_has(const struct http_response *response, const char *name, s
     return found;
 }
 
+/* Whether it is there, and names that protocol and no other (RFC 6455 4.1). */
+static bool upgrades_to(const struct http_response *response, struct slice protocol)
+{
+    struct buf joined;
+    struct slice list, element;
+    bool only;
+
+    buf_init(&joined, BUF_UNBOUNDED);
+    only = http_response_header_joined(response, "upgrade", &joined) == 0;
+    list = buf_slice(&joined);
+    only = only && http_list_has(list, protocol);
+    while (only && http_list_next(&list, &element))
+        only = http_eq_nocase(element, protocol);
+    buf_fini(&joined);
+    return only;
+}
+
 /* The same value on all its lines, or on one: a second line is a second opinion. */
 static bool header_is(const struct http_response *response, const char *name, struct slice value)
 {
@@ -148,9 +165,10 @@ int ws_upgrade_check(const struct http_response *response, const uint8_t accept_
     if (response->status != 101)
         return error_set(err, ERR_PROTOCOL, "WebSocket handshake: status %d where 101 is needed",
                          response->status);
-    if (!header_has(response, "upgrade", SLICE("websocket")))
+    if (!upgrades_to(response, SLICE("websocket")))
         return error_set(err, ERR_PROTOCOL,
-                         "WebSocket handshake: 101 without \"Upgrade: websocket\"");
+                         "WebSocket handshake: 101 without \"Upgrade: websocket\", or with another "
+                         "protocol beside it");
     if (!header_has(response, "connection", SLICE("upgrade")))
         return error_set(err, ERR_PROTOCOL,
                          "WebSocket handshake: 101 without \"Connection: Upgrade\"");

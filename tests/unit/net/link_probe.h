@@ -26,7 +26,7 @@ struct probe {
     bool resumes_at_once;   /* asks for it before it has refused */
     bool silent_on_message; /* only counts */
 
-    int messages, pongs;
+    int messages, pongs, rooms;
     size_t bytes;
     uint64_t oversize;
     char trace[2048];
@@ -143,6 +143,15 @@ static inline void probe_on_closed(void *arg, const struct net_end *end,
     fixture_event(probe->f);
 }
 
+static inline void probe_on_room(void *arg)
+{
+    struct probe *probe = arg;
+
+    assert_false(probe->aborted);
+    assert_false(probe->closed);
+    probe->rooms++;
+}
+
 static inline void probe_on_resume(void *arg)
 {
     struct probe *probe = arg;
@@ -166,8 +175,13 @@ static inline struct net_options probe_options(void)
 static inline void probe_open_url(struct probe *probe, const char *url)
 {
     static const struct net_link_events events = {
-        probe_on_connected, probe_on_open,     probe_on_message,
-        probe_on_pong,      probe_on_oversize, probe_on_closed,
+        .on_connected = probe_on_connected,
+        .on_open = probe_on_open,
+        .on_message = probe_on_message,
+        .on_pong = probe_on_pong,
+        .on_oversize = probe_on_oversize,
+        .on_closed = probe_on_closed,
+        .on_room = probe_on_room,
     };
     struct error err = {0};
     int rc;

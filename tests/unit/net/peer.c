@@ -290,6 +290,7 @@ void peer_close_frame(struct peer *peer, int code, const char *reason)
     payload[1] = (uint8_t)code;
     memcpy(payload + 2, reason, n);
     peer_frame(peer, 0x88, payload, n + 2);
+    peer->said_close = true;
 }
 
 static void note_frame(struct peer *peer, int opcode, const uint8_t *payload, size_t n)
@@ -314,7 +315,7 @@ bool peer_read_frame(struct peer *peer)
     size_t n, i;
     bool ok;
 
-    if (!recv_all(peer, head, 2))
+    if ((peer->closes != 0 && peer->said_close) || !recv_all(peer, head, 2))
         return false;
     check((head[0] & 0xF0) == 0x80 && (head[1] & 0x80), "a frame that is not final, or not masked");
     n = head[1] & 0x7F;

@@ -32,8 +32,9 @@ struct peer {
 
     /* What the client has sent in frames. */
     int pongs, pings, messages, closes, close_code;
-    char last[256]; /* payload of the last frame */
-    bool hung_up;   /* the client's end of TCP was seen by peer_read_frames */
+    char last[256];  /* payload of the last frame */
+    bool said_close; /* by peer_close_frame() */
+    bool hung_up;    /* the client's end of TCP was seen by peer_read_frames */
 };
 
 void peer_start(struct peer *peer, peer_script script);
@@ -49,7 +50,8 @@ void peer_accept_key(const struct peer *peer, char out[32]);
 void peer_frame(struct peer *peer, int opcode, const void *payload, size_t n);
 void peer_text(struct peer *peer, const char *text);
 void peer_close_frame(struct peer *peer, int code, const char *reason);
-bool peer_read_frame(struct peer *peer);  /* one of the client's; false: no more */
+/* One of the client's; false: no more. After both close frames it is ours to hang up. */
+bool peer_read_frame(struct peer *peer);
 void peer_read_frames(struct peer *peer); /* until the client hangs up */
 void peer_reset(struct peer *peer);       /* the connection ends with an RST */
 void peer_wait(struct peer *peer);        /* until the client hangs up */

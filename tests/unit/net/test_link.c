@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "unit/net/link_probe.h"
 
 /* A bit of everything, fragmented messages with a ping between the fragments included. */
@@ -436,7 +437,7 @@ static void script_deaf(struct peer *peer)
 
 static void act_fill(struct probe *probe)
 {
-    static char bytes[NET_QUEUE_MAX + 1];
+    static char bytes[LIMIT_MESSAGE_MAX + 1];
     int rc = 0;
 
     assert_int_equal(net_link_send(probe->link, WS_BINARY, slice_make(bytes, sizeof bytes)),
@@ -466,6 +467,81 @@ static void test_outgoing_queue_is_bounded(void **state)
     assert_int_equal(peer.close_code, 1000); /* the close frame found its way behind the rest */
 }
 
+/* Fills the queue with one message of the longest kind; on_room is told when it is out. */
+static void act_send_longest(struct probe *probe)
+{
+    static char bytes[LIMIT_MESSAGE_MAX];
+
+    assert_int_equal(net_link_send(probe->link, WS_BINARY, slice_make(bytes, sizeof bytes)), 0);
+    assert_int_equal(net_link_send(probe->link, WS_BINARY, SLICE("x")), ERR_AGAIN);
+}
+
+static void test_longest_message_and_room_after_it(void **state)
+{
+    struct probe probe = {.f = *state, .act_at = 2, .act = act_send_longest};
+    struct peer peer = {0};
+
+    peer_start(&peer, script_deaf);
+    probe_open(&probe, &peer);
+    while (probe.events < 2)
+        fixture_run_ms(*state, 1);
+    assert_int_equal(probe.rooms, 0);
+    peer.rounds = 1;
+    while (probe.rooms == 0)
+        fixture_run_ms(*state, 1);
+    assert_int_equal(net_link_send(probe.link, WS_TEXT, SLICE("room")), 0);
+    net_link_close(probe.link, 1000, SLICE(""));
+    fixture_run(*state, 1);
+    io_timer_close(probe.timer);
+    peer_stop(&peer);
+    assert_closed(&probe, 1000, true, "");
+    assert_int_equal(probe.rooms, 1);
+    assert_int_equal(peer.messages, 2);
+}
+
+/* Pings that come while there is no room for their pongs. */
+static void script_pings_unread(struct peer *peer)
+{
+    char number[16];
+
+    peer_accept_upgrade(peer);
+    while (peer->rounds == 0)
+        usleep(1000);
+    for (int i = 1; i <= 100; i++)
+        peer_frame(peer, 0x89, number, (size_t)snprintf(number, sizeof number, "%d", i));
+    while (peer->rounds == 1)
+        usleep(1000);
+    while (peer->pongs == 0 && peer_read_frame(peer))
+        continue;
+    snprintf(peer->request, sizeof peer->request, "%s", peer->last);
+    peer_close_frame(peer, 1000, "");
+    peer_read_frames(peer);
+}
+
+static void test_the_latest_ping_is_answered_when_there_is_room(void **state)
+{
+    struct probe probe = {.f = *state, .act_at = 2, .act = act_send_longest};
+    struct peer peer = {0};
+    int64_t before_ms;
+
+    peer_start(&peer, script_pings_unread);
+    probe_open(&probe, &peer);
+    while (probe.events < 2)
+        fixture_run_ms(*state, 1);
+    before_ms = net_link_last_rx_ms(probe.link);
+    fixture_run_ms(*state, 2);
+    peer.rounds = 1;
+    while (net_link_last_rx_ms(probe.link) == before_ms)
+        fixture_run_ms(*state, 1);
+    peer.rounds = 2;
+    fixture_run(*state, 1);
+    io_timer_close(probe.timer);
+    peer_stop(&peer);
+    assert_closed(&probe, 1000, false, "");
+    assert_in_range(peer.pongs, 1, 100);
+    assert_string_equal(peer.request, "100");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -489,6 +565,8 @@ int main(void)
         io_test(test_resume_within_the_refusal),
         io_test(test_close_while_paused),
         io_test(test_outgoing_queue_is_bounded),
+        io_test(test_longest_message_and_room_after_it),
+        io_test(test_the_latest_ping_is_answered_when_there_is_room),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,6 +199,37 @@ static void test_most_exact_row_wins(void **state)
     unload(&l);
 }
 
+/* The words that a row looks for may stand anywhere in a refusal's body; a text holds but a part.
+ */
+static void test_words_of_a_refusal(void **state)
+{
+    struct loaded l =
+        load_ok(CONNECT "[status]\n403/key unknown = park\n403/over quota = hold 1h\n", no_keys);
+    char page[2048];
+    struct slice body = slice_make(page, sizeof page), words;
+
+    for (size_t at = 10; at + 11 <= sizeof page; at++) {
+        memset(page, 'x', sizeof page);
+        memcpy(page + at, "key unknown", 11);
+        words = profile_status_words(l.profile, 403, body);
+        if (at + 11 <= 200)
+            assert_ptr_equal(words.ptr, page);
+        else
+            assert_ptr_equal(words.ptr, page + at - 40);
+        assert_ptr_equal(words.ptr + words.len, page + sizeof page);
+        words = profile_status_words(l.profile, 404, body);
+        assert_ptr_equal(words.ptr, page);
+    }
+    memset(page, 'x', sizeof page);
+    memcpy(page + 1000, "over quota", 10);
+    memcpy(page + 958, "\xe2\x82\xac", 3); /* its last byte is where the words' lead begins */
+    words = profile_status_words(l.profile, 403, body);
+    assert_ptr_equal(words.ptr, page + 961);
+    words = profile_status_words(l.profile, 403, SLICE(""));
+    assert_int_equal(words.len, 0);
+    unload(&l);
+}
+
 static void test_own_rows_of_each_kind(void **state)
 {
     struct loaded l = load_ok(CONNECT "[status]\n401 = park\n403/credit = hold 1h\n"
@@ -488,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_default_failures),
         cmocka_unit_test(test_default_flaps),
         cmocka_unit_test(test_most_exact_row_wins),
+        cmocka_unit_test(test_words_of_a_refusal),
         cmocka_unit_test(test_own_rows_of_each_kind),
         cmocka_unit_test(test_own_flaps),
         cmocka_unit_test(test_number_of_flaps),
