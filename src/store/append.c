@@ -280,8 +280,6 @@ static void publish(struct store *store, const struct batch *b)
             atomic_store(&stream->oldest_seq, p->first_seq);
         atomic_store(&stream->newest_seq, p->last_seq);
     }
-    if (b->n_states > 0)
-        atomic_store(&store->has_states, true);
     if (b->count > 0)
         newest = b->records[b->count - 1].seq;
     if (b->reserve_seq > store->reserved_seq)
@@ -293,14 +291,12 @@ static void publish(struct store *store, const struct batch *b)
 
 static int append_locked(struct store *store, struct batch *b, struct error *err)
 {
-    bool makes_states = b->n_states > 0 && !atomic_load(&store->has_states);
-    enum store_write_mode mode = makes_states ? STORE_WRITE_OPEN : STORE_WRITE_GROW;
     int rc = store_sticky(store, err);
 
     if (rc == 0)
         rc = plan(store, b, err);
     if (rc == 0 && (b->count > 0 || b->n_states > 0 || b->reserve_seq > store->reserved_seq))
-        rc = store_write(store, mode, b->bytes, append_body, b, err);
+        rc = store_write(store, STORE_WRITE_GROW, b->bytes, append_body, b, err);
     if (rc == 0)
         publish(store, b);
     if (rc == ERR_FULL && store->failed.code == 0)

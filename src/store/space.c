@@ -110,9 +110,9 @@ static bool claim(struct store *store, uint64_t upto)
     while (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(upto - from)) != 0) {
         if (errno == EINTR)
             continue;
-        if (errno == EOPNOTSUPP || errno == ENOSYS)
-            break; /* a file system that cannot promise: a failing commit will tell */
-        return false;
+        if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+            return false;
+        break; /* it cannot promise, or something else is wrong: a failing commit will tell */
     }
     store->claimed_bytes = upto;
     return true;

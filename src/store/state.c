@@ -1,7 +1,4 @@
-/*
- * Saved states: small values of the daemon's, in a database of their own. A store that was made
- * before there was one gets it with the first state; until then it has none.
- */
+/* Saved states: small values of the daemon's, in a database of their own. */
 #include "store/internal.h"
 
 enum {
@@ -38,11 +35,6 @@ uint64_t store_states_bytes(const struct store *store, const struct store_state 
     return sum;
 }
 
-int store_states_open(MDB_txn *txn, unsigned flags, MDB_dbi *out)
-{
-    return mdb_dbi_open(txn, "state", flags, out);
-}
-
 static int put_state(struct store *store, MDB_txn *txn, const struct store_state *state,
                      int64_t now_us)
 {
@@ -67,8 +59,6 @@ int store_states_put(struct store *store, MDB_txn *txn, const struct store_state
 {
     int rc = 0;
 
-    if (count > 0 && !atomic_load(&store->has_states))
-        rc = store_states_open(txn, MDB_CREATE, &store->states);
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = put_state(store, txn, &states[i], now_us);
     return rc;
@@ -107,8 +97,6 @@ int store_states(struct store *store, state_visitor visit, void *arg, struct err
     MDB_cursor *cursor;
     int rc;
 
-    if (!atomic_load(&store->has_states))
-        return 0;
     rc = store_reader_take(store, &reader, err);
     if (rc != 0)
         return rc;
