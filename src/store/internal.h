@@ -69,6 +69,8 @@ struct store {
     uint64_t claimed_bytes; /* the file's blocks up to here are ours */
     bool tight;             /* the file system gives no more */
     uint64_t starved_bytes; /* what the last refused append needs */
+    uint64_t starved_streams[(LIMIT_STREAMS + 63) / 64]; /* and for which streams, by id */
+    uint64_t states_bytes;                               /* pages of the saved states */
     struct buf key_scratch; /* dedup keys of a batch, ordered by stream */
     unsigned retain_next;
 
@@ -143,6 +145,7 @@ int store_put_row(struct store *store, MDB_txn *txn, const char *name,
 
 /* state.c */
 int store_states_check(const struct store_state *states, size_t count, struct error *err);
+int store_states_measure(struct store *store, MDB_txn *txn);
 /* Of file that they may take. */
 uint64_t store_states_bytes(const struct store *store, const struct store_state *states,
                             size_t count);

@@ -124,9 +124,9 @@ int store_states(struct store *store,
  * that is on disk when 0 is returned; nothing of it otherwise (a commit that failed may turn out to
  * be on disk once the store is opened again, as after a crash). reserve_seq: raise reserved_seq to
  * this (0: leave). ERR_FULL, and not store_failed(): no room, the store is as before; call
- * store_retain, then again. ERR_INVAL: seqs do not increase, or a stream is not open. ERR_LIMIT: a
- * bound above is exceeded, or the batch is larger than retain_size. ERR_NOMEM. After these too the
- * store is as before. */
+ * store_retain, then again; without records there is a reserve to be used up first. ERR_INVAL: seqs
+ * do not increase, or a stream is not open. ERR_LIMIT: a bound above is exceeded, or the batch is
+ * larger than retain_size. ERR_NOMEM. After these too the store is as before. */
 int store_append(struct store *store, const struct store_record *records, size_t count,
                  uint64_t reserve_seq, struct error *err);
 /* The same with states, each marked with the wall clock now_us. */

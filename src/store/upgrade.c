@@ -42,6 +42,8 @@ static int open_states(struct store *store, struct error *err)
     if (rc == 0) {
         rc = mdb_dbi_open(txn, "state", 0, &store->states);
         if (rc == 0)
+            rc = store_states_measure(store, txn);
+        if (rc == 0)
             rc = mdb_txn_commit(txn);
         else
             mdb_txn_abort(txn);

@@ -148,16 +148,16 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 
 static int sync_file(int fd, long call)
 {
-    int rc;
 
-    if (!watched(fd))
+    if (!tape.on && disk_fault.at == 0)
         return (int)syscall(call, fd);
+    if (!watched(fd))
+        return 0;
     if (fails())
         return -1;
-    rc = tape.on ? 0 : (int)syscall(call, fd); /* what is only played back needs no disk */
-    if (rc == 0)
-        note((struct disk_op){.kind = DISK_SYNC}, NULL);
-    return rc;
+    /* The page cache outlives the process: a real one would only take time. */
+    note((struct disk_op){.kind = DISK_SYNC}, NULL);
+    return 0;
 }
 
 int fdatasync(int fd)

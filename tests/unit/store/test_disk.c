@@ -92,6 +92,7 @@ static bool fail_at(unsigned at, const struct kind *kind)
     if (f.store != NULL && done > 0) {
         expect_readable(f.store, done);
     }
+    f.options.no_sync = true;
     fixture_reopen(&f);
     batches = scenario_check(&f);
     assert_in_range(batches, done, done + 1);
