@@ -117,6 +117,12 @@ static void on_committed(void *arg, int status)
     io_idle_arm(daemon->soon);
 }
 
+static void on_waiting(void *arg)
+{
+    struct daemon *daemon = arg;
+    hub_waiting(daemon->hub);
+}
+
 static void on_stalled(void *arg, const char *why)
 {
     struct daemon *daemon = arg;
@@ -140,8 +146,10 @@ static void on_ready(void *arg, bool reopened)
         stream_store_ready(daemon->upstreams[i]->stream);
 }
 
-static const struct persist_events persist_events = {
-    .on_committed = on_committed, .on_stalled = on_stalled, .on_ready = on_ready};
+static const struct persist_events persist_events = {.on_committed = on_committed,
+                                                     .on_waiting = on_waiting,
+                                                     .on_stalled = on_stalled,
+                                                     .on_ready = on_ready};
 
 /* ---- stopping ---- */
 

@@ -11,8 +11,9 @@
 struct write_job {
     struct io_job job;
     struct persist *persist;
-    size_t stored;  /* commit: records of the batch that are on disk already */
-    bool made_room; /* commit: retention had to go further than it was asked to */
+    size_t stored;     /* commit: records of the batch that are on disk already */
+    bool states_saved; /* commit: without its records, which wait for space */
+    bool made_room;    /* commit: retention had to go further than it was asked to */
     int status;
     struct error err;
 };
@@ -73,7 +74,7 @@ static void heal(struct persist *persist, bool reopened)
         persist->events->on_ready(persist->arg, reopened);
 }
 
-/* States go with the last record: they may speak of what the batch stores. */
+/* States go with the last record, if they can. */
 static int append(struct write_job *commit, size_t count)
 {
     const struct hub_batch *batch = commit->persist->batch;
@@ -95,9 +96,8 @@ static void make_room(struct write_job *commit)
 /* Where there is no space, retention is asked for some; where that is not enough for the whole
  * batch, it goes in parts. Positions stand with the last records that carry one, so a crash between
  * two parts fetches again what is known already. */
-static void run_commit(struct io_job *job)
+static void run_parts(struct write_job *commit)
 {
-    struct write_job *commit = (struct write_job *)job;
     struct store *store = commit->persist->store;
     size_t count = commit->persist->batch->count, part = count - commit->stored;
     do {
@@ -153,12 +153,29 @@ static void tell_squeezed(struct persist *persist, bool made_room)
     persist->squeezed = full;
 }
 
+/* Records wait for space; states need hardly any. */
+static void run_commit(struct io_job *job)
+{
+    struct write_job *commit = (struct write_job *)job;
+    const struct hub_batch *batch = commit->persist->batch;
+    struct store *store = commit->persist->store;
+    commit->states_saved = false;
+    run_parts(commit);
+    if (commit->status != ERR_FULL || store_failed(store))
+        return;
+    commit->states_saved =
+        batch->n_states == 0 || store_append_with(store, NULL, 0, batch->states, batch->n_states,
+                                                  io_wall_us(), 0, NULL) == 0;
+}
+
 static void done_commit(struct io_job *job)
 {
     struct write_job *commit = (struct write_job *)job;
     struct persist *persist = commit->persist;
     if (commit->status == ERR_FULL) {
         wait_for_space(persist, &commit->err);
+        if (commit->states_saved)
+            persist->events->on_waiting(persist->arg);
         return;
     }
     io_timer_clear(persist->stall_timer);

@@ -3,7 +3,8 @@
  * reads for cold consumers, so that neither a slow disk nor a slow reader touches the loop.
  *
  * Decides: how a store that cannot take more is healed. No space: the same batch is tried again
- * each second (on a store opened anew, where the old one is spoilt), nothing is lost meanwhile.
+ * each second (on a store opened anew, where the old one is spoilt), nothing is lost meanwhile; and
+ * states are saved all the same, from what the store keeps in reserve.
  * Failed (an I/O error): what was not on disk is dropped, the store is closed, and opened again
  * every 5 s until that works; streams then start from what is on disk. Leaves: what streams do
  * meanwhile, to daemon (on_stalled, on_ready).
@@ -26,6 +27,8 @@
 
 struct persist_events {
     void (*on_committed)(void *arg, int status); /* for hub_committed */
+    /* The batch waits for space on the disk, but its states are there: for hub_waiting. */
+    void (*on_waiting)(void *arg);
     void (*on_stalled)(void *arg, const char *why);
     /* It takes writes again. reopened: everything not on disk is gone, restore streams. */
     void (*on_ready)(void *arg, bool reopened);

@@ -456,6 +456,27 @@ void hub_committed(struct hub *hub, int status)
     tell_saved(hub, ticket, false);
 }
 
+void hub_waiting(struct hub *hub)
+{
+    unsigned flown = hub->filling ^ 1;
+    struct hub_batch *next = hub->batch[hub->filling], *waiting = hub->batch[flown];
+    struct saving *memory = hub->saving[flown];
+    uint64_t ticket = hub->batch_ticket[flown];
+    assert(hub->flying);
+    saving_clear(memory, waiting->n_states);
+    for (size_t i = 0; i < next->n_states; i++)
+        hub->cost -= state_cost(hub, &next->states[i]);
+    memcpy(waiting->states, next->states, next->n_states * sizeof(next->states[0]));
+    waiting->n_states = next->n_states;
+    hub->saving[flown] = hub->saving[hub->filling]; /* what the states point into */
+    hub->batch_ticket[flown] = hub->batch_ticket[hub->filling];
+    next->n_states = 0;
+    hub->saving[hub->filling] = memory;
+    hub->batch_ticket[hub->filling] = 0;
+    call_room(hub);
+    tell_saved(hub, ticket, false);
+}
+
 void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq)
 {
     uint64_t used = newest_seq > reserved_seq ? newest_seq : reserved_seq;

@@ -98,6 +98,10 @@ uint64_t hub_save(struct hub *hub, struct slice key, struct slice value);
 /* Starts a commit if one is due and none is in flight. */
 void hub_flush(struct hub *hub);
 void hub_committed(struct hub *hub, int status);
+/* The batch in flight waits for space, and no commit is under way just now; its states are on disk
+ * already, without its records. What has been saved since goes with it, and so does not wait for
+ * the space either: an acknowledgement, say. */
+void hub_waiting(struct hub *hub);
 /* After a failure, when the store is open again. What the failed commit has left on disk after all
  * is read there by those who were hot. */
 void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq);

@@ -280,8 +280,6 @@ static void publish(struct store *store, const struct batch *b)
             atomic_store(&stream->oldest_seq, p->first_seq);
         atomic_store(&stream->newest_seq, p->last_seq);
     }
-    if (b->n_states > 0)
-        atomic_store(&store->has_states, true);
     if (b->count > 0)
         newest = b->records[b->count - 1].seq;
     if (b->reserve_seq > store->reserved_seq)
@@ -291,21 +289,44 @@ static void publish(struct store *store, const struct batch *b)
     atomic_store(&store->newest_seq, newest);
 }
 
+/* What needs room but records is small, and has the reserve. */
+static int write_batch(struct store *store, struct batch *b, struct error *err)
+{
+    int rc = store_write(store, STORE_WRITE_GROW, b->bytes, append_body, b, err);
+
+    if (rc != ERR_FULL || b->count > 0 || store->failed.code != 0)
+        return rc;
+    rc = store_write(store, STORE_WRITE_RESERVE, 0, append_body, b, err);
+    if (rc != 0) {
+        store_leave_reserve(store, NULL);
+        return rc;
+    }
+    publish(store, b);
+    return store_leave_reserve(store, err);
+}
+
+/* For store_retain: what did not fit, and whose it is. */
+static void note_starved(struct store *store, const struct batch *b)
+{
+    store->starved_bytes = b->bytes;
+    memset(store->starved_streams, 0, sizeof store->starved_streams);
+    for (size_t i = 0; i < b->touched_count; i++)
+        store->starved_streams[b->touched[i]->id / 64] |= (uint64_t)1 << b->touched[i]->id % 64;
+}
+
 static int append_locked(struct store *store, struct batch *b, struct error *err)
 {
-    bool makes_states = b->n_states > 0 && !atomic_load(&store->has_states);
-    enum store_write_mode mode = makes_states ? STORE_WRITE_OPEN : STORE_WRITE_GROW;
     int rc = store_sticky(store, err);
 
     if (rc == 0)
         rc = plan(store, b, err);
     if (rc == 0 && (b->count > 0 || b->n_states > 0 || b->reserve_seq > store->reserved_seq))
-        rc = store_write(store, mode, b->bytes, append_body, b, err);
+        rc = write_batch(store, b, err);
     if (rc == 0)
         publish(store, b);
-    if (rc == ERR_FULL && store->failed.code == 0)
-        store->starved_bytes = b->bytes;
-    else if (rc == 0)
+    if (rc == ERR_FULL && store->failed.code == 0 && b->count > 0)
+        note_starved(store, b);
+    else if (rc == 0 && b->count > 0)
         store->starved_bytes = 0;
     for (size_t i = 0; i < b->touched_count; i++)
         b->touched[i]->pending.first_seq = 0;

@@ -1,5 +1,5 @@
 /*
- * format.h - the store on disk, format 1, byte by byte.
+ * format.h - the store on disk, format 2, byte by byte.
  *
  * Decides: what every value in the file looks like, and that each carries a checksum.
  * Leaves to others: which values are written when (append.c, streams.c, retain.c).
@@ -10,7 +10,8 @@
 /* clang-format off */
 /*
  * The directory holds data.mdb and lock.mdb (LMDB's), and `lock`, which the daemon keeps locked
- * and which holds its pid in decimal. In data.mdb are these databases:
+ * and which holds its pid in decimal (and how it died, if that was inside the store: guard.c);
+ * new.mdb is a store that is just being made. In data.mdb are these databases:
  *
  *   meta      three rows, key is text
  *             "format"    u32 crc, u32 format              this row stays so in all formats
@@ -39,12 +40,14 @@
  *   d.<id>    dedup keys, one row a commit, key is the seq of the first record that has one
  *              0  u32 crc
  *              4  keys of 16 bytes, in the order they came
- *   state     saved states, key is the caller's. A store made by the first hawser has no such
- *             database until something is saved; one that does not know it leaves it alone.
+ *   state     saved states, key is the caller's
  *              0  u32 crc
  *              4  u32 layout, 1
  *              8  i64 saved_us                             by the wall clock
  *             16  value
+ *
+ * Formats: in 1 the database `state` was made with the first state; since 2 it is always there. An
+ * older store is upgraded when it is opened (upgrade.c); a newer one is refused.
  *
  * Integers in values are little-endian. A crc is CRC-32C of the row's key, then of the rest of the
  * value; for e. and d. the key is taken as u64 seq, u32 id, both little-endian. So a value that is

@@ -56,8 +56,8 @@ struct store {
     int lock_fd;
     MDB_env *env;
     MDB_dbi meta, names;
-    MDB_dbi states;          /* if has_states */
-    _Atomic bool has_states; /* set once, when the database is on disk */
+    MDB_dbi states;
+    uint32_t format; /* on disk */
     struct format_instance instance;
     uint64_t page_bytes;
 
@@ -69,6 +69,8 @@ struct store {
     uint64_t claimed_bytes; /* the file's blocks up to here are ours */
     bool tight;             /* the file system gives no more */
     uint64_t starved_bytes; /* what the last refused append needs */
+    uint64_t starved_streams[(LIMIT_STREAMS + 63) / 64]; /* and for which streams, by id */
+    uint64_t states_bytes;                               /* pages of the saved states */
     struct buf key_scratch; /* dedup keys of a batch, ordered by stream */
     unsigned retain_next;
 
@@ -84,7 +86,20 @@ struct store {
     struct reader *readers;
 };
 
-/* open.c: errors and write transactions */
+/* open.c */
+int store_errno(struct error *err, const char *what, const char *path);
+int store_open_env(struct store *store, const char *name, unsigned more_flags, struct error *err);
+void store_close_env(struct store *store);
+
+/* create.c */
+int store_make_dir(const char *path, struct error *err);
+/* Makes the data file where there is none. */
+int store_create(struct store *store, struct error *err);
+
+/* upgrade.c: to STORE_FORMAT. */
+int store_upgrade(struct store *store, struct error *err);
+
+/* write.c: errors and write transactions */
 
 /* Describes an LMDB code or errno value, as one of ours. */
 int store_lmdb_error(const struct store *store, int rc, const char *what, struct error *err);
@@ -95,8 +110,6 @@ static inline int store_fault(struct store *store, enum store_fault point)
 {
     return store->options.fault == NULL ? 0 : store->options.fault(store->options.fault_arg, point);
 }
-
-/* write.c */
 
 /* Works in the transaction; returns an LMDB code, and in *what the step that failed. May run
  * several times, each time in a fresh transaction. */
@@ -132,11 +145,10 @@ int store_put_row(struct store *store, MDB_txn *txn, const char *name,
 
 /* state.c */
 int store_states_check(const struct store_state *states, size_t count, struct error *err);
+int store_states_measure(struct store *store, MDB_txn *txn);
 /* Of file that they may take. */
 uint64_t store_states_bytes(const struct store *store, const struct store_state *states,
                             size_t count);
-int store_states_open(MDB_txn *txn, unsigned flags, MDB_dbi *out);
-/* Makes the database where there is none yet: then the transaction is a STORE_WRITE_OPEN. */
 int store_states_put(struct store *store, MDB_txn *txn, const struct store_state *states,
                      size_t count, int64_t now_us);
 

@@ -1,5 +1,5 @@
 /*
- * Opening and closing: the directory, the lock, LMDB's environment, format and identity.
+ * Opening and closing: the lock, LMDB's environment, format and identity.
  *
  * MDB_NOMEMINIT is not used: it would write whatever the heap held (tokens, say) into the unused
  * parts of pages. LMDB keeps its page buffers, so that clearing them costs nothing per transaction.
@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,37 +21,11 @@ enum {
     READERS = 126, /* LMDB's default; a reader is a thread that reads right now */
 };
 
-static int fail_errno(struct error *err, const char *what, const char *path)
+int store_errno(struct error *err, const char *what, const char *path)
 {
     int code = error_from_errno(errno);
 
     return error_set(err, code, "%s: %s: %s", path, what, strerror(errno));
-}
-
-/* So that a new file is still in its directory after a power failure: LMDB syncs only the file. */
-static int sync_dir(const char *path, const char *suffix, struct error *err)
-{
-    char name[4096];
-    int fd, rc = 0;
-
-    if ((size_t)snprintf(name, sizeof name, "%s%s", path, suffix) >= sizeof name)
-        return error_set(err, ERR_LIMIT, "%s: the path is too long", path);
-    fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno(err, "cannot open the directory", name);
-    if (fsync(fd) != 0)
-        rc = fail_errno(err, "cannot sync the directory", name);
-    close(fd);
-    return rc;
-}
-
-static int make_dir(const char *path, struct error *err)
-{
-    if (mkdir(path, 0700) == 0)
-        return sync_dir(path, "/..", err);
-    if (errno != EEXIST)
-        return fail_errno(err, "cannot make the directory", path);
-    return 0;
 }
 
 static int busy(int fd, const char *path, struct error *err)
@@ -79,9 +52,9 @@ static int take_lock(const char *path, int *out, struct error *err)
         return error_set(err, ERR_LIMIT, "%s: the path is too long", path);
     fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return fail_errno(err, "cannot open", name);
+        return store_errno(err, "cannot open", name);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int rc = errno == EWOULDBLOCK ? busy(fd, path, err) : fail_errno(err, "cannot lock", name);
+        int rc = errno == EWOULDBLOCK ? busy(fd, path, err) : store_errno(err, "cannot lock", name);
 
         close(fd);
         return rc;
@@ -109,9 +82,9 @@ static int extend_file(struct store *store, struct error *err)
     if (rc != 0)
         return store_lmdb_error(store, rc, "cannot open", err);
     if (fstat(fd, &st) != 0)
-        return fail_errno(err, "cannot look at the file", store->path);
+        return store_errno(err, "cannot look at the file", store->path);
     if ((uint64_t)st.st_size < end && ftruncate(fd, (off_t)end) != 0)
-        return fail_errno(err, "cannot extend the file", store->path);
+        return store_errno(err, "cannot extend the file", store->path);
     return 0;
 }
 
@@ -124,9 +97,9 @@ static void on_lmdb_assert(MDB_env *env, const char *text)
               text);
 }
 
-static int open_env(struct store *store, struct error *err)
+int store_open_env(struct store *store, const char *name, unsigned more_flags, struct error *err)
 {
-    unsigned flags = MDB_NOTLS | (store->options.no_sync ? MDB_NOSYNC : 0);
+    unsigned flags = MDB_NOTLS | (store->options.no_sync ? MDB_NOSYNC : 0) | more_flags;
     uint64_t bound = store_bound(store);
     uint64_t map = bound < MAP_START ? bound : MAP_START;
     MDB_envinfo info;
@@ -139,7 +112,7 @@ static int open_env(struct store *store, struct error *err)
     mdb_env_set_maxdbs(store->env, 2 * LIMIT_STREAMS + 4);
     mdb_env_set_maxreaders(store->env, READERS);
     mdb_env_set_mapsize(store->env, map);
-    rc = mdb_env_open(store->env, store->path, flags, 0600);
+    rc = mdb_env_open(store->env, name, flags, 0600);
     if (rc != 0)
         return store_lmdb_error(store, rc, "cannot open", err);
     mdb_env_stat(store->env, &stat);
@@ -147,6 +120,14 @@ static int open_env(struct store *store, struct error *err)
     mdb_env_info(store->env, &info);
     store->map_bytes = info.me_mapsize;
     return extend_file(store, err);
+}
+
+void store_close_env(struct store *store)
+{
+    if (store->env != NULL)
+        mdb_env_close(store->env);
+    store->env = NULL;
+    store->claimed_bytes = 0;
 }
 
 static int get_meta(struct store *store, MDB_txn *txn, const char *name, MDB_val *value,
@@ -163,19 +144,18 @@ static int get_meta(struct store *store, MDB_txn *txn, const char *name, MDB_val
 
 static int read_meta(struct store *store, MDB_txn *txn, struct error *err)
 {
-    uint32_t format;
     MDB_val value;
     int rc = get_meta(store, txn, "format", &value, err);
 
     if (rc != 0)
         return rc;
-    if (format_version_decode(value.mv_data, value.mv_size, &format) != 0)
+    if (format_version_decode(value.mv_data, value.mv_size, &store->format) != 0)
         return error_set(err, ERR_CORRUPT, "%s: the format row is damaged", store->path);
-    if (format > STORE_FORMAT)
+    if (store->format > STORE_FORMAT)
         return error_set(err, ERR_FORMAT,
                          "%s: made by a newer hawser (format %u, this one knows up to %d); run that"
                          " version, or move the directory away to start with an empty store",
-                         store->path, format, STORE_FORMAT);
+                         store->path, store->format, STORE_FORMAT);
     rc = get_meta(store, txn, "instance", &value, err);
     if (rc != 0)
         return rc;
@@ -189,85 +169,22 @@ static int read_meta(struct store *store, MDB_txn *txn, struct error *err)
     return 0;
 }
 
-/* The first transaction of a new store. */
-static int create_body(struct store *store, MDB_txn *txn, void *arg, const char **what)
-{
-    uint8_t version[FORMAT_VERSION_BYTES], instance[FORMAT_INSTANCE_BYTES];
-    uint8_t reserved[FORMAT_RESERVED_BYTES];
-    int rc = mdb_dbi_open(txn, "meta", MDB_CREATE, &store->meta);
-
-    *what = "cannot make the store";
-    if (rc == 0)
-        rc = mdb_dbi_open(txn, "streams", MDB_CREATE, &store->names);
-    if (rc == 0)
-        rc = store_states_open(txn, MDB_CREATE, &store->states);
-    format_version_encode(version, STORE_FORMAT);
-    format_instance_encode(instance, &store->instance);
-    format_reserved_encode(reserved, 0);
-    if (rc == 0)
-        rc = store_put(store, txn, store->meta, SLICE("format"),
-                       slice_make((char *)version, sizeof version));
-    if (rc == 0)
-        rc = store_put(store, txn, store->meta, SLICE("instance"),
-                       slice_make((char *)instance, sizeof instance));
-    if (rc == 0)
-        rc = store_put(store, txn, store->meta, SLICE("reserved"),
-                       slice_make((char *)reserved, sizeof reserved));
-    return rc;
-}
-
-static int create(struct store *store, struct error *err)
-{
-    struct format_instance *instance = &store->instance;
-    int rc;
-
-    if (getrandom(instance, sizeof *instance, 0) != (ssize_t)sizeof *instance)
-        return fail_errno(err, "no random numbers", store->path);
-    /* RFC 9562 5.4: version 4, variant 10. */
-    instance->uuid[6] = (uint8_t)((instance->uuid[6] & 0x0F) | 0x40);
-    instance->uuid[8] = (uint8_t)((instance->uuid[8] & 0x3F) | 0x80);
-    rc = store_write(store, STORE_WRITE_OPEN, 0, create_body, NULL, err);
-    if (rc != 0)
-        return rc;
-    atomic_store(&store->has_states, true);
-    return store->options.no_sync ? 0 : sync_dir(store->path, "", err);
-}
-
-/* Stores that were made by the first hawser have no states. */
-static int load_states(struct store *store, MDB_txn *txn, struct error *err)
-{
-    int rc = store_states_open(txn, 0, &store->states);
-
-    atomic_init(&store->has_states, rc == 0);
-    return rc == 0 || rc == MDB_NOTFOUND ? 0
-                                         : store_lmdb_error(store, rc, "cannot read states", err);
-}
-
-/* Reads what there is. *fresh: nothing at all. */
-static int load(struct store *store, bool *fresh, struct error *err)
+static int load(struct store *store, struct error *err)
 {
     MDB_txn *txn;
-    MDB_stat stat;
     int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
 
-    *fresh = false;
     if (rc != 0)
         return store_lmdb_error(store, rc, "cannot read", err);
     rc = mdb_dbi_open(txn, "meta", 0, &store->meta);
     if (rc == MDB_NOTFOUND) {
-        mdb_env_stat(store->env, &stat);
-        *fresh = stat.ms_entries == 0;
-        rc = *fresh ? 0
-                    : error_set(err, ERR_CORRUPT, "%s: not a hawser store: it has no meta",
-                                store->path);
+        rc = error_set(err, ERR_CORRUPT, "%s: not a hawser store: it has no meta", store->path);
     } else if (rc != 0) {
         rc = store_lmdb_error(store, rc, "cannot read", err);
     } else {
         rc = read_meta(store, txn, err);
         if (rc == 0)
             rc = store_streams_load(store, txn, err);
-        if (rc == 0)
-            rc = load_states(store, txn, err);
     }
     if (rc != 0) {
         mdb_txn_abort(txn);
@@ -307,7 +224,6 @@ static struct store *store_new(const struct store_options *options)
 int store_open(const struct store_options *options, struct store **out, struct error *err)
 {
     struct store *store;
-    bool fresh;
     int rc;
 
     if (options->path == NULL || options->path[0] == '\0' || options->min_free_percent > 100)
@@ -315,15 +231,17 @@ int store_open(const struct store_options *options, struct store **out, struct e
     store = store_new(options);
     if (store == NULL)
         return error_set(err, ERR_NOMEM, "%s: out of memory", options->path);
-    rc = make_dir(store->path, err);
+    rc = store_make_dir(store->path, err);
     if (rc == 0)
         rc = take_lock(store->path, &store->lock_fd, err);
     if (rc == 0)
-        rc = open_env(store, err);
+        rc = store_create(store, err);
     if (rc == 0)
-        rc = load(store, &fresh, err);
-    if (rc == 0 && fresh)
-        rc = create(store, err);
+        rc = store_open_env(store, store->path, 0, err);
+    if (rc == 0)
+        rc = load(store, err);
+    if (rc == 0)
+        rc = store_upgrade(store, err);
     if (rc == 0)
         rc = store_fit(store, 0, err);
     if (rc != 0) {
@@ -339,8 +257,7 @@ void store_close(struct store *store)
     if (store == NULL)
         return;
     store_readers_free(store);
-    if (store->env != NULL)
-        mdb_env_close(store->env);
+    store_close_env(store);
     /* The lock goes last: the next one must find the environment closed. */
     if (store->lock_fd >= 0)
         close(store->lock_fd);

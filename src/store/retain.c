@@ -6,7 +6,10 @@
  * the pages of everything: when that comes within SLACK of the bound, the stream furthest over its
  * share yields, the share being what its own limit is of the sum of all limits. A stream that this
  * process has not opened (it is no longer configured) has no share and so yields first. An append
- * that found no room says how much it needs, and the same rule makes it.
+ * that found no room says how much it needs, and the same rule makes it. Where it is the file
+ * system that has no room (min_free, a full disk) no stream loses its history for another: the
+ * streams of that append make room out of their own, and where that is too little nothing is
+ * deleted at all.
  *
  * LMDB can use a freed page in the second transaction after the one that freed it, so retention on
  * behalf of an append that found no room ends with a transaction that changes nothing.
@@ -161,8 +164,15 @@ static int used_bytes(struct retain *r, uint64_t *used)
     return rc;
 }
 
-/* The stream furthest over its share of `total`, and its size; NULL: no stream has records. */
-static int furthest_over(struct retain *r, uint64_t total, struct stream **out, uint64_t *size)
+static bool is_starved(const struct store *store, const struct stream *stream)
+{
+    return (store->starved_streams[stream->id / 64] >> stream->id % 64 & 1) != 0;
+}
+
+/* The stream furthest over its share of `total`, and its size; NULL: no stream has records. own:
+ * of those that an append has found no room for. */
+static int furthest_over(struct retain *r, uint64_t total, bool own, struct stream **out,
+                         uint64_t *size)
 {
     const struct store *store = r->store;
     double limits = 0, worst = 0;
@@ -181,7 +191,7 @@ static int furthest_over(struct retain *r, uint64_t total, struct stream **out, 
         uint64_t bytes;
         int rc;
 
-        if (s == NULL)
+        if (s == NULL || (own && !is_starved(store, s)))
             continue;
         rc = db_bytes(r, s->records, &bytes);
         if (rc != 0)
@@ -204,14 +214,14 @@ static int furthest_over(struct retain *r, uint64_t total, struct stream **out, 
 }
 
 /* Makes `excess` bytes free, a piece at a time from whoever is then furthest over. */
-static int trim_file(struct retain *r, uint64_t total, uint64_t excess)
+static int trim_file(struct retain *r, uint64_t total, uint64_t excess, bool own)
 {
     const uint64_t piece = 16 * r->store->page_bytes;
 
     while (excess > 0) {
         struct stream *stream;
         uint64_t size, left, step = excess < piece ? excess : piece;
-        int rc = furthest_over(r, total, &stream, &size);
+        int rc = furthest_over(r, total, own, &stream, &size);
 
         if (rc != 0 || stream == NULL)
             return rc;
@@ -229,6 +239,37 @@ static int trim_file(struct retain *r, uint64_t total, uint64_t excess)
         }
     }
     return 0;
+}
+
+/* What the streams of an append that found no room have themselves. */
+static int own_bytes(struct retain *r, uint64_t *sum)
+{
+    *sum = 0;
+    for (size_t i = 0; i < LIMIT_STREAMS; i++) {
+        const struct stream *s = r->store->streams[i];
+        uint64_t bytes;
+        int rc;
+
+        if (s == NULL || !is_starved(r->store, s))
+            continue;
+        rc = db_bytes(r, s->records, &bytes);
+        if (rc != 0)
+            return rc;
+        *sum += bytes;
+    }
+    return 0;
+}
+
+/* For an append that found no room. */
+static int make_room(struct retain *r, uint64_t total, uint64_t need)
+{
+    bool own = r->store->tight;
+    uint64_t have = 0;
+    int rc = own ? own_bytes(r, &have) : 0;
+
+    if (rc != 0 || (own && have < need))
+        return rc;
+    return trim_file(r, total, need, own);
 }
 
 static int put_rows(struct retain *r)
@@ -278,7 +319,9 @@ static int retain_body(struct store *store, MDB_txn *txn, void *arg, const char 
     bound -= slack < SLACK_MAX ? slack : SLACK_MAX;
     excess = used > bound ? used - bound : 0;
     need = store->starved_bytes;
-    rc = trim_file(r, bound < used ? bound : used, excess > need ? excess : need);
+    rc = trim_file(r, bound < used ? bound : used, excess, false);
+    if (rc == 0 && need > r->freed)
+        rc = make_room(r, bound < used ? bound : used, need - r->freed);
     r->starved = need > r->freed ? need - r->freed : 0;
     return rc == 0 ? put_rows(r) : rc;
 }

@@ -7,7 +7,7 @@
  * free than min_free_percent, the map is cut down to what is ours: LMDB then refuses cleanly,
  * before anything is written. Past the end of what appends may use there is always a reserve,
  * claimed at open, so that retention, which needs pages in order to free pages, works on a full
- * disk.
+ * disk, and so that states can be saved there: a consumer's acknowledgement is one.
  */
 #include "store/internal.h"
 
@@ -56,9 +56,10 @@ uint64_t store_bound(const struct store *store)
     return round_up(max_u64(bytes, MAP_MIN), MAP_UNIT);
 }
 
-static uint64_t reserve(uint64_t end)
+/* Saved states may all be written anew while the pages of two commits before are not free yet. */
+static uint64_t reserve(const struct store *store, uint64_t end)
 {
-    return round_up(RESERVE_MIN + end / RESERVE_PART, MAP_UNIT);
+    return round_up(RESERVE_MIN + end / RESERVE_PART + 3 * store->states_bytes, MAP_UNIT);
 }
 
 static int set_map(struct store *store, uint64_t bytes, struct error *err)
@@ -110,9 +111,9 @@ static bool claim(struct store *store, uint64_t upto)
     while (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(upto - from)) != 0) {
         if (errno == EINTR)
             continue;
-        if (errno == EOPNOTSUPP || errno == ENOSYS)
-            break; /* a file system that cannot promise: a failing commit will tell */
-        return false;
+        if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)
+            return false;
+        break; /* it cannot promise, or something else is wrong: a failing commit will tell */
     }
     store->claimed_bytes = upto;
     return true;
@@ -121,9 +122,9 @@ static bool claim(struct store *store, uint64_t upto)
 int store_fit(struct store *store, uint64_t need, struct error *err)
 {
     uint64_t end = store_file_end(store);
-    uint64_t spare = reserve(end);
+    uint64_t spare = reserve(store, end);
     uint64_t bound = store_bound(store);
-    uint64_t most = bound + reserve(bound);
+    uint64_t most = bound + reserve(store, bound);
     uint64_t want = min_u64(end + need + spare, most);
     uint64_t step = min_u64(round_up(want, CLAIM_STEP), most);
     uint64_t have;

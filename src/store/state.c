@@ -1,7 +1,4 @@
-/*
- * Saved states: small values of the daemon's, in a database of their own. A store that was made
- * before there was one gets it with the first state; until then it has none.
- */
+/* Saved states: small values of the daemon's, in a database of their own. */
 #include "store/internal.h"
 
 enum {
@@ -26,21 +23,30 @@ int store_states_check(const struct store_state *states, size_t count, struct er
 uint64_t store_states_bytes(const struct store *store, const struct store_state *states,
                             size_t count)
 {
-    uint64_t sum = 0;
+    uint64_t sum = 0, copied, most = store->states_bytes / store->page_bytes + STATE_PAGES;
 
     for (size_t i = 0; i < count; i++) {
         uint64_t bytes = states[i].key.len + format_state_size(&states[i]) + NODE_BYTES;
 
         if (bytes * 2 > store->page_bytes)
             bytes += 2 * store->page_bytes;
-        sum += bytes + bytes / 4 + STATE_PAGES * store->page_bytes;
+        sum += bytes + bytes / 4;
     }
-    return sum;
+    /* Many in one commit share their pages: no more are copied than there are. */
+    copied = count * STATE_PAGES;
+    most += sum / store->page_bytes;
+    return sum + (copied < most ? copied : most) * store->page_bytes;
 }
 
-int store_states_open(MDB_txn *txn, unsigned flags, MDB_dbi *out)
+int store_states_measure(struct store *store, MDB_txn *txn)
 {
-    return mdb_dbi_open(txn, "state", flags, out);
+    MDB_stat stat;
+    int rc = mdb_stat(txn, store->states, &stat);
+
+    if (rc == 0)
+        store->states_bytes = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) *
+                              store->page_bytes;
+    return rc;
 }
 
 static int put_state(struct store *store, MDB_txn *txn, const struct store_state *state,
@@ -67,11 +73,9 @@ int store_states_put(struct store *store, MDB_txn *txn, const struct store_state
 {
     int rc = 0;
 
-    if (count > 0 && !atomic_load(&store->has_states))
-        rc = store_states_open(txn, MDB_CREATE, &store->states);
     for (size_t i = 0; i < count && rc == 0; i++)
         rc = put_state(store, txn, &states[i], now_us);
-    return rc;
+    return rc == 0 && count > 0 ? store_states_measure(store, txn) : rc;
 }
 
 typedef void (*state_visitor)(void *arg, const struct store_state *state, int64_t saved_us);
@@ -107,8 +111,6 @@ int store_states(struct store *store, state_visitor visit, void *arg, struct err
     MDB_cursor *cursor;
     int rc;
 
-    if (!atomic_load(&store->has_states))
-        return 0;
     rc = store_reader_take(store, &reader, err);
     if (rc != 0)
         return rc;

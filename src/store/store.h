@@ -1,19 +1,19 @@
 /*
  * store: the durable event log, in LMDB. Blocking; one thread writes, any thread reads.
  *
- * Layout (format 1, see format.h): one environment; a database `meta` (format, instance uuid, hash
+ * Layout (format 2, see format.h): one environment; a database `meta` (format, instance uuid, hash
  * key, reserved seq), a database of streams (name -> number, fingerprint, position, what retention
  * took), for each stream its own database of records keyed by the global seq and one of dedup
- * keys, in the order they came, and a database of saved states.
- * Decides: what is on disk, and when it is safe. Leaves: seq numbers to the caller, and when to
- * call store_retain: now and then, and after an append that found no room.
- * Fails: the first failed write or sync makes the store sticky-failed: every later write returns
- * the first error again (ERR_IO, ERR_CORRUPT, or ERR_FULL when it was for want of space in a
- * commit) until it is closed and opened again; what was stored before can still be read. Never
- * serves a record whose checksum is wrong: ERR_CORRUPT names stream and seq, and a read after it
- * goes on behind it. Locking: a map is grown and a database opened only while no transaction is
- * open in the process (an internal reader-writer lock sees to it). So callbacks must not call the
- * store.
+ * keys, in the order they came, and a database of saved states. An older format is upgraded when it
+ * is opened. Decides: what is on disk, and when it is safe. Leaves: seq numbers to the caller, and
+ * when to call store_retain: now and then, and after an append that found no room. Fails: the first
+ * failed write or sync makes the store sticky-failed: every later write returns the first error
+ * again (ERR_IO, ERR_CORRUPT, or ERR_FULL when it was for want of space in a commit) until it is
+ * closed and opened again; what was stored before can be read until then, unless it was the switch
+ * to the new pages that failed. Never serves a record whose checksum is wrong: ERR_CORRUPT names
+ * stream and seq, and a read after it goes on behind it. Locking: a map is grown and a database
+ * opened only while no transaction is open in the process (an internal reader-writer lock sees to
+ * it). So callbacks must not call the store.
  */
 #ifndef HAWSER_STORE_STORE_H
 #define HAWSER_STORE_STORE_H
@@ -26,7 +26,7 @@
 #include "base/limits.h"
 #include "base/slice.h"
 
-#define STORE_FORMAT 1
+#define STORE_FORMAT 2
 
 enum {
     STORE_LINE_MAX = 8 * LIMIT_MESSAGE_MAX, /* bytes of a record's line */
@@ -124,9 +124,9 @@ int store_states(struct store *store,
  * that is on disk when 0 is returned; nothing of it otherwise (a commit that failed may turn out to
  * be on disk once the store is opened again, as after a crash). reserve_seq: raise reserved_seq to
  * this (0: leave). ERR_FULL, and not store_failed(): no room, the store is as before; call
- * store_retain, then again. ERR_INVAL: seqs do not increase, or a stream is not open. ERR_LIMIT: a
- * bound above is exceeded, or the batch is larger than retain_size. ERR_NOMEM. After these too the
- * store is as before. */
+ * store_retain, then again; without records there is a reserve to be used up first. ERR_INVAL: seqs
+ * do not increase, or a stream is not open. ERR_LIMIT: a bound above is exceeded, or the batch is
+ * larger than retain_size. ERR_NOMEM. After these too the store is as before. */
 int store_append(struct store *store, const struct store_record *records, size_t count,
                  uint64_t reserve_seq, struct error *err);
 /* The same with states, each marked with the wall clock now_us. */

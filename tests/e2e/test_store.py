@@ -74,8 +74,8 @@ def test_state_of_a_newer_version(chat, service):
     chat.stop()
     path = store_file(chat)
     data = path.read_bytes()
-    assert version_row(1) in data
-    path.write_bytes(data.replace(version_row(1), version_row(2)))
+    assert version_row(2) in data
+    path.write_bytes(data.replace(version_row(2), version_row(3)))
     newer = path.read_bytes()
     status, _, errors = chat.run("--config", chat.config)
     assert status == 1

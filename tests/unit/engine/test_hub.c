@@ -14,6 +14,7 @@ struct probe {
     struct hub_stream *stream;
     const struct hub_batch *flying;
     unsigned commits, published, room, wanted;
+    uint64_t saved;
 };
 
 static void on_commit(void *arg, const struct hub_batch *batch)
@@ -39,8 +40,17 @@ static void on_wanted(void *arg)
     ((struct probe *)arg)->wanted++;
 }
 
-static const struct hub_ops ops = {
-    .commit = on_commit, .published = on_published, .room = on_room, .wanted = on_wanted};
+static void on_saved(void *arg, uint64_t ticket, bool lost)
+{
+    assert_false(lost);
+    ((struct probe *)arg)->saved = ticket;
+}
+
+static const struct hub_ops ops = {.commit = on_commit,
+                                   .published = on_published,
+                                   .room = on_room,
+                                   .wanted = on_wanted,
+                                   .saved = on_saved};
 
 static void open_hub(struct probe *probe, size_t ring_bytes, bool received, uint64_t newest,
                      uint64_t reserved)
@@ -446,6 +456,41 @@ static void test_what_is_not_stored_keeps_its_place(void **state)
     close_hub(&probe);
 }
 
+/* The records wait for space on the disk, what is saved does not. */
+static void test_what_is_saved_does_not_wait_for_space(void **state)
+{
+    struct probe probe;
+    (void)state;
+    open_hub(&probe, 1 << 20, false, 0, 0);
+    assert_int_equal(put(&probe, "a", NULL), 0);
+    uint64_t first = hub_save(probe.hub, SLICE("consumer/x"), SLICE("1"));
+    hub_flush(probe.hub);
+    const struct hub_batch *waiting = probe.flying;
+    assert_int_equal(waiting->n_states, 1);
+    for (unsigned round = 2; round <= 9; round++) {
+        char value[2] = {(char)('0' + round), '\0'};
+        uint64_t next = hub_save(probe.hub, SLICE("consumer/x"), slice_str(value));
+        assert_true(next > first);
+        hub_flush(probe.hub); /* one is in flight */
+        hub_waiting(probe.hub);
+        assert_int_equal(probe.saved, first);
+        assert_int_equal(waiting->count, 1);
+        assert_int_equal(waiting->n_states, 1);
+        assert_true(slice_eq_str(waiting->states[0].value, value));
+        first = next;
+    }
+    hub_waiting(probe.hub); /* nothing has been saved since */
+    assert_int_equal(probe.saved, first);
+    assert_int_equal(waiting->n_states, 0);
+    uint64_t last = hub_save(probe.hub, SLICE("consumer/y"), SLICE("2"));
+    hub_waiting(probe.hub);
+    commit(&probe, 0);
+    assert_int_equal(probe.saved, last);
+    assert_true(hub_idle(probe.hub));
+    assert_int_equal(probe.commits, 1);
+    close_hub(&probe);
+}
+
 static void test_received_waits_for_a_reserved_block(void **state)
 {
     struct probe probe;
@@ -485,6 +530,7 @@ int main(void)
         cmocka_unit_test(test_an_event_larger_than_the_ring),
         cmocka_unit_test(test_a_failed_commit_drops_what_is_not_on_disk),
         cmocka_unit_test(test_what_is_not_stored_keeps_its_place),
+        cmocka_unit_test(test_what_is_saved_does_not_wait_for_space),
         cmocka_unit_test(test_received_waits_for_a_reserved_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

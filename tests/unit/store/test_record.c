@@ -38,7 +38,7 @@ static void the_layout_is_fixed(void **state)
                                    'p',  'e',  '{',  '"',  'a',  '"',  ':',  '1', '}'};
     uint8_t bytes[64];
 
-    assert_int_equal(STORE_FORMAT, 1);
+    assert_int_equal(STORE_FORMAT, 2);
     format_record_encode(bytes, &sample);
     assert_memory_equal(bytes + 4, want, sizeof want);
 }

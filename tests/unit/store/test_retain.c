@@ -371,6 +371,104 @@ static void below_min_free_the_file_does_not_grow(void **state)
     assert_true(after.file_bytes > before.file_bytes + 512 * 1024);
 }
 
+static int save_cursors(struct fixture *f, unsigned round, struct error *err)
+{
+    enum { CONSUMERS = 1000 };
+    static struct store_state states[CONSUMERS];
+    static char keys[CONSUMERS][24], values[CONSUMERS][64];
+
+    for (unsigned i = 0; i < CONSUMERS; i++) {
+        snprintf(keys[i], sizeof keys[i], "consumer/%04u", i);
+        snprintf(values[i], sizeof values[i], "{\"seq\":%u,\"uid\":1000,\"seen\":1}", round);
+        states[i] = (struct store_state){.key = slice_str(keys[i]), .value = slice_str(values[i])};
+    }
+    return store_append_with(f->store, NULL, 0, states, CONSUMERS, round, 0, err);
+}
+
+static void count_cursors(void *arg, const struct store_state *state, int64_t saved_us)
+{
+    unsigned *count = arg;
+
+    (void)state;
+    *count += saved_us == 29;
+}
+
+/* Each of them is saved again and again, however full it is, and nobody's events go for it. */
+static void a_full_store_takes_acknowledgements(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    struct store_info before, after;
+    uint64_t seq = 0;
+    unsigned a, found = 0;
+
+    a = open_limited(f, "a", 0, 0).id;
+    append_many(f, a, &seq, 500);
+    OK(save_cursors(f, 0, why));
+    fixture_close(f);
+    f->options.min_free_percent = 100;
+    fixture_open(f);
+    a = open_limited(f, "a", 0, 0).id;
+    seq = fill(f, a, seq, &err);
+    store_info(f->store, &before);
+    for (unsigned round = 1; round < 30; round++) {
+        OK(save_cursors(f, round, why));
+        (void)append_one(f, a, seq + 1, &err); /* may find a page that was freed */
+        store_info(f->store, &after);
+        seq = after.newest_seq;
+    }
+    assert_in_range(after.file_bytes, before.file_bytes, before.file_bytes + LIMIT_MIB);
+    assert_int_equal(info_of(f, a).trimmed_seq, 0);
+    fixture_reopen(f);
+    OK(store_states(f->store, count_cursors, &found, why));
+    assert_int_equal(found, 1000);
+    expect_all(f, seq);
+}
+
+/* Short of space for what others have on the disk: who writes lives off his own. */
+static void below_min_free_nobody_loses_history_for_another(void **state)
+{
+    struct fixture *f = *state;
+    struct error err = {0};
+    unsigned quiet, flood, fresh;
+    uint64_t seq = 0;
+    bool more;
+
+    quiet = open_limited(f, "quiet", 0, 0).id;
+    flood = open_limited(f, "flood", 0, 0).id;
+    append_many(f, quiet, &seq, 1500); /* by far the largest */
+    append_many(f, flood, &seq, 300);
+    fixture_close(f);
+    f->options.min_free_percent = 100;
+    fixture_open(f);
+    quiet = open_limited(f, "quiet", 0, 0).id;
+    flood = open_limited(f, "flood", 0, 0).id;
+    fresh = open_limited(f, "fresh", 0, 0).id;
+    for (unsigned round = 0; round < 10; round++) {
+        seq = fill(f, flood, seq, &err);
+        retain_all(f, 0);
+        OK(append_one(f, flood, ++seq, why));
+    }
+    assert_true(info_of(f, flood).trimmed_seq > 0);
+    seq = fill(f, fresh, seq, &err);
+    assert_int_equal(info_of(f, quiet).trimmed_seq, 0);
+    assert_int_equal(info_of(f, quiet).records, 1500);
+    /* Too large for what the stream has: then nothing goes, not even its own. */
+    {
+        struct store_record r = record(seq + 1, flood, "");
+        struct store_stream_info had = info_of(f, flood);
+
+        r.line = slice_make(test_calloc(1, LIMIT_MIB), LIMIT_MIB);
+        assert_int_equal(store_append(f->store, &r, 1, 0, &err), ERR_FULL);
+        OK(store_retain(f->store, 0, &more, why));
+        assert_false(more);
+        assert_int_equal(info_of(f, flood).records, had.records);
+        assert_int_equal(store_append(f->store, &r, 1, 0, &err), ERR_FULL);
+        test_free((char *)(uintptr_t)r.line.ptr);
+    }
+    assert_int_equal(info_of(f, quiet).records, 1500);
+}
+
 /* Another program's file, as large as the file system lets it be. */
 static void stuff(const char *name)
 {
@@ -444,6 +542,8 @@ int main(void)
         with_store(a_full_file_goes_on_when_retention_has_run),
         with_store(large_lines_find_room_too),
         with_store(what_an_append_needs_is_remembered_from_call_to_call),
+        with_store(a_full_store_takes_acknowledgements),
+        with_store(below_min_free_nobody_loses_history_for_another),
         with_store(below_min_free_the_file_does_not_grow),
         cmocka_unit_test_setup_teardown(a_full_file_system, fixture_setup, unmount),
     };

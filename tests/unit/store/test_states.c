@@ -114,66 +114,6 @@ static void the_least_store_takes_the_largest(void **state)
     }
 }
 
-/* As a store was before there were states: the database is not there. */
-static void drop_states(struct fixture *f)
-{
-    MDB_txn *txn;
-    MDB_env *env = raw_open(f, &txn);
-    MDB_dbi dbi;
-
-    assert_int_equal(mdb_dbi_open(txn, "state", 0, &dbi), 0);
-    assert_int_equal(mdb_drop(txn, dbi, 1), 0);
-    raw_close(env, txn);
-}
-
-static void a_store_of_before_opens_as_it_is(void **state)
-{
-    struct fixture *f = *state;
-    unsigned id = open_stream(f, "chat", 4).id;
-    struct store_record r = record(1, id, "line");
-    struct transcript t;
-
-    OK(store_append(f->store, &r, 1, 0, why));
-    fixture_close(f);
-    drop_states(f);
-    fixture_open(f);
-    expect(f, "");
-    id = open_stream(f, "chat", 4).id;
-    assert_string_equal(read_text(f->store, &t, 0, UINT64_MAX, 10, NULL), "1:0:line");
-    assert_int_equal(save(f, "k", NULL, 1), 0); /* what is not there is gone already */
-    assert_int_equal(save(f, "k", "v", 1), 0);
-    expect(f, "k=v@1 ");
-    fixture_reopen(f);
-    expect(f, "k=v@1 ");
-}
-
-static int fail_commit(void *arg, enum store_fault point)
-{
-    bool *now = arg;
-
-    return *now && point == STORE_FAULT_PUT ? ENOSPC : 0;
-}
-
-/* A database that was made in a transaction that came to nothing is made again. */
-static void the_first_state_fails(void **state)
-{
-    struct fixture *f = *state;
-    bool now = false;
-
-    fixture_close(f);
-    drop_states(f);
-    f->options.fault = fail_commit;
-    f->options.fault_arg = &now;
-    fixture_open(f);
-    now = true;
-    assert_int_equal(save(f, "k", "v", 1), ERR_FULL);
-    now = false;
-    assert_false(store_failed(f->store));
-    expect(f, "");
-    assert_int_equal(save(f, "k", "v", 2), 0);
-    expect(f, "k=v@2 ");
-}
-
 static void damaged_states_are_left_out_and_said(void **state)
 {
     struct fixture *f = *state;
@@ -211,8 +151,6 @@ int main(void)
         with_store(of_one_key_the_last_counts),
         with_store(a_state_is_bounded),
         with_store(the_least_store_takes_the_largest),
-        with_store(a_store_of_before_opens_as_it_is),
-        with_store(the_first_state_fails),
         with_store(damaged_states_are_left_out_and_said),
     };
 

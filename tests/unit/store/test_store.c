@@ -359,7 +359,7 @@ static void a_newer_format_is_refused(void **state)
     fixture_close(f);
     put_meta(f, "format", row, sizeof row);
     assert_int_equal(store_open(&f->options, &f->store, &err), ERR_FORMAT);
-    assert_non_null(strstr(err.text, "newer hawser (format 2, this one knows up to 1)"));
+    assert_non_null(strstr(err.text, "newer hawser (format 3, this one knows up to 2)"));
     row[0] ^= 1;
     put_meta(f, "format", row, sizeof row);
     assert_int_equal(store_open(&f->options, &f->store, &err), ERR_CORRUPT);
