@@ -10,7 +10,8 @@
  *               come from; redact  what keeps them out of any text
  *     network   what of the host's network concerns which stream
  *     persist   the store behind its threads: commits, cold reads, retention, failure and healing
- *     listener  Unix sockets; client  one local program; request  what it may ask for
+ *     listener  Unix sockets; client  one local program; request  what it may ask for; outlet  how
+ *               the log reaches it
  *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
  *     paths     directories that are ours
  */

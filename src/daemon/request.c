@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/glob.h"
 #include "base/log.h"
 #include "base/suggest.h"
 #include "daemon/client.h"
@@ -11,53 +10,30 @@
 
 /* ---- subscribe ---- */
 
-/* Names or globs to the bits of streams that this listener shows. False: one matched nothing. */
+/* False: a name or glob matches no stream of this socket. */
 static bool choose_streams(struct client *client, const struct ndjson_request *request,
                            struct slice *unknown)
 {
-    struct daemon *daemon = client->listener->daemon;
-    if (request->n_streams == 0) {
-        memcpy(client->filter.streams, client->listener->streams, sizeof(client->filter.streams));
-        return true;
-    }
+    struct fanout_filter *filter = &client->outlet.filter;
+    if (request->n_streams == 0)
+        memcpy(filter->streams, client->listener->streams, sizeof(filter->streams));
     for (unsigned i = 0; i < request->n_streams; i++) {
-        bool found = false;
-        for (size_t k = 0; k < daemon->n_upstreams; k++) {
-            unsigned id = daemon->upstreams[k]->store_id;
-            if (!listener_sees(client->listener, id) ||
-                !glob_match(request->streams[i], slice_str(daemon->upstreams[k]->settings->name)))
-                continue;
-            client->filter.streams[id / 64] |= 1ull << (id % 64);
-            found = true;
-        }
-        if (!found) {
-            *unknown = request->streams[i];
+        *unknown = request->streams[i];
+        if (!listener_choose(client->listener, request->streams[i], filter))
             return false;
-        }
     }
     return true;
 }
 
-static void choose_types(struct client *client, const struct ndjson_request *request)
-{
-    client->filter.n_types = 0;
-    for (unsigned i = 0; i < request->n_types && i < FANOUT_TYPES_MAX; i++) {
-        size_t n =
-            request->types[i].len < LIMIT_EVENT_TYPE ? request->types[i].len : LIMIT_EVENT_TYPE;
-        memcpy(client->types[i], request->types[i].ptr, n);
-        client->filter.types[client->filter.n_types++] = slice_make(client->types[i], n);
-    }
-}
-
-/* Where it begins; *reset when its seq or store is not ours. */
+/* Where it begins; *reset when its seq or store is not ours, *oldest when that is the oldest. */
 static uint64_t choose_from(struct client *client, const struct ndjson_request *request,
-                            bool *reset)
+                            bool *reset, bool *oldest)
 {
     struct daemon *daemon = client->listener->daemon;
     const struct store_info *info = persist_info(daemon->persist);
     bool foreign =
         request->instance.ptr != NULL && !slice_eq_str(request->instance, info->instance);
-    *reset = false;
+    *reset = *oldest = false;
     switch (request->from) {
     case NDJSON_FROM_DEFAULT:
     case NDJSON_FROM_NOW:
@@ -70,7 +46,7 @@ static uint64_t choose_from(struct client *client, const struct ndjson_request *
             return request->from_seq;
         break;
     }
-    client->read.forgive = true;
+    *oldest = true;
     return info->oldest_seq > 0 ? info->oldest_seq - 1 : 0;
 }
 
@@ -81,49 +57,47 @@ static void subscribe(struct client *client, const struct ndjson_request *reques
     const struct store_info *info = persist_info(daemon->persist);
     struct slice unknown;
     char detail[256];
-    bool reset;
-    if (client->subscribed) {
+    bool reset, oldest;
+    if (client->outlet.subscribed) {
         client_reply_error(client, request->id, NDJSON_E_BAD_REQUEST,
                            "this connection has a subscription; open another for another");
         return;
     }
-    memset(&client->filter, 0, sizeof(client->filter));
+    memset(&client->outlet.filter, 0, sizeof(client->outlet.filter));
     if (!choose_streams(client, request, &unknown)) {
         snprintf(detail, sizeof(detail), "no stream \"%.*s\" on this socket",
                  (int)(unknown.len < 64 ? unknown.len : 64), unknown.ptr);
         client_reply_error(client, request->id, NDJSON_E_UNKNOWN_STREAM, detail);
         return;
     }
-    choose_types(client, request);
-    client->filter.notices = request->notices;
-    uint64_t from = choose_from(client, request, &reset);
-    fanout_subscribe(fanout, &client->sub, &client->filter, from);
-    if (client->sub.hot)
-        client->read.forgive = false; /* it has all; what it loses later it is told */
-    client->subscribed = true;
-    uint64_t next = client->sub.cursor + 1;
+    for (unsigned i = 0; i < request->n_types; i++)
+        outlet_add_type(&client->outlet, request->types[i]);
+    client->outlet.filter.notices = request->notices;
+    uint64_t from = choose_from(client, request, &reset, &oldest);
+    outlet_subscribe(&client->outlet, from, oldest);
+    uint64_t next = client->outlet.sub.cursor + 1;
     if (next < info->oldest_seq)
         next = info->oldest_seq;
-    int status = ndjson_write_subscribed(&client->out, request->id, next, info->oldest_seq,
+    int status = ndjson_write_subscribed(&client->outlet.head, request->id, next, info->oldest_seq,
                                          fanout_published_seq(fanout));
     if (status == 0 && reset)
-        status =
-            ndjson_write_store_reset(&client->out, info->instance, fanout_published_seq(fanout));
+        status = ndjson_write_store_reset(&client->outlet.head, info->instance,
+                                          fanout_published_seq(fanout));
     if (status != 0)
-        client->ending = true;
+        client->outlet.ending = true;
 }
 
 /* ---- the rest ---- */
 
 static void reply_ok(struct client *client, const struct ndjson_request *request, const char *op)
 {
-    if (ndjson_write_ok(&client->out, request->id, op) != 0)
-        client->ending = true;
+    if (ndjson_write_ok(&client->outlet.head, request->id, op) != 0)
+        client->outlet.ending = true;
 }
 
 static void status(struct client *client, const struct ndjson_request *request)
 {
-    if (status_write(client->listener, request->id, request->stream, &client->out) != 0)
+    if (status_write(client->listener, request->id, request->stream, &client->outlet.head) != 0)
         client_reply_error(client, request->id, NDJSON_E_INTERNAL, "the answer is too long");
 }
 
