@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/consumers.h"
 #include "daemon/upstream.h"
 
 static const struct slice no_id = {NULL, 0};
 
 void client_close(struct client *client)
 {
+    consumers_leave(client);
     list_remove(&client->node);
     client->listener->n_clients--;
     io_idle_arm(client->listener->daemon->soon); /* a stop may wait for this */
@@ -44,12 +46,20 @@ static void too_long(struct client *client)
     client->outlet.ending = true;
 }
 
-/* Handles the whole lines that have come, for as long as there is room for the replies: a client
- * may ask faster than it reads, and waits then. */
+/* Of what it has asked something is not done yet, or there is no room for the replies: it may ask
+ * faster than it reads, and waits then. */
+static bool has_to_wait(const struct client *client)
+{
+    return client->outlet.ending || client->evicted ||
+           client->outlet.head.len > CLIENT_REPLIES_HIGH ||
+           client->wait.what != CLIENT_WAITS_FOR_NOTHING || consumers_busy(client);
+}
+
+/* Handles the whole lines that have come. */
 static void take_lines(struct client *client)
 {
     size_t used = 0;
-    while (!client->outlet.ending && client->outlet.head.len <= CLIENT_REPLIES_HIGH) {
+    while (!has_to_wait(client)) {
         struct slice rest = slice_from(buf_slice(&client->in), used);
         const char *end = slice_find_byte(rest, '\n');
         size_t n = end != NULL ? (size_t)(end - rest.ptr) : rest.len;
@@ -71,10 +81,10 @@ static bool line_waits(const struct client *client)
 /* Its requests have waited for room; when all are handled, more are taken from the socket. */
 static void take_up(struct client *client)
 {
-    if (client->reading || client->outlet.ending)
+    if (client->reading || has_to_wait(client))
         return;
     take_lines(client);
-    if (client->outlet.ending || line_waits(client))
+    if (has_to_wait(client) || line_waits(client))
         return;
     if (client->in.len == 0 && client->in.cap > LIMIT_LINE_IN)
         buf_fini(&client->in); /* a burst of requests has passed */
@@ -111,8 +121,16 @@ static void on_end(void *arg)
     client_close(arg);
 }
 
-static const struct outlet_events outlet_events = {
-    .on_room = on_room, .on_last = on_last, .on_unreadable = on_unreadable, .on_end = on_end};
+static void on_full(void *arg)
+{
+    consumers_full(arg);
+}
+
+static const struct outlet_events outlet_events = {.on_full = on_full,
+                                                   .on_room = on_room,
+                                                   .on_last = on_last,
+                                                   .on_unreadable = on_unreadable,
+                                                   .on_end = on_end};
 
 void client_pump(struct client *client)
 {
@@ -137,7 +155,7 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
     } else {
         take_lines(client);
     }
-    if (client->reading && (client->outlet.ending || line_waits(client))) {
+    if (client->reading && (has_to_wait(client) || line_waits(client))) {
         io_stream_read_stop(client->outlet.stream);
         client->reading = false;
     }
@@ -185,6 +203,7 @@ int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, p
     client->listener = listener;
     client->uid = uid;
     client->pid = pid;
+    list_init(&client->wait.node);
     buf_init(&client->in, LIMIT_LINE_IN + IO_READ_SIZE);
     outlet_init(&client->outlet, listener->daemon, stream, CLIENT_REPLIES_MAX, &outlet_events,
                 client);

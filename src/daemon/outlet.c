@@ -49,6 +49,19 @@ void outlet_subscribe(struct outlet *outlet, uint64_t from_seq, bool forgive)
     outlet->subscribed = true;
 }
 
+void outlet_consume(struct outlet *outlet, struct consumer *consumer, bool forgive)
+{
+    outlet_subscribe(outlet, consumer->cursor, forgive);
+    outlet->sub.consumer = consumer;
+}
+
+void outlet_unsubscribe(struct outlet *outlet)
+{
+    persist_read_cancel(outlet->daemon->persist, &outlet->read);
+    outlet->cold = outlet->subscribed = false;
+    outlet->sub.consumer = NULL;
+}
+
 /* ---- writing ---- */
 
 /* The first line of what may be several. */
@@ -98,13 +111,23 @@ static int write_page(struct outlet *outlet, const struct persist_page *page, bo
         if (line->end > (size_t)n &&
             io_stream_write(outlet->stream, page->bytes + n, line->end - (size_t)n) != 0)
             return ERR_IO;
-        fanout_cold_done(fanout_of(outlet), &outlet->sub, line->seq);
+        fanout_cold_sent(fanout_of(outlet), &outlet->sub, line->seq);
     }
     *all = i == page->count;
     return 0;
 }
 
 /* ---- reading the store ---- */
+
+/* Who acknowledges has to read of a loss as of an event. */
+static void tell_gap(struct outlet *outlet, const struct persist_page *page)
+{
+    uint64_t to_seq = 0;
+    for (unsigned i = 0; i < LIMIT_STREAMS; i++)
+        if (page->told[i] > outlet->read.told[i] && page->told[i] > to_seq)
+            to_seq = page->told[i];
+    consumer_gap(outlet->sub.consumer, to_seq);
+}
 
 static void read_failed(struct outlet *outlet, const struct persist_page *page,
                         const struct error *err)
@@ -122,6 +145,8 @@ static void on_page(void *arg, const struct persist_page *page, const struct err
     bool all = false;
     outlet->cold = false;
     outlet->read.forgive = false;
+    if (page->gaps.len > 0 && outlet->sub.consumer != NULL)
+        tell_gap(outlet, page);
     memcpy(outlet->read.told, page->told, sizeof(outlet->read.told));
     if (write_page(outlet, page, &all) != 0) {
         end(outlet);
@@ -142,6 +167,7 @@ static void read_cold(struct outlet *outlet)
     outlet->read.to_seq = fanout_evicted_seq(fanout_of(outlet));
     outlet->read.on_done = on_page;
     outlet->read.arg = outlet;
+    outlet->read.max_lines = outlet->sub.consumer != NULL ? consumer_room(outlet->sub.consumer) : 0;
     persist_read_start(outlet->daemon->persist, &outlet->read);
 }
 
@@ -154,7 +180,8 @@ static enum fanout_next next_lines(struct outlet *outlet, struct fanout_batch *b
         return FANOUT_NEXT_IDLE;
     enum fanout_next next =
         fanout_next(fanout_of(outlet), &outlet->sub, OUTLET_TURN_BYTES / 4, batch);
-    return next == FANOUT_NEXT_COLD && outlet->leaving ? FANOUT_NEXT_IDLE : next;
+    bool none = next == FANOUT_NEXT_COLD || next == FANOUT_NEXT_FULL;
+    return none && outlet->leaving ? FANOUT_NEXT_IDLE : next;
 }
 
 static int write_head(struct outlet *outlet)
@@ -188,6 +215,12 @@ static bool step(struct outlet *outlet, size_t *written)
     case FANOUT_NEXT_COLD:
         read_cold(outlet);
         return false;
+    case FANOUT_NEXT_FULL:
+        if (outlet->full)
+            return false;
+        outlet->full = true;
+        outlet->events->on_full(outlet->arg);
+        return true;
     case FANOUT_NEXT_LINES:
         break;
     }

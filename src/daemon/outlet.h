@@ -23,6 +23,9 @@ struct outlet_events {
     void (*on_room)(void *arg);
     /* It is leaving, and has got what was there for it in memory: a last word into `head`. */
     void (*on_last)(void *arg);
+    /* Its consumer's window is full, and something waits: once, until it has acknowledged some. A
+     * word into `head`. NULL where there is no consumer. */
+    void (*on_full)(void *arg);
     /* The store cannot be read. A damaged record is named, never served, and passed; after another
      * failure it ends: it comes back where it was. A word into `head`. */
     void (*on_unreadable)(void *arg, const struct error *err);
@@ -40,6 +43,7 @@ struct outlet {
     bool subscribed, cold;
     bool leaving; /* it is to get what there is for it in memory, then on_last, then its end */
     bool ending;  /* nothing more but `head`, then its end */
+    bool full;    /* on_full was called; the owner clears it at an acknowledgement */
     struct fanout_filter filter;
     char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE]; /* the filter's globs */
     struct fanout_sub sub;
@@ -56,6 +60,11 @@ void outlet_add_type(struct outlet *outlet, struct slice glob);
 /* Begins to send what `filter` matches after that seq (UINT64_MAX: from now). forgive: what was
  * lost before is no loss to one who asks for the oldest there is. Once. */
 void outlet_subscribe(struct outlet *outlet, uint64_t from_seq, bool forgive);
+/* The same for who acknowledges: what comes after the cursor of the consumer, which is
+ * attached. */
+void outlet_consume(struct outlet *outlet, struct consumer *consumer, bool forgive);
+/* Nothing more of it is sent. */
+void outlet_unsubscribe(struct outlet *outlet);
 /* Goes on, as far as the socket takes it. May end in on_end. */
 void outlet_pump(struct outlet *outlet);
 /* For on_drain of the stream's events. May end in on_end. */
