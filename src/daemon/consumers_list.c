@@ -86,7 +86,8 @@ static void end(struct consumers *consumers, const struct error *err)
         if (of->row != NULL)
             of->events += of->row->events;
         if (named != NULL && named->filter == of->filter && named->consumer.cursor == of->cursor)
-            consumer_counted(&named->consumer, count->to_seq, of->events, of->trimmed_sum);
+            consumer_counted(&named->consumer, count->to_seq, of->events, of->trimmed_seq,
+                             of->trimmed_sum);
     }
     answer_all(consumers, err);
     consumers_count_free(consumers);
@@ -117,16 +118,17 @@ static size_t make_rows(struct consumers *consumers, const uint64_t *trimmed)
     for (size_t i = 0; i < count->n; i++) {
         struct count_of *of = &count->of[i];
         const struct named *named = consumers_find(consumers, slice_str(of->name));
-        uint64_t newest_trimmed = 0, after_seq;
+        uint64_t after_seq;
         for (unsigned s = 0; s < LIMIT_STREAMS; s++) {
             if ((of->filter->filter.streams[s / 64] >> (s % 64) & 1) == 0)
                 continue;
             of->trimmed_sum += trimmed[s];
-            newest_trimmed = trimmed[s] > newest_trimmed ? trimmed[s] : newest_trimmed;
+            if (trimmed[s] > of->trimmed_seq)
+                of->trimmed_seq = trimmed[s];
         }
         bool known = named != NULL && named->filter == of->filter &&
                      named->consumer.cursor == of->cursor &&
-                     consumer_lag(&named->consumer, newest_trimmed, of->trimmed_sum, &after_seq,
+                     consumer_lag(&named->consumer, of->trimmed_seq, of->trimmed_sum, &after_seq,
                                   &of->events);
         if (!known) {
             after_seq = of->cursor;

@@ -51,7 +51,7 @@ struct count {
         struct consumers_filter *filter;
         char name[LIMIT_CONSUMER_NAME + 1];
         uint64_t cursor, events; /* events: known already */
-        uint64_t trimmed_sum;
+        uint64_t trimmed_seq, trimmed_sum;
         struct tally_row *row; /* NULL: nothing is to be added */
     } * of;
     size_t n;

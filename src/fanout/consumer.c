@@ -29,11 +29,12 @@ static void lag_forget(struct consumer *consumer, uint64_t seq, uint64_t acked)
 }
 
 void consumer_counted(struct consumer *consumer, uint64_t upto_seq, uint64_t events,
-                      uint64_t trimmed_sum)
+                      uint64_t trimmed_seq, uint64_t trimmed_sum)
 {
     consumer->lag.known = true;
     consumer->lag.upto_seq = upto_seq;
     consumer->lag.events = events;
+    consumer->lag.trimmed_seq = trimmed_seq;
     consumer->lag.trimmed_sum = trimmed_sum;
     if (consumer->cursor >= upto_seq)
         lag_forget(consumer, consumer->cursor, 0);
@@ -136,6 +137,9 @@ static uint32_t take_acked(struct consumer *consumer, uint64_t seq)
     uint32_t n = 0;
 
     while (consumer->unacked > 0 && first_unacked(consumer) <= seq) {
+        /* It may have been gone when what waits was counted. */
+        if (first_unacked(consumer) <= consumer->lag.trimmed_seq)
+            consumer->lag.known = false;
         consumer->first = consumer->first + 1 < consumer->window ? consumer->first + 1 : 0;
         consumer->unacked--;
         n++;

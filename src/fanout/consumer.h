@@ -49,7 +49,7 @@ struct consumer {
     /* What waits for it: see consumer_lag(). */
     struct {
         bool known;
-        uint64_t upto_seq, events, trimmed_sum;
+        uint64_t upto_seq, events, trimmed_seq, trimmed_sum;
     } lag;
 };
 
@@ -97,12 +97,13 @@ void consumer_saved(struct consumer *consumer);
 void consumer_lost(struct consumer *consumer);
 
 /* How many stored events that match lie after the cursor and not after upto_seq: counted by
- * whoever can read the store, and kept right while they are acknowledged. trimmed_sum: any number
- * that changes when retention takes one of them. */
+ * whoever can read the store, and kept right while they are acknowledged. trimmed_seq: the newest
+ * that retention had taken of what it matches; trimmed_sum: any number that changes when it takes
+ * one more. */
 void consumer_counted(struct consumer *consumer, uint64_t upto_seq, uint64_t events,
-                      uint64_t trimmed_sum);
+                      uint64_t trimmed_seq, uint64_t trimmed_sum);
 /* False: to be counted from the cursor on. Else *events up to *upto_seq are known, and what came
- * after is to be added. trimmed_seq: the newest that retention took of what it matches. */
+ * after is to be added. */
 bool consumer_lag(const struct consumer *consumer, uint64_t trimmed_seq, uint64_t trimmed_sum,
                   uint64_t *upto_seq, uint64_t *events);
 
