@@ -1,11 +1,15 @@
 """Named consumers: cursors that are on disk when it is said, replay, windows, ownership, expiry."""
 
+import bisect
 import json
 import os
 import random
+import resource
+import selectors
 import signal
 import socket
 import time
+import zlib
 
 import pytest
 from hawser_test.consumer import Closed, Consumer, assert_rising, assert_same
@@ -323,3 +327,231 @@ def test_F49_retention_overtakes_a_cursor(hawser, service, ca):
     with join(hawser) as consumer:
         consumer.wait_events(5)
         assert not [gap for gap in consumer.gaps if gap["from_seq"] <= events[2]["seq"]]
+
+
+# ---- replay ----
+
+class Replay:
+    """One of thousands: reads, and keeps only a checksum of the events' bytes."""
+
+    def __init__(self, path, selector, **request):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(path))
+        self.socket.sendall(json.dumps({"op": "subscribe", "notices": False, **request}).encode() +
+                            b"\n")
+        self.socket.setblocking(False)
+        self.head, self.next, self.size, self.crc = b"", None, 0, 0
+        selector.register(self.socket, selectors.EVENT_READ, self)
+
+    def read(self):
+        data = self.socket.recv(1 << 20)
+        assert data, self.head
+        if self.next is None:
+            self.head += data
+            if self.head.count(b"\n") < 2:
+                return
+            _, reply, data = self.head.split(b"\n", 2)
+            self.next = json.loads(reply)["next"]
+        self.size += len(data)
+        self.crc = zlib.crc32(data, self.crc)
+
+
+def read_some(selector, seconds):
+    for key, _ in selector.select(seconds):
+        key.data.read()
+
+
+@pytest.mark.seconds(400)
+def test_F48_thousands_begin_at_any_seq_while_events_pour_in(hawser, service, ca):
+    """Each sees every stored event of its streams exactly once, in order: byte for byte."""
+    seed = int(os.environ.get("HAWSER_TEST_SEED", random.randrange(1 << 30)))
+    print(f"HAWSER_TEST_SEED={seed}")
+    rng = random.Random(seed)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = min(2000, (hard - 500) // 2)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count + 500), hard))
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.sections["listen events"].update(max_clients=count + 100)
+    hawser.start().wait_state("live")
+    for _ in range(6):
+        service.publish(2000, size=600)  # more than memory keeps
+    newest = hawser.wait_status(lambda status: status["newest"] >= 12000, "all of it")["newest"]
+    selector, readers = selectors.DefaultSelector(), []
+    for number in range(count):
+        begin = rng.choice(["now", newest, newest - rng.randrange(300)])
+        if number % 100 == 0:
+            begin = rng.randrange(1, newest - 10000)  # in the store alone
+        name = {"consumer": f"c{number}", "window": 10000} if number % 4 == 0 else {}
+        readers.append(Replay(hawser.socket, selector, **{"from": begin}, **name))
+        read_some(selector, 0)
+        if number % 20 == 0:
+            service.publish(rng.randrange(1, 6), size=rng.randrange(100, 900))
+    last = service.publish(1).ids[-1]
+    deadline, raw = time.monotonic() + 200, bytearray()
+    with hawser.consumer() as again:
+        again.subscribe(notices=False, **{"from": "oldest"})
+        offsets = {}
+        while not again.events or again.events[-1]["id"] != last:
+            line = again.line()
+            offsets[line["seq"]] = len(raw)
+            raw += again.raw + b"\n"
+            if len(offsets) % 500 == 0:
+                read_some(selector, 0)
+    seqs = sorted(offsets)
+
+    def wanted(reader):
+        at = bisect.bisect_left(seqs, reader.next)
+        return len(raw) - offsets[seqs[at]] if at < len(seqs) else 0
+
+    left = readers
+    while left:
+        assert time.monotonic() < deadline, f"seed {seed}: {len(left)} readers wait"
+        for _ in range(20):
+            read_some(selector, 0.1)
+        left = [reader for reader in left if reader.next is None or reader.size < wanted(reader)]
+    view = memoryview(raw)
+    for reader in readers:
+        size = wanted(reader)
+        assert reader.size == size, (seed, reader.next, reader.size, size)
+        assert reader.crc == zlib.crc32(view[len(raw) - size:]), (seed, reader.next)
+        reader.socket.close()
+    print(f"{count} readers, {sum(reader.size for reader in readers) >> 20} MB")
+
+
+@pytest.mark.seconds(300)
+def test_F46_a_thousand_acknowledge_and_hawserd_is_killed(hawser, service, ca):
+    """As many names as there may be, all acknowledging at once: what was answered is on disk."""
+    count = 1000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * count), hard))
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.sections["listen events"].update(max_clients=count + 24)
+    hawser.start().wait_state("live")
+    consumers = [hawser.consumer() for _ in range(count)]
+    for number, consumer in enumerate(consumers):
+        consumer.send(op="subscribe", consumer=f"name-{number}")
+    for consumer in consumers:
+        assert consumer.reply()["ok"] == "subscribe"
+    with hawser.consumer() as one_more:
+        assert refusal(one_more, op="subscribe", consumer="one-more") == "too_many"
+    service.publish(20)
+    commits = hawser.status()["store"]["commits"]
+    for consumer in consumers:
+        events = consumer.wait_events(20)
+    begin = time.monotonic()
+    for k in range(4, 20, 5):
+        for consumer in consumers:
+            consumer.send(op="ack", seq=events[k]["seq"], id=k)
+        for consumer in consumers:
+            assert consumer.reply()["id"] == k
+    took = time.monotonic() - begin
+    commits = hawser.status()["store"]["commits"] - commits
+    print(f"{4 * count} acknowledgements in {took:.2f} s, {commits} commits")
+    assert commits < 2 * count
+    for number, consumer in enumerate(consumers):
+        consumer.close()
+    hawser.kill()
+    hawser.start()
+    rows = hawser.request(op="consumers")["consumers"]
+    assert len(rows) == count
+    assert {(row["cursor"], row["lag"]) for row in rows} == {(events[19]["seq"], 0)}
+
+
+# ---- managing ----
+
+def test_seek_and_forget(chat, service):
+    with join(chat, control=True) as consumer:
+        service.publish(6)
+        events = consumer.wait_events(6)
+        acknowledge(consumer, events[5]["seq"])
+        for request in ({"op": "seek", "to": "oldest"}, {"op": "forget"}):
+            assert refusal(chat.consumer(control=True), consumer="mailer",
+                           **request) == "consumer_busy"
+            assert refusal(chat.consumer(), consumer="mailer", **request) == "forbidden"
+            assert refusal(chat.consumer(control=True), consumer="nobody",
+                           **request) == "unknown_consumer"
+    wait_until(lambda: not listed(chat)["connected"], "it to be gone")
+    assert refusal(chat.consumer(control=True), op="seek", consumer="mailer",
+                   to=10 ** 15) == "bad_request"
+    for to, lag in ((events[2]["seq"], 3), ("oldest", 6), ("newest", 0), (events[3]["seq"], 2)):
+        assert chat.request(op="seek", consumer="mailer", to=to, id=7) == {"ok": "seek", "id": 7}
+        assert listed(chat)["lag"] == lag
+    chat.kill()
+    chat.start()
+    assert listed(chat)["lag"] == 2
+    with join(chat) as consumer:
+        assert consumer.wait_events(2) == events[4:]
+    wait_until(lambda: not listed(chat)["connected"], "it to be gone")
+    assert chat.request(op="forget", consumer="mailer") == {"ok": "forget"}
+    assert listed(chat) is None
+    chat.kill()
+    chat.start()
+    assert listed(chat) is None
+
+
+def test_from_moves_the_cursor(chat, service):
+    with join(chat) as consumer:
+        service.publish(5)
+        events = consumer.wait_events(5)
+        acknowledge(consumer, events[4]["seq"])
+    with join(chat, **{"from": events[1]["seq"]}) as consumer:
+        assert consumer.wait_events(3) == events[2:]
+    chat.kill()
+    chat.start()
+    with join(chat) as consumer:
+        assert consumer.wait_events(3) == events[2:]
+    with join(chat, takeover=True, **{"from": "now"}) as consumer:
+        assert consumer.subscribed["next"] == events[4]["seq"] + 1
+    with join(chat, takeover=True, **{"from": "oldest"}) as consumer:
+        assert consumer.wait_events(5) == events
+
+
+def test_another_store(chat, service):
+    service.publish(3)
+    with chat.consumer() as plain:
+        plain.subscribe(**{"from": "oldest"})
+        plain.wait_events(3)
+    with join(chat, "new-here", instance="another") as consumer:
+        consumer.wait_notice(notice="store_reset")
+        consumer.wait_events(3)
+    with join(chat, "seq", **{"from": 10 ** 12}) as consumer:
+        consumer.wait_notice(notice="store_reset")
+        consumer.wait_events(3)
+
+
+def test_expiry(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.sections["store"]["consumer_expire"] = "2s"
+    hawser.start().wait_state("live")
+    with join(hawser, "stays"):
+        join(hawser, "goes").close()
+        wait_until(lambda: not listed(hawser, "goes"), "it to be forgotten")
+        hawser.wait_log("consumer goes: forgotten")
+        assert listed(hawser, "stays")["connected"]
+        hawser.kill()
+    hawser.start()
+    assert listed(hawser, "stays") and not listed(hawser, "goes")
+    wait_until(lambda: not listed(hawser, "stays"), "it to be forgotten as well")
+
+
+def test_hawserctl(chat, service):
+    published = service.publish(5)
+    out = chat.hawserctl("tail", "--consumer", "ctl", "--ack", "--from", "oldest", "--count", "3",
+                         "--payload")
+    assert len(out.splitlines()) == 3
+    rows = json.loads(chat.hawserctl("--json", "consumers"))["consumers"]
+    assert [(row["consumer"], row["lag"]) for row in rows] == [("ctl", 2)]
+    out = chat.hawserctl("--json", "tail", "--consumer", "ctl", "--count", "2")
+    assert_same([json.loads(line)["id"] for line in out.splitlines()], published.ids[3:])
+    wait_until(lambda: not listed(chat, "ctl")["connected"], "it to be gone")
+    assert listed(chat, "ctl")["lag"] == 2  # printed, and not acknowledged
+    assert " 2 " in chat.hawserctl("consumers").splitlines()[1]
+    chat.hawserctl("consumers", "seek", "ctl", "oldest")
+    assert listed(chat, "ctl")["lag"] == 5
+    chat.hawserctl("consumers", "seek", "ctl", str(listed(chat, "ctl")["cursor"] + 1))
+    assert listed(chat, "ctl")["lag"] == 4
+    chat.hawserctl("consumers", "forget", "ctl")
+    chat.hawserctl("consumers", "forget", "ctl", status=1)
+    for wrong in (["consumers", "seek", "ctl", "now"], ["consumers", "forget"], ["tail", "--ack"],
+                  ["tail", "--from", "cursor"]):
+        chat.hawserctl(*wrong, status=2)
