@@ -27,6 +27,8 @@ enum key_type {
     KEY_PERCENT,     /* unsigned, within min..max */
     KEY_MODE,        /* unsigned, of file permissions */
     KEY_FLAG,        /* bool: whether it is the second of two `words` */
+    KEY_PROXY,       /* const char *, a proxy_url without a password, or "none" */
+    KEY_SECRET,      /* const char *, a secret_source, but no exec: */
     KEY_RATE,        /* unsigned, within min..max; `also`: int64_t, the period in milliseconds */
 };
 

@@ -318,6 +318,12 @@ static void check_streams(const struct settings *s, struct diag *diag)
             diag_add(diag, s->streams[i].file, s->streams[i].line,
                      "[stream %s] has no profile; \"hawserctl profiles\" lists those there are",
                      s->streams[i].name);
+        if (s->streams[i].proxy_password != NULL &&
+            (s->streams[i].proxy == NULL || strchr(s->streams[i].proxy, '@') == NULL))
+            diag_add(diag, s->streams[i].file, s->streams[i].line,
+                     "[stream %s] has a proxy_password but no user for it; write "
+                     "proxy = http://USER@HOST:PORT",
+                     s->streams[i].name);
     }
 }
 

@@ -63,7 +63,11 @@ struct settings_stream {
     unsigned dedup_window; /* entries */
     const char *tls_ca;    /* NULL: the system's bundle */
     bool plaintext;
-    int64_t dns_timeout_ms, tcp_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
+    bool deflate;
+    const char *proxy;          /* config/proxy_url.h, without a password; "none"; NULL: as the
+                                 * environment says */
+    const char *proxy_password; /* where it is to be found, config/secret_source.h; NULL: none */
+    int64_t dns_timeout_ms, tcp_timeout_ms, proxy_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
     int64_t park_probe_ms; /* -1: never */
     bool rtt_reconnects;   /* on_rtt = reconnect */
     bool has_log;

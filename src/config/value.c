@@ -5,6 +5,8 @@
 
 #include "base/suggest.h"
 #include "base/timefmt.h"
+#include "config/proxy_url.h"
+#include "config/secret_source.h"
 
 bool value_is_name(const char *text, size_t max)
 {
@@ -355,6 +357,46 @@ static int read_rate(const struct key *key, const char *text, char *section, str
     return 0;
 }
 
+static int read_proxy(const struct key *key, const char *text, char *section, struct pool *pool,
+                      struct error *err)
+{
+    struct proxy_url url;
+    struct error why = {0};
+
+    if (text[0] == '\0')
+        return refuse(key, text, err);
+    if (strcmp(text, "none") == 0)
+        return keep_text(key, text, target(key, section), pool, err);
+    if (proxy_url_parse(text, &url, &why) == 0 && url.has_password) {
+        explicit_bzero(&url, sizeof url);
+        return error_set(err, ERR_PARSE,
+                         "%s: a password is not written into the configuration itself; write "
+                         "http://USER@HOST:PORT, and proxy_password = file:/PATH or "
+                         "credential:NAME",
+                         key->name);
+    }
+    explicit_bzero(&url, sizeof url);
+    if (why.code != 0)
+        return error_set(err, ERR_PARSE, "%s: %s", key->name, why.text);
+    return keep_text(key, text, target(key, section), pool, err);
+}
+
+static int read_secret(const struct key *key, const char *text, char *section, struct pool *pool,
+                       struct error *err)
+{
+    const char *why = NULL;
+
+    if (text[0] == '\0')
+        return refuse(key, text, err);
+    if (!secret_source_ok(text, &why))
+        return error_set(err, ERR_PARSE, "%s: %s", key->name, why);
+    if (slice_starts_with(slice_str(text), SLICE("exec:")))
+        return error_set(err, ERR_PARSE,
+                         "%s: exec: is not for this key; file:, credential: or env: are",
+                         key->name);
+    return keep_text(key, text, target(key, section), pool, err);
+}
+
 static const struct {
     const char *text;
     int (*read)(const struct key *key, const char *text, char *section, struct pool *pool,
@@ -376,6 +418,8 @@ static const struct {
     [KEY_PERCENT] = {"a percentage (5%)", read_percent},
     [KEY_MODE] = {"octal permissions (0660)", read_mode},
     [KEY_FLAG] = {"one of its words", read_flag},
+    [KEY_PROXY] = {"a proxy (http://HOST:PORT) or none", read_proxy},
+    [KEY_SECRET] = {"a secret's place (file:, credential:, env:)", read_secret},
     [KEY_RATE] = {"so many in a time (20/s, 300/5m, 1000/24h)", read_rate},
 };
 

@@ -15,6 +15,7 @@
 #include "daemon/paths.h"
 #include "daemon/slots.h"
 #include "daemon/upstream.h"
+#include "net/memory.h"
 
 /* ---- once an iteration: what the callbacks of this iteration asked for ---- */
 
@@ -402,6 +403,9 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     if (status == 0)
         status = consumers_new(daemon, &daemon->consumers, err);
     if (status == 0)
+        status =
+            net_memory_new(&daemon->memory) != 0 ? error_set(err, ERR_NOMEM, "out of memory") : 0;
+    if (status == 0)
         status = vaults_new(daemon->loop, daemon->state_dir, &daemon->vaults, err);
     if (status == 0)
         status = start_upstreams(daemon, configuration, err);
@@ -471,6 +475,7 @@ void daemon_fini(struct daemon *daemon)
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         upstream_free(daemon->upstreams[i]);
     vaults_free(daemon->vaults);
+    net_memory_free(daemon->memory);
     slots_free(daemon->slots);
     if (daemon->network != NULL)
         io_network_close(daemon->network);

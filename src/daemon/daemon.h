@@ -49,6 +49,7 @@ struct listener;
 struct slots;
 struct vaults;
 struct consumers;
+struct net_memory;
 
 struct daemon {
     const struct settings *settings;
@@ -59,6 +60,7 @@ struct daemon {
     struct slots *slots;
     struct vaults *vaults;
     struct consumers *consumers;
+    struct net_memory *memory;   /* which of a host's addresses answered */
     struct io_network *network;  /* NULL: it cannot be watched */
     struct upstream **upstreams; /* as configured */
     size_t n_upstreams;

@@ -9,6 +9,8 @@ static enum profile_phase phase_of(enum net_phase phase)
         return PROFILE_PHASE_DNS;
     case NET_PHASE_TCP:
         return PROFILE_PHASE_TCP;
+    case NET_PHASE_PROXY:
+        return PROFILE_PHASE_PROXY;
     case NET_PHASE_TLS:
         return PROFILE_PHASE_TLS;
     case NET_PHASE_UPGRADE:
@@ -27,6 +29,8 @@ static enum profile_failure failure_of(enum net_phase phase)
         return PROFILE_FAILURE_DNS;
     case NET_PHASE_TCP:
         return PROFILE_FAILURE_TCP;
+    case NET_PHASE_PROXY:
+        return PROFILE_FAILURE_PROXY;
     case NET_PHASE_TLS:
         return PROFILE_FAILURE_TLS;
     case NET_PHASE_UPGRADE:

@@ -144,8 +144,9 @@ static void on_open(void *arg, const struct http_response *response)
     outgoing_cookies(&link->out, upstream->cookies, response, io_wall_us() / 1000000);
     outgoing_fini(&link->out);
     link->open = true;
-    log_info(upstream->settings->name, link->id, "open to %s%s%s%s%s", link->address,
+    log_info(upstream->settings->name, link->id, "open to %s%s%s%s%s%s", link->address,
              link->tls[0] != '\0' ? ", " : "", link->tls,
+             net_link_deflates(link->link) ? ", with compression" : "",
              other != NULL ? ", to take over from " : "", other != NULL ? other->id : "");
     stream_link_open(upstream->stream, link->number);
 }
@@ -214,6 +215,15 @@ static struct upstream_link *find_free(struct upstream *upstream)
     return &upstream->links[i];
 }
 
+/* What kept it from being dialled at all. */
+static enum profile_failure failure_of_dial(const struct upstream *upstream, int rc)
+{
+    if (upstream->proxy.failed)
+        return upstream->proxy.lacks_secret ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_PROXY;
+    return rc == ERR_TLS || upstream->trust.tls == NULL ? PROFILE_FAILURE_CREDENTIAL
+                                                        : PROFILE_FAILURE_TCP;
+}
+
 void links_dial(void *arg, uint64_t number, const struct profile_request *request)
 {
     struct upstream *upstream = arg;
@@ -229,10 +239,7 @@ void links_dial(void *arg, uint64_t number, const struct profile_request *reques
     vault_wipe(&upstream->vault);
     if (rc == 0)
         return;
-    upstream_failure(upstream,
-                     rc == ERR_TLS || upstream->trust.tls == NULL ? PROFILE_FAILURE_CREDENTIAL
-                                                                  : PROFILE_FAILURE_TCP,
-                     err.text, &link->failed);
+    upstream_failure(upstream, failure_of_dial(upstream, rc), err.text, &link->failed);
     link->failed_pending = true;
     io_idle_arm(upstream->later);
 }

@@ -108,6 +108,8 @@ static void write_links(struct object *object, const struct upstream *upstream,
     text(object, "link", slice_str(link->id));
     text(object, "address", slice_str(link->address));
     text_if(object, "tls", link->tls);
+    name(object, "deflate");
+    put(object, link->link != NULL && net_link_deflates(link->link) ? "true" : "false");
 }
 
 static void write_stream(struct object *object, const struct upstream *upstream)

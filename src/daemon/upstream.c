@@ -64,13 +64,22 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
 {
     const struct settings_stream *settings = upstream->settings;
     int status = 0;
+    *out = (struct net_options){.tls = NULL};
+    if (proxy_choose(&upstream->proxy, url, &out->proxy, err) != 0)
+        return err->code;
+    if (out->proxy != NULL && vault_learn(&upstream->vault, out->proxy->password) != 0)
+        return error_set(err, ERR_NOMEM, "out of memory");
     if (needs_tls(url))
         status = trust_need(&upstream->trust, io_now_ms(upstream->daemon->loop), anew, err);
     *out = (struct net_options){
         .tls = upstream->trust.tls,
+        .proxy = out->proxy,
+        .memory = upstream->daemon->memory,
         .allow_plaintext = settings->plaintext,
+        .deflate = settings->deflate,
         .dns_timeout_ms = settings->dns_timeout_ms,
         .tcp_timeout_ms = settings->tcp_timeout_ms,
+        .proxy_timeout_ms = settings->proxy_timeout_ms,
         .tls_timeout_ms = settings->tls_timeout_ms,
         .upgrade_timeout_ms = settings->upgrade_timeout_ms,
     };
@@ -137,6 +146,13 @@ static void on_trust_changed(void *arg)
 {
     struct upstream *upstream = arg;
     log_notice(upstream->settings->name, NULL, "the CA file has changed");
+    on_vault_fresh(upstream);
+}
+
+static void on_password_changed(void *arg)
+{
+    struct upstream *upstream = arg;
+    log_notice(upstream->settings->name, NULL, "the proxy's password has changed");
     on_vault_fresh(upstream);
 }
 
@@ -408,6 +424,9 @@ static int make_parts(struct upstream *upstream, struct error *err)
     status = trust_init(&upstream->trust, daemon->loop, upstream->settings->tls_ca,
                         on_trust_changed, upstream, err);
     if (status == 0)
+        status = proxy_init(&upstream->proxy, daemon->loop, upstream->settings, on_password_changed,
+                            upstream, err);
+    if (status == 0)
         status = vault_join(daemon->vaults, upstream->profile, &vault_events, upstream,
                             upstream->settings->name, &upstream->vault, err);
     return status != 0 ? status : make_stream(upstream, err);
@@ -445,6 +464,7 @@ void upstream_free(struct upstream *upstream)
     broker_client_free(upstream->slots);
     vault_leave(&upstream->vault);
     trust_fini(&upstream->trust);
+    proxy_fini(&upstream->proxy);
     cookie_jar_free(upstream->cookies);
     free(upstream);
 }

@@ -9,12 +9,14 @@
  *     upstream.c   life, states, secrets      links.c     dialling, messages, redirects
  *     outgoing.c   what is sent where         requests.c  HTTP, whole and streamed
  *     network.c    routes that change         trust.c     trust anchors
+ *     proxy.c      the proxy, if any
  */
 #ifndef HAWSER_DAEMON_UPSTREAM_H
 #define HAWSER_DAEMON_UPSTREAM_H
 
 #include "daemon/daemon.h"
 #include "daemon/outgoing.h"
+#include "daemon/proxy.h"
 #include "daemon/trust.h"
 #include "daemon/vault.h"
 #include "net/net.h"
@@ -66,6 +68,7 @@ struct upstream {
     struct cookie_jar *cookies;
     struct vault_user vault;
     struct trust trust;
+    struct proxy proxy;
 
     int64_t gap_said_ms;  /* when a gap was last logged, 0: never */
     unsigned gaps_unsaid; /* since */

@@ -466,6 +466,11 @@ void vault_set(struct vault_user *user, const char *name, struct slice value)
     vault_do(vault, vault_core_keep(&vault->core, now_ms(vault)));
 }
 
+int vault_learn(struct vault_user *user, struct slice value)
+{
+    return redact_learn(&user->vault->redact, value);
+}
+
 const struct redact *vault_redact(const struct vault_user *user)
 {
     return &user->vault->redact;

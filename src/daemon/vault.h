@@ -75,6 +75,9 @@ void vault_wipe(struct vault_user *user);
 void vault_refresh(struct vault_user *user);
 /* A value that a message or an answer gave to secret NAME. */
 void vault_set(struct vault_user *user, const char *name, struct slice value);
+/* A value that is none of the profile's secrets, to be redacted all the same. ERR_NOMEM: it must
+ * not be used. */
+int vault_learn(struct vault_user *user, struct slice value);
 const struct redact *vault_redact(const struct vault_user *user);
 
 #endif

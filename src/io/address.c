@@ -28,6 +28,21 @@ void io_address_format(const struct io_address *address, char *out, size_t size)
     }
 }
 
+bool io_address_parse(const char *ip, uint16_t port, struct io_address *out)
+{
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, ip, &in.sin_addr) == 1)
+        memcpy(out, &in, sizeof in);
+    else if (inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1)
+        memcpy(out, &in6, sizeof in6);
+    else
+        return false;
+    return true;
+}
+
 /* All of 127.0.0.0/8 is loopback (RFC 1122 3.2.1.3), and only ::1 of IPv6 (RFC 4291 2.5.3). */
 bool io_address_is_loopback(const struct io_address *address)
 {

@@ -51,7 +51,7 @@ void io_signal_close(struct io_signal *signal);
 
 /* ---- names ---- */
 #define IO_ADDRESSES_MAX 16 /* of one name; more are left out */
-#define IO_LOOKUPS_MAX 64   /* threads in the resolver at once; further names wait for their turn */
+#define IO_LOOKUPS_MAX 320  /* threads in the resolver at once, one a name; more names wait */
 struct io_address {
     union {
         uint16_t family;
@@ -61,7 +61,8 @@ struct io_address {
 struct io_resolve;
 /* Numeric addresses answer without the resolver. ERR_DNS with the resolver's words; ERR_TIMEOUT
  * after timeout_ms (the thread that hangs is abandoned to itself, and holds up neither other
- * lookups nor io_loop_free). The request is gone when its callback is called: it is not cancelled
+ * lookups nor io_loop_free; who asks for the same name meanwhile waits for that thread too). The
+ * request is gone when its callback is called: it is not cancelled
  * after that. */
 typedef void (*io_resolve_cb)(void *arg, int status, const struct error *err,
                               const struct io_address *addresses, unsigned count);
@@ -69,6 +70,8 @@ int io_resolve_start(struct io_loop *loop, const char *host, uint16_t port, int6
                      io_resolve_cb cb, void *arg, struct io_resolve **out);
 void io_resolve_cancel(struct io_resolve *resolve); /* the callback will not fire */
 void io_address_format(const struct io_address *address, char *out, size_t size); /* ip:port */
+/* Of a numeric address, without brackets and scope. False: it is none. */
+bool io_address_parse(const char *ip, uint16_t port, struct io_address *out);
 bool io_address_is_loopback(const struct io_address *address);
 
 /* ---- streams: TCP and Unix ---- */

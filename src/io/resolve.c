@@ -3,6 +3,10 @@
  * would do the same with a fixed number of threads, and joins them at exit: a few names whose
  * server is dead would hold up all other names, and then the end of the process.
  *
+ * One name is looked up by one thread at a time: who asks for it meanwhile shares the answer, also
+ * of a lookup that others have waited for in vain. So a dead name costs one thread however often it
+ * is tried anew, and cannot take those of other names.
+ *
  * A lookup belongs to its thread while that runs, then to the loop. The two meet in the hub, which
  * the threads keep alive beyond the loop; one that comes back to find the loop gone, or nobody
  * waiting, frees its lookup and that is all.
@@ -28,27 +32,31 @@ struct resolver {
     uv_async_t async;
     struct hub *hub;
     unsigned running;         /* threads, abandoned ones too */
-    struct list_node waiting; /* resolves that have no thread yet */
+    struct list_node lookups; /* that have no answer yet */
 };
 
 struct lookup {
+    /* Only the loop's thread looks at these. */
+    struct list_node all;     /* in resolver->lookups, else alone */
+    struct list_node waiters; /* resolves; none: nobody waits any more */
+    bool has_thread;
+
     struct list_node node; /* in hub->finished */
     struct hub *hub;
-    struct io_resolve *owner; /* NULL: nobody waits any more; only the loop's thread looks at it */
     int status;
     struct error err;
     unsigned count;
-    struct io_address addresses[IO_ADDRESSES_MAX];
-    uint16_t port;
+    struct io_address addresses[IO_ADDRESSES_MAX]; /* of no port */
     char host[];
 };
 
 struct io_resolve {
     struct io_object object;
     uv_timer_t timer;
-    struct list_node node; /* in resolver->waiting, else alone */
+    struct list_node node; /* in lookup->waiters */
     struct lookup *lookup;
     bool answered; /* numeric: the timer only defers the answer */
+    uint16_t port;
     int64_t timeout_ms;
     io_resolve_cb cb;
     void *arg;
@@ -70,17 +78,14 @@ static void hub_unref_locked(struct hub *hub)
 static void lookup_take_addresses(struct lookup *lookup, const struct addrinfo *list)
 {
     const struct addrinfo *ai;
-    uint16_t port = htons(lookup->port);
 
     for (ai = list; ai != NULL && lookup->count < IO_ADDRESSES_MAX; ai = ai->ai_next) {
         struct io_address *address = &lookup->addresses[lookup->count];
 
         if (ai->ai_family != AF_INET && ai->ai_family != AF_INET6)
             continue;
-        /* The port has the same place in both families (RFC 3493 3.3). */
         memset(address, 0, sizeof *address);
         memcpy(address, ai->ai_addr, ai->ai_addrlen);
-        memcpy(address->u.bytes + offsetof(struct sockaddr_in, sin_port), &port, sizeof port);
         lookup->count++;
     }
 }
@@ -145,32 +150,60 @@ static int lookup_start(struct resolver *resolver, struct lookup *lookup)
     return 0;
 }
 
-/* Ends the request; what it says is in `lookup`, which is freed. */
-static void resolve_finish(struct io_resolve *resolve, struct lookup *lookup)
+/* Ends the request with what the lookup says. */
+static void resolve_finish(struct io_resolve *resolve, const struct lookup *lookup)
 {
+    struct io_address addresses[IO_ADDRESSES_MAX];
+    uint16_t port = htons(resolve->port);
     io_resolve_cb cb = resolve->cb;
     void *arg = resolve->arg;
 
+    /* The port has the same place in both families (RFC 3493 3.3). */
+    for (unsigned i = 0; i < lookup->count; i++) {
+        addresses[i] = lookup->addresses[i];
+        memcpy(addresses[i].u.bytes + offsetof(struct sockaddr_in, sin_port), &port, sizeof port);
+    }
+    list_remove(&resolve->node);
     io_object_begin_close(&resolve->object);
     io_object_close_handle((uv_handle_t *)&resolve->timer);
-    cb(arg, lookup->status, lookup->status != 0 ? &lookup->err : NULL, lookup->addresses,
-       lookup->count);
+    cb(arg, lookup->status, lookup->status != 0 ? &lookup->err : NULL, addresses, lookup->count);
+}
+
+/* Tells all who wait, each of whom may cancel another or ask anew, and frees it. */
+static void lookup_finish(struct lookup *lookup)
+{
+    list_remove(&lookup->all);
+    while (!list_empty(&lookup->waiters))
+        resolve_finish(LIST_ENTRY(lookup->waiters.next, struct io_resolve, node), lookup);
     free(lookup);
+}
+
+/* The first that has no thread, NULL: none. */
+static struct lookup *lookup_waiting(struct resolver *resolver)
+{
+    struct list_node *node = resolver->lookups.next;
+
+    for (; node != &resolver->lookups; node = node->next) {
+        struct lookup *lookup = LIST_ENTRY(node, struct lookup, all);
+
+        if (!lookup->has_thread)
+            return lookup;
+    }
+    return NULL;
 }
 
 static void resolve_next(struct resolver *resolver)
 {
-    while (resolver->running < IO_LOOKUPS_MAX && !list_empty(&resolver->waiting)) {
-        struct io_resolve *resolve = LIST_ENTRY(resolver->waiting.next, struct io_resolve, node);
-        struct lookup *lookup = resolve->lookup;
-        int rc;
+    struct lookup *lookup;
 
-        list_remove(&resolve->node);
-        rc = lookup_start(resolver, lookup);
+    while (resolver->running < IO_LOOKUPS_MAX && (lookup = lookup_waiting(resolver)) != NULL) {
+        int rc = lookup_start(resolver, lookup);
+
+        lookup->has_thread = rc == 0;
         if (rc != 0) {
             lookup->status = error_set(&lookup->err, rc, "resolve %s: cannot start a thread: %s",
                                        lookup->host, error_text(rc));
-            resolve_finish(resolve, lookup);
+            lookup_finish(lookup);
         }
     }
 }
@@ -192,24 +225,20 @@ static void on_finished(uv_async_t *async)
         if (lookup == NULL)
             break;
         resolver->running--;
-        if (lookup->owner != NULL)
-            resolve_finish(lookup->owner, lookup);
-        else
-            free(lookup);
+        lookup_finish(lookup);
     }
     resolve_next(resolver);
 }
 
-/* The request lets go of its lookup: a thread that has it keeps it, otherwise it is freed. */
+/* The request lets go of its lookup: one that has a thread runs on, and may be shared yet. */
 static void resolve_abandon(struct io_resolve *resolve)
 {
-    bool has_thread = !resolve->answered && list_empty(&resolve->node);
+    struct lookup *lookup = resolve->lookup;
 
-    if (has_thread) {
-        resolve->lookup->owner = NULL;
-    } else {
-        list_remove(&resolve->node);
-        free(resolve->lookup);
+    list_remove(&resolve->node);
+    if (list_empty(&lookup->waiters) && !lookup->has_thread) {
+        list_remove(&lookup->all);
+        free(lookup);
     }
     resolve->lookup = NULL;
 }
@@ -234,7 +263,7 @@ static void on_resolve_timer(uv_timer_t *timer)
     struct error err;
 
     if (resolve->answered) {
-        resolve_finish(resolve, resolve->lookup);
+        lookup_finish(resolve->lookup);
         return;
     }
     error_set(&err, ERR_TIMEOUT, "resolve %s: no answer within %g s", resolve->lookup->host,
@@ -243,38 +272,62 @@ static void on_resolve_timer(uv_timer_t *timer)
     cb(arg, ERR_TIMEOUT, &err, NULL, 0);
 }
 
+static struct lookup *lookup_find(struct resolver *resolver, const char *host)
+{
+    struct list_node *node = resolver->lookups.next;
+
+    for (; node != &resolver->lookups; node = node->next) {
+        struct lookup *lookup = LIST_ENTRY(node, struct lookup, all);
+
+        if (strcasecmp(lookup->host, host) == 0)
+            return lookup;
+    }
+    return NULL;
+}
+
+/* *answered: it is numeric, and its answer there. */
+static struct lookup *lookup_new(struct resolver *resolver, const char *host, bool *answered)
+{
+    struct lookup *lookup = calloc(1, sizeof *lookup + strlen(host) + 1);
+
+    if (lookup == NULL)
+        return NULL;
+    memcpy(lookup->host, host, strlen(host) + 1);
+    list_init(&lookup->all);
+    list_init(&lookup->waiters);
+    *answered = lookup_run(lookup, AI_NUMERICHOST) == 0;
+    if (*answered)
+        return lookup;
+    lookup->status = 0;
+    list_push_back(&resolver->lookups, &lookup->all);
+    if (resolver->running < IO_LOOKUPS_MAX)
+        uv_async_send(&resolver->async);
+    return lookup;
+}
+
 int io_resolve_start(struct io_loop *loop, const char *host, uint16_t port, int64_t timeout_ms,
                      io_resolve_cb cb, void *arg, struct io_resolve **out)
 {
-    struct resolver *resolver = loop->resolver;
     struct io_resolve *resolve = calloc(1, sizeof *resolve);
-    struct lookup *lookup = calloc(1, sizeof *lookup + strlen(host) + 1);
 
-    if (resolve == NULL || lookup == NULL) {
+    if (resolve == NULL)
+        return ERR_NOMEM;
+    resolve->lookup = lookup_find(loop->resolver, host);
+    if (resolve->lookup == NULL)
+        resolve->lookup = lookup_new(loop->resolver, host, &resolve->answered);
+    if (resolve->lookup == NULL) {
         free(resolve);
-        free(lookup);
         return ERR_NOMEM;
     }
-    memcpy(lookup->host, host, strlen(host) + 1);
-    lookup->port = port;
-    lookup->owner = resolve;
     io_object_init(&resolve->object, loop, resolve_close);
     uv_timer_init(&loop->uv, &resolve->timer);
     io_object_adopt(&resolve->object, (uv_handle_t *)&resolve->timer);
-    list_init(&resolve->node);
-    resolve->lookup = lookup;
+    list_push_back(&resolve->lookup->waiters, &resolve->node);
+    resolve->port = port;
     resolve->timeout_ms = timeout_ms;
     resolve->cb = cb;
     resolve->arg = arg;
     *out = resolve;
-
-    resolve->answered = lookup_run(lookup, AI_NUMERICHOST) == 0;
-    if (!resolve->answered) {
-        lookup->status = 0;
-        list_push_back(&resolver->waiting, &resolve->node);
-        if (resolver->running < IO_LOOKUPS_MAX)
-            uv_async_send(&resolver->async);
-    }
     uv_timer_start(&resolve->timer, on_resolve_timer,
                    resolve->answered || timeout_ms < 0 ? 0 : (uint64_t)timeout_ms, 0);
     return 0;
@@ -300,7 +353,7 @@ int resolver_new(struct io_loop *loop, struct resolver **out)
     /* Not one of the user's objects: it goes last, by resolver_close. */
     resolver->object = (struct io_object){.loop = loop};
     io_object_adopt(&resolver->object, (uv_handle_t *)&resolver->async);
-    list_init(&resolver->waiting);
+    list_init(&resolver->lookups);
     pthread_mutex_init(&hub->lock, NULL);
     list_init(&hub->finished);
     hub->async = &resolver->async;
@@ -319,7 +372,8 @@ void resolver_close(struct resolver *resolver)
 {
     struct hub *hub = resolver->hub;
 
-    assert(list_empty(&resolver->waiting));
+    /* Of those without a thread none is left, since nobody waits; the others are their threads'. */
+    assert(lookup_waiting(resolver) == NULL);
     pthread_mutex_lock(&hub->lock);
     hub->async = NULL;
     while (!list_empty(&hub->finished)) {

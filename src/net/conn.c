@@ -3,6 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "net/tunnel.h"
+
+enum { CONN_SPEAKING_TEXT = 200 };
 enum { PLAINTEXT_CHUNK = 16 * 1024 }; /* what one TLS record holds at most */
 
 /* ---- life ---- */
@@ -18,16 +21,25 @@ void conn_leave(struct conn *conn)
         conn->events->destroy(conn->arg);
 }
 
+static void proxy_refused(struct conn *conn, struct net_end *end);
+
 static void on_deadline(void *arg)
 {
     struct conn *conn = arg;
+    struct net_end end;
 
     conn_enter(conn);
-    conn->events->on_deadline(conn->arg);
+    /* A refusal whose body is slow: what has come is enough. */
+    if (conn->phase == NET_PHASE_PROXY && tunnel_refused_so_far(conn->tunnel, &end))
+        proxy_refused(conn, &end);
+    else
+        conn->events->on_deadline(conn->arg);
     conn_leave(conn);
 }
 
 static void on_wake(void *arg);
+static void proxy_ended(struct conn *conn, const char *how);
+static void read_proxy(struct conn *conn, struct slice *bytes);
 
 int conn_init(struct conn *conn, struct io_loop *loop, const struct net_options *options,
               const struct http_url *url, const struct conn_events *events, void *arg,
@@ -38,9 +50,9 @@ int conn_init(struct conn *conn, struct io_loop *loop, const struct net_options 
     *conn = (struct conn){.loop = loop, .events = events, .arg = arg, .options = *options};
     conn->secure = url->secure;
     conn->port = url->port;
-    buf_init(&conn->errors, BUF_UNBOUNDED);
     buf_init(&conn->held, BUF_UNBOUNDED);
     conn->options.tls = NULL;
+    conn->options.proxy = NULL;
     if (url->secure && options->tls == NULL)
         return error_set(err, ERR_INVAL, "no trust anchors are loaded, and the URL wants TLS");
     conn->host = slice_dup(url->host);
@@ -49,7 +61,12 @@ int conn_init(struct conn *conn, struct io_loop *loop, const struct net_options 
         error_set(err, rc, "connect: out of memory");
         goto err_partial;
     }
-    rc = dial_start(conn, err);
+    if (options->proxy != NULL)
+        rc = tunnel_new(options->proxy, url, &conn->tunnel, err);
+    else
+        rc = 0;
+    if (rc == 0)
+        rc = dial_start(conn, err);
     if (rc != 0)
         goto err_partial;
     if (url->secure)
@@ -61,6 +78,7 @@ err_partial:
         io_timer_close(conn->deadline);
     if (conn->wake != NULL)
         io_idle_close(conn->wake);
+    tunnel_free(conn->tunnel);
     free(conn->host);
     return rc;
 }
@@ -80,8 +98,8 @@ void conn_close(struct conn *conn)
     if (conn->closed)
         return;
     conn->closed = true;
-    if (conn->resolve != NULL)
-        io_resolve_cancel(conn->resolve);
+    dial_free(conn->dial);
+    conn->dial = NULL;
     if (conn->tls != NULL && conn->phase != NET_PHASE_TLS) {
         (void)tls_shutdown(conn->tls);
         flush_tls(conn);
@@ -99,8 +117,8 @@ void conn_fini(struct conn *conn)
     tls_free(conn->tls);
     if (conn->options.tls != NULL)
         tls_context_unref(conn->options.tls);
-    buf_fini(&conn->errors);
     buf_fini(&conn->held);
+    tunnel_free(conn->tunnel);
     free(conn->host);
 }
 
@@ -120,17 +138,29 @@ void conn_fail(struct conn *conn, enum net_end_kind kind, const char *text)
     conn->events->on_failed(conn->arg, &end);
 }
 
+/* Whom the words after TCP are exchanged with: "127.0.0.1:443", or with a proxy between
+ * "chat.example.com:443 through 127.0.0.1:3128 (proxy)". */
+static const char *speaking_with(const struct conn *conn, char out[CONN_SPEAKING_TEXT])
+{
+    if (conn->tunnel == NULL || conn->phase == NET_PHASE_PROXY)
+        return conn->address;
+    snprintf(out, CONN_SPEAKING_TEXT, "%.100s through %s", conn->tunnel->target, conn->address);
+    return out;
+}
+
 void conn_timeout_text(const struct conn *conn, char *out, size_t size)
 {
-    double tls_s = (double)conn->options.tls_timeout_ms / 1000;
-    double upgrade_s = (double)conn->options.upgrade_timeout_ms / 1000;
+    char with[CONN_SPEAKING_TEXT];
 
-    if (conn->phase == NET_PHASE_TLS)
-        snprintf(out, size, "TLS handshake with %s: not finished within %g s", conn->address,
-                 tls_s);
+    if (conn->phase == NET_PHASE_PROXY)
+        snprintf(out, size, "CONNECT %.100s by %s: no answer within %g s", conn->tunnel->target,
+                 conn->address, (double)conn->options.proxy_timeout_ms / 1000);
+    else if (conn->phase == NET_PHASE_TLS)
+        snprintf(out, size, "TLS handshake with %s: not finished within %g s",
+                 speaking_with(conn, with), (double)conn->options.tls_timeout_ms / 1000);
     else
-        snprintf(out, size, "upgrade request to %s: no answer within %g s", conn->address,
-                 upgrade_s);
+        snprintf(out, size, "upgrade request to %s: no answer within %g s",
+                 speaking_with(conn, with), (double)conn->options.upgrade_timeout_ms / 1000);
 }
 
 /* ---- bytes in ---- */
@@ -252,11 +282,15 @@ static void read_tls(struct conn *conn, const char *bytes, size_t n)
 
 static void read_ended(struct conn *conn, int status, const char *text)
 {
-    char failure[sizeof((struct error *)0)->text + 2 * CONN_ADDRESS_TEXT];
+    char failure[sizeof((struct error *)0)->text + CONN_SPEAKING_TEXT + 40];
+    char with[CONN_SPEAKING_TEXT];
+    const char *how = status == 0 ? "connection closed" : text;
 
-    if (conn->phase == NET_PHASE_TLS) {
-        snprintf(failure, sizeof failure, "%s in the TLS handshake with %s",
-                 status == 0 ? "connection closed" : text, conn->address);
+    if (conn->phase == NET_PHASE_PROXY) {
+        proxy_ended(conn, how);
+    } else if (conn->phase == NET_PHASE_TLS) {
+        snprintf(failure, sizeof failure, "%s in the TLS handshake with %s", how,
+                 speaking_with(conn, with));
         conn_fail(conn, NET_END_CUT, failure);
     } else {
         conn->events->on_end(conn->arg, status, text);
@@ -266,14 +300,19 @@ static void read_ended(struct conn *conn, int status, const char *text)
 static void on_read(void *arg, const char *bytes, ssize_t n, const struct error *err)
 {
     struct conn *conn = arg;
+    struct slice fresh = slice_make(bytes, n > 0 ? (size_t)n : 0);
 
     conn_enter(conn);
+    if (n > 0 && conn->phase == NET_PHASE_PROXY)
+        read_proxy(conn, &fresh);
     if (n <= 0)
         read_ended(conn, (int)n, n == 0 ? "" : err->text);
+    else if (conn->closed || fresh.len == 0)
+        ; /* all of it was the proxy's */
     else if (conn->tls != NULL)
-        read_tls(conn, bytes, (size_t)n);
+        read_tls(conn, fresh.ptr, fresh.len);
     else
-        read_plain(conn, bytes, (size_t)n);
+        read_plain(conn, fresh.ptr, fresh.len);
     conn_leave(conn);
 }
 
@@ -309,32 +348,108 @@ static void on_wake(void *arg)
     conn_leave(conn);
 }
 
-/* ---- TCP is up ---- */
+/* ---- TCP is up, then perhaps a tunnel, then perhaps TLS ---- */
 
-void conn_connected(struct conn *conn)
+static void fail_starting(struct conn *conn, int rc)
 {
-    static const struct io_stream_events events = {.on_read = on_read};
+    char text[CONN_ADDRESS_TEXT + 100];
+
+    snprintf(text, sizeof text, "%s: %s", conn->address, error_text(rc));
+    conn_fail(conn, NET_END_FAILED, text);
+}
+
+/* The way to the peer is open: what is said from here on is for it. */
+static void begin(struct conn *conn)
+{
     struct error err;
     int rc;
 
-    io_stream_events(conn->stream, &events, conn);
-    conn->last_rx_ms = conn->before_rx_ms = io_now_ms(conn->loop);
-    if (conn->secure) {
-        conn->phase = NET_PHASE_TLS;
-        rc = tls_new(conn->options.tls, conn->host, &conn->tls, &err);
-        if (rc != 0) {
-            conn_fail(conn, NET_END_FAILED, err.text);
-            return;
-        }
-        conn_deadline(conn, conn->options.tls_timeout_ms);
-    }
-    rc = io_stream_read_start(conn->stream);
-    if (rc != 0)
-        conn_fail(conn, NET_END_FAILED, error_text(rc));
-    else if (conn->secure)
-        handshake_tls(conn);
-    else
+    if (!conn->secure) {
+        conn_deadline(conn, -1);
         conn->events->on_up(conn->arg);
+        return;
+    }
+    conn->phase = NET_PHASE_TLS;
+    rc = tls_new(conn->options.tls, conn->host, &conn->tls, &err);
+    if (rc != 0) {
+        conn_fail(conn, NET_END_FAILED, err.text);
+        return;
+    }
+    conn_deadline(conn, conn->options.tls_timeout_ms);
+    handshake_tls(conn);
+}
+
+static void ask_proxy(struct conn *conn)
+{
+    struct buf *request = &conn->tunnel->request;
+    int rc;
+
+    conn->phase = NET_PHASE_PROXY;
+    conn_deadline(conn, conn->options.proxy_timeout_ms);
+    rc = io_stream_write(conn->stream, request->data, request->len);
+    tunnel_sent(conn->tunnel);
+    if (rc != 0)
+        fail_starting(conn, rc);
+}
+
+void conn_connected(struct conn *conn, struct io_stream *stream, const struct io_address *peer)
+{
+    static const struct io_stream_events events = {.on_read = on_read};
+    int rc;
+
+    conn->stream = stream;
+    conn->peer = *peer;
+    io_address_format(peer, conn->address, sizeof conn->address);
+    if (conn->tunnel != NULL)
+        strncat(conn->address, " (proxy)", sizeof conn->address - strlen(conn->address) - 1);
+    io_stream_events(stream, &events, conn);
+    conn->last_rx_ms = conn->before_rx_ms = io_now_ms(conn->loop);
+    rc = io_stream_read_start(stream);
+    if (rc != 0)
+        fail_starting(conn, rc);
+    else if (conn->tunnel != NULL)
+        ask_proxy(conn);
+    else
+        begin(conn);
+}
+
+static void proxy_refused(struct conn *conn, struct net_end *end)
+{
+    end->phase = NET_PHASE_PROXY;
+    conn->events->on_failed(conn->arg, end);
+}
+
+/* *bytes: those behind the proxy's answer are left, for the peer's turn has come. */
+static void read_proxy(struct conn *conn, struct slice *bytes)
+{
+    struct net_end end;
+    size_t used = 0;
+
+    switch (tunnel_feed(conn->tunnel, bytes->ptr, bytes->len, &used, &end)) {
+    case TUNNEL_AGAIN:
+        break;
+    case TUNNEL_OPEN:
+        begin(conn);
+        break;
+    case TUNNEL_REFUSED:
+        proxy_refused(conn, &end);
+        break;
+    }
+    *bytes = slice_from(*bytes, used);
+}
+
+static void proxy_ended(struct conn *conn, const char *how)
+{
+    char text[sizeof((struct error *)0)->text + CONN_SPEAKING_TEXT];
+    struct net_end end;
+
+    if (tunnel_refused_so_far(conn->tunnel, &end)) {
+        proxy_refused(conn, &end);
+        return;
+    }
+    snprintf(text, sizeof text, "%s in answer to CONNECT %.100s by %s", how, conn->tunnel->target,
+             conn->address);
+    conn_fail(conn, NET_END_FAILED, text);
 }
 
 /* ---- bytes out ---- */

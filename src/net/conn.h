@@ -1,8 +1,8 @@
 /*
  * conn: one outgoing connection, from a name to bytes that flow. What link and http share.
  *
- * Decides: the order of dialling, each phase's deadline, where TLS sits, what is kept while its
- * owner does not read. Leaves: what the bytes mean to the owner, in which it is embedded.
+ * Decides: the order of dialling, each phase's deadline, where proxy and TLS sit, what is kept
+ * while its owner does not read. Leaves: what the bytes mean to the owner, in which it is embedded.
  * Owns: the stream, the TLS state, the timer. The owner's memory is released by events->destroy,
  * which is called once after conn_close() when no function of this file is on the stack any more:
  * so an owner may close itself in every one of its callbacks.
@@ -16,7 +16,7 @@
 #include "net/net.h"
 #include "wire/http.h"
 
-#define CONN_ADDRESS_TEXT 64 /* "[IPv6]:port" and NUL */
+#define CONN_ADDRESS_TEXT 64 /* "[IPv6]:port (proxy)" and NUL */
 
 struct conn_events {
     void (*on_up)(void *arg);
@@ -26,7 +26,7 @@ struct conn_events {
     void (*on_bytes)(void *arg, struct slice *bytes);
     /* Nothing more comes: 0 for an end, or ERR_ and why. */
     void (*on_end)(void *arg, int status, const char *text);
-    void (*on_deadline)(void *arg); /* conn_deadline()'s, or that of the TLS handshake */
+    void (*on_deadline)(void *arg); /* conn_deadline()'s, or that of proxy or TLS */
     void (*destroy)(void *arg);
 };
 
@@ -44,15 +44,13 @@ struct conn {
     struct io_timer *deadline;
     struct io_idle *wake;
 
-    struct io_resolve *resolve;
-    struct io_address addresses[IO_ADDRESSES_MAX];
-    unsigned n_addresses, next_address;
-    unsigned n_timeouts; /* addresses that gave no answer at all */
-    struct buf errors;   /* one for each address that failed */
+    struct dial *dial;     /* until TCP is up */
+    struct tunnel *tunnel; /* NULL: straight, through no proxy */
 
     struct io_stream *stream;
-    struct tls *tls; /* NULL: plaintext */
-    char address[CONN_ADDRESS_TEXT];
+    struct io_address peer;          /* of the stream: the proxy's where there is one */
+    struct tls *tls;                 /* NULL: plaintext */
+    char address[CONN_ADDRESS_TEXT]; /* the peer, and whether it is a proxy */
     bool paused;
     struct buf held; /* plaintext that the owner did not take, from held_at on */
     size_t held_at;
@@ -76,9 +74,11 @@ size_t conn_queued(const struct conn *conn);
 void conn_pause(struct conn *conn);
 void conn_resume(struct conn *conn); /* later, never inline */
 
-/* The dialling done (dial.c to conn.c): TCP is connected. And the ways to fail. */
+/* The dialling (dial.c), which ends in conn_connected() or conn_fail(), and the ways to fail. */
 int dial_start(struct conn *conn, struct error *err);
-void conn_connected(struct conn *conn);
+void dial_free(struct dial *dial); /* with all that is under way */
+/* Takes the stream: TCP is up. */
+void conn_connected(struct conn *conn, struct io_stream *stream, const struct io_address *peer);
 void conn_fail(struct conn *conn, enum net_end_kind kind, const char *text);
 
 /* How a phase's deadline reads: "TLS handshake with 127.0.0.1:443: not finished within 10 s". */

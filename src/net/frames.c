@@ -23,12 +23,14 @@ static const uint8_t *next_mask(struct net_link *link)
 static int send_frame(struct net_link *link, enum ws_type type, struct slice payload)
 {
     const uint8_t *mask = next_mask(link);
+    bool message = type == WS_TEXT || type == WS_BINARY;
     int rc;
 
     if (mask == NULL)
         return ERR_IO;
     buf_clear(&link->frame);
-    rc = ws_frame_write(&link->frame, type, payload, mask);
+    rc = message ? ws_message_write(&link->frame, &link->terms, type, payload, mask)
+                 : ws_frame_write(&link->frame, type, payload, mask);
     if (rc == 0)
         rc = conn_send(&link->conn, link->frame.data, link->frame.len);
     if (link->frame.cap > KEEP_CAPACITY)
@@ -182,8 +184,10 @@ void link_frames(struct net_link *link, struct slice *bytes)
         rc = ws_decoder_run(link->decoder, bytes, &code, &err);
         if (link->conn.closed)
             return;
-        if (rc == ERR_AGAIN && link->state == LINK_OPEN) {
+        if (rc == ERR_BUSY || (rc == ERR_AGAIN && link->state == LINK_OPEN)) {
             conn_pause(&link->conn);
+            if (rc == ERR_BUSY)
+                conn_resume(&link->conn); /* in the loop's next turn */
             return;
         }
         /* A message that was refused by a link that is closing now is dropped in the next round. */

@@ -91,8 +91,13 @@ static void open_link(struct net_link *link)
     size_t n = ws_accept_input(link->key, input);
 
     tls_sha1(input, n, sha1);
-    if (ws_upgrade_check(response, sha1, slice_str(link->subprotocol), &err) != 0) {
+    if (ws_upgrade_check(response, sha1, slice_str(link->subprotocol),
+                         link->conn.options.deflate ? &link->terms : NULL, &err) != 0) {
         end_now(link, NET_END_HANDSHAKE, response->status, err.text);
+        return;
+    }
+    if (ws_decoder_deflate(link->decoder, &link->terms) != 0) {
+        end_now(link, NET_END_HANDSHAKE, response->status, "link: out of memory");
         return;
     }
     link->state = LINK_OPEN;
@@ -244,7 +249,7 @@ static void destroy(void *arg)
 
 /* Everything that needs no connection, so that a bad argument is told at once. */
 static int prepare(struct net_link *link, const struct http_url *url, struct slice headers,
-                   struct slice subprotocol, uint64_t max_message, struct error *err)
+                   struct slice subprotocol, bool deflate, uint64_t max_message, struct error *err)
 {
     uint8_t nonce[16];
     int rc = tls_random(nonce, sizeof nonce);
@@ -261,7 +266,7 @@ static int prepare(struct net_link *link, const struct http_url *url, struct sli
     if (link->subprotocol == NULL || rc != 0 || link_decoder_new(link, max_message) != 0 ||
         http_parser_new(false, LIMIT_HTTP_ERROR_BODY, &link->parser) != 0)
         return error_set(err, ERR_NOMEM, "link: out of memory");
-    rc = ws_upgrade_write(&link->request, url, link->key, headers, subprotocol);
+    rc = ws_upgrade_write(&link->request, url, link->key, headers, subprotocol, deflate);
     if (rc != 0)
         return error_set(err, rc, "upgrade request: %s: a header or the subprotocol",
                          error_text(rc));
@@ -290,7 +295,7 @@ int net_link_open(struct io_loop *loop, const struct net_options *options, struc
     link->arg = arg;
     buf_init(&link->request, BUF_UNBOUNDED);
     buf_init(&link->frame, BUF_UNBOUNDED);
-    rc = prepare(link, &parsed, headers, subprotocol, max_message, err);
+    rc = prepare(link, &parsed, headers, subprotocol, options->deflate, max_message, err);
     if (rc == 0)
         rc = conn_init(&link->conn, loop, options, &parsed, &conn_events, link, err);
     if (rc != 0) {
@@ -336,12 +341,17 @@ void net_link_resume(struct net_link *link)
     conn_resume(&link->conn);
 }
 
+bool net_link_deflates(const struct net_link *link)
+{
+    return link->terms.agreed;
+}
+
 const struct io_address *net_link_peer(const struct net_link *link)
 {
     bool connected = link->conn.phase != NET_PHASE_DNS && link->conn.phase != NET_PHASE_TCP &&
-                     link->conn.phase != NET_PHASE_TLS;
+                     link->conn.phase != NET_PHASE_PROXY && link->conn.phase != NET_PHASE_TLS;
 
-    return connected ? &link->conn.addresses[link->conn.next_address - 1] : NULL;
+    return connected ? &link->conn.peer : NULL;
 }
 
 int64_t net_link_last_rx_ms(const struct net_link *link)

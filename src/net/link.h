@@ -28,7 +28,8 @@ struct net_link {
     char *subprotocol;
     struct http_parser_state *parser; /* until it is open */
     struct ws_decoder *decoder;
-    struct net_end end; /* what on_closed will say, from LINK_CLOSING on */
+    struct deflate_terms terms; /* agreed when it opened */
+    struct net_end end;         /* what on_closed will say, from LINK_CLOSING on */
 
     struct buf frame; /* one outgoing frame */
     uint8_t masks[LINK_MASKS][4];

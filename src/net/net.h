@@ -1,14 +1,14 @@
 /*
  * net: a WebSocket link and an HTTP client, on wire, tls and io.
  *
- * Decides: the order of dialling (all addresses in turn, each with its deadline), the handshakes
- * and their deadlines, the close handshake. Leaves: when to dial, ping and give up to session.
- * Ownership: net_link_open/net_http_start give an object; it ends in exactly one on_closed /
- * on_done (never inline), after which it frees itself and must not be touched. net_link_abort and
- * net_http_cancel end it without a callback. Every function is legal in every callback. Objects are
- * ended before their loop is freed.
- * Fails: net_link_open and net_http_start with what is wrong in their arguments; all else comes as
- * a struct net_end, whose text names the address, the phase and the deadline that passed.
+ * Decides: the order of dialling (RFC 8305: all addresses, one overtaking the other, each with its
+ * deadline), the proxy's tunnel, the handshakes and their deadlines, the close handshake. Leaves:
+ * when to dial, ping and give up to session. Ownership: net_link_open/net_http_start give an
+ * object; it ends in exactly one on_closed / on_done (never inline), after which it frees itself
+ * and must not be touched. net_link_abort and net_http_cancel end it without a callback. Every
+ * function is legal in every callback. Objects are ended before their loop is freed. Fails:
+ * net_link_open and net_http_start with what is wrong in their arguments; all else comes as a
+ * struct net_end, whose text names the address, the phase and the deadline that passed.
  */
 #ifndef HAWSER_NET_NET_H
 #define HAWSER_NET_NET_H
@@ -23,6 +23,7 @@
 enum net_phase {
     NET_PHASE_DNS,
     NET_PHASE_TCP,
+    NET_PHASE_PROXY, /* CONNECT */
     NET_PHASE_TLS,
     NET_PHASE_UPGRADE,
     NET_PHASE_OPEN,
@@ -33,10 +34,10 @@ const char *net_phase_name(enum net_phase phase);
 /* How a link or request ended. */
 enum net_end_kind {
     NET_END_CLOSE,     /* link was open: .code (1006: no close frame), .local */
-    NET_END_STATUS,    /* an HTTP status where 101 was wanted */
+    NET_END_STATUS,    /* an HTTP status where 101 was wanted; in NET_PHASE_PROXY: 407 */
     NET_END_STRIPPED,  /* 200 and the like where 101 was wanted: something took the Upgrade away */
     NET_END_HANDSHAKE, /* a 101 that is not valid */
-    NET_END_FAILED,    /* DNS, TCP or TLS failed: .phase */
+    NET_END_FAILED,    /* DNS, TCP, proxy or TLS failed: .phase */
     NET_END_CUT,       /* the connection ended in .phase: restarts and balancers do that */
     NET_END_TIMEOUT,   /* a deadline passed: .phase */
 };
@@ -51,17 +52,30 @@ struct net_end {
     char text[400];
 };
 
+/* A proxy to go through, by a tunnel (CONNECT, RFC 9110 9.3.6) whatever the scheme. */
+struct net_proxy {
+    struct slice host; /* a name or an address, without brackets */
+    uint16_t port;
+    struct slice user, password; /* Basic (RFC 7617); user.ptr NULL: no login */
+};
+
+struct net_memory; /* net/memory.h */
+
 struct net_options {
-    struct tls_context *tls; /* for wss/https; referenced by the link */
-    bool allow_plaintext;    /* ws/http to other than loopback */
-    int64_t dns_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
+    struct tls_context *tls;       /* for wss/https; referenced by the link */
+    bool allow_plaintext;          /* ws/http to other than loopback */
+    bool deflate;                  /* offered by a link; see wire/deflate.h */
+    const struct net_proxy *proxy; /* NULL: straight; needed during the call only */
+    struct net_memory *memory;     /* which addresses answered; NULL: nothing is remembered */
+    int64_t dns_timeout_ms, proxy_timeout_ms, tls_timeout_ms, upgrade_timeout_ms;
     int64_t tcp_timeout_ms;  /* for each address */
     int64_t http_timeout_ms; /* whole request */
 };
 
 struct net_link;
 struct net_link_events {
-    /* TCP (and TLS) are up: "192.0.2.7:443", "TLSv1.2 ..."; tls is NULL without TLS. */
+    /* TCP (and TLS) are up: "192.0.2.7:443" ("... (proxy)" where that is one), "TLSv1.2 ..."; tls
+     * is NULL without TLS. */
     void (*on_connected)(void *arg, const char *address, const char *tls);
     void (*on_open)(void *arg, const struct http_response *response);
     /* As ws_handler.on_message: ERR_AGAIN pauses reading until net_link_resume(). */
@@ -90,7 +104,9 @@ void net_link_resume(struct net_link *link);
 /* When the last byte came from the peer, or the connection was made (io_now_ms). While reading is
  * paused by us: now. 0 before. */
 int64_t net_link_last_rx_ms(const struct net_link *link);
-/* Whom the link is connected to; NULL before on_connected. */
+/* Whether messages may be compressed: it was offered, and the server agreed. */
+bool net_link_deflates(const struct net_link *link);
+/* Whom the link is connected to, the proxy where there is one; NULL before on_connected. */
 const struct io_address *net_link_peer(const struct net_link *link);
 
 /* One request on a connection of its own. A 2xx answer with more than body_max bytes is a failure;

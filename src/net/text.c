@@ -8,6 +8,8 @@ const char *net_phase_name(enum net_phase phase)
         return "dns";
     case NET_PHASE_TCP:
         return "tcp";
+    case NET_PHASE_PROXY:
+        return "proxy";
     case NET_PHASE_TLS:
         return "tls";
     case NET_PHASE_UPGRADE:

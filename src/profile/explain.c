@@ -60,7 +60,9 @@ static const struct text_row status_texts[] = {
      "that this machine's address is allowed"},
     {404, 404, "there is nothing at this path. Fix: check the address for a typing error"},
     {405, 405, "the path exists but not for this method. Fix: check the address"},
-    {407, 407, "the proxy wants a login. Fix: put user and password into the proxy's address"},
+    {407, 407,
+     "the proxy wants a login. Fix: name the user in the "
+     "proxy's address, http://USER@HOST:PORT, and the password's place in proxy_password"},
     {408, 408, "the service waited too long for the request. Fix: nothing, hawser tries again"},
     {426, 426,
      "this path speaks HTTP, or a proxy lost the upgrade. Fix: check the path; behind a proxy, let "
@@ -105,6 +107,9 @@ static const char *explain_timeout(enum profile_phase phase)
     case PROFILE_PHASE_HTTP:
         return "no answer to an HTTP request in time. Fix: nothing if it is rare; else raise the "
                "timeout of [catchup] or [fallback]";
+    case PROFILE_PHASE_PROXY:
+        return "the proxy did not open a tunnel in time. Fix: check that it can reach the service; "
+               "it may be resolving or dialling in vain";
     }
     return NULL;
 }
@@ -134,6 +139,9 @@ static const char *explain_failure(enum profile_failure failure, enum profile_ph
     case PROFILE_FAILURE_HTTP:
         return "the answer to a request was not what the profile says. Fix: check the address; if "
                "the service has changed, the profile must follow";
+    case PROFILE_FAILURE_PROXY:
+        return "the proxy opened no tunnel to the service. Fix: see its answer; it must allow "
+               "CONNECT to this host and port, or the stream go around it (proxy = none)";
     }
     return NULL;
 }

@@ -107,9 +107,6 @@ void load_configure(struct loader *l); /* takes the stream's parameters and secr
 void load_keep_secrets(struct loader *l);
 struct resolver load_resolver(struct loader *l);
 
-/* secret.c: a secret's source is right, or *why says what is wrong; never with the value. */
-bool load_secret_source_ok(const char *value, const char **why);
-
 /* choices.c: parameters with a fixed set of values */
 /* "a|b|c": the parameter's choices, and in *value the first, its default. False after a fault. */
 bool load_choices(struct loader *l, const struct ini_entry *entry, struct slice name,

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "base/suggest.h"
+#include "config/secret_source.h"
 #include "profile/load.h"
 
 static const char *const builtin_names[] = {"position", "next", "n", "uuid", "now_ms", "each"};
@@ -104,7 +105,7 @@ static void configure_secret(struct loader *l, struct param *param, const struct
 {
     const char *why;
 
-    if (!load_secret_source_ok(entry->value, &why))
+    if (!secret_source_ok(entry->value, &why))
         load_fault(l, entry, "%s: %s", entry->key, why);
     param->value = arena_text(l->arena, slice_str(entry->value));
 }

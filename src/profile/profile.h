@@ -56,7 +56,8 @@ enum profile_end_kind {
     X(HANDSHAKE, "handshake")   /* 101 that breaks RFC 6455 section 4.2.2 */                       \
     X(TIMEOUT, "timeout")       /* see phase */                                                    \
     X(CREDENTIAL, "credential") /* a secret or CA that cannot be read */                           \
-    X(HTTP, "http")             /* a broken HTTP answer, or one that is not as the profile says */
+    X(HTTP, "http")             /* a broken HTTP answer, or one that is not as the profile says */ \
+    X(PROXY, "proxy")           /* it opened no tunnel; saved by number: new ones come last */
 enum profile_failure {
 #define X(id, text) PROFILE_FAILURE_##id,
     PROFILE_FAILURES(X)
@@ -69,7 +70,8 @@ enum profile_failure {
     X(UPGRADE, "upgrade")                                                                          \
     X(LIVE, "live")                                                                                \
     X(ANSWER, "answer") /* to a [send] that awaits one */                                          \
-    X(HTTP, "http")
+    X(HTTP, "http")                                                                                \
+    X(PROXY, "proxy")
 enum profile_phase {
 #define X(id, text) PROFILE_PHASE_##id,
     PROFILE_PHASES(X)

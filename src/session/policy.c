@@ -96,7 +96,8 @@ static bool about_credential(const struct session *s, const struct profile_end *
         return false;
     switch (end->kind) {
     case PROFILE_END_STATUS:
-        return end->code == 401 || end->code == 403;
+        /* 407: the proxy's, which tells of its changes in the same way. */
+        return end->code == 401 || end->code == 403 || end->code == 407;
     case PROFILE_END_FAILURE:
         return end->failure == PROFILE_FAILURE_CREDENTIAL;
     case PROFILE_END_CLOSE: {

@@ -44,7 +44,7 @@ int http_request_write(struct buf *out, struct slice method, const struct http_u
 struct http_response {
     int status;
     bool keep_alive;
-    bool upgrade;       /* 101 */
+    bool upgrade;       /* 101, or 2xx to CONNECT: what follows is no HTTP */
     struct buf headers; /* "name: value\n" each, names lower-cased, values trimmed */
     struct buf body;    /* at most body_max bytes are kept */
     bool body_cut;      /* there was more */
@@ -65,7 +65,7 @@ int64_t http_retry_after_ms(const struct http_response *response, int64_t now_un
 struct http_parser_state;
 /* body_max: bytes of body to keep; a longer body is ERR_LIMIT if body_strict, else cut and skipped.
  * 1xx answers but 101 are skipped; their headers count against LIMIT_HTTP_HEADERS. Trailers are
- * dropped, and count too. Not for answers to HEAD or CONNECT. */
+ * dropped, and count too. Not for answers to HEAD. */
 int http_parser_new(bool body_strict, size_t body_max, struct http_parser_state **out);
 void http_parser_free(struct http_parser_state *parser);
 /* Feeds bytes. *used tells how many were consumed (less than n after the end of the message, or
@@ -78,6 +78,9 @@ int http_parser_eof(struct http_parser_state *parser, struct error *err);
 /* Forgets the body that has come so far, so that room for body_max bytes is there again: for a body
  * that is handed on as it comes. */
 void http_parser_drop_body(struct http_parser_state *parser);
+/* Before the first feed: the answer is one to CONNECT. A 2xx ends with its header, whatever length
+ * that may name (RFC 9110 9.3.6), and what follows is the tunnel's: response->upgrade. */
+void http_parser_expect_tunnel(struct http_parser_state *parser);
 bool http_parser_headers_done(const struct http_parser_state *parser);
 const struct http_response *http_parser_response(const struct http_parser_state *parser);
 

@@ -23,6 +23,7 @@ struct http_parser_state {
     struct http_response response;
     size_t body_max;
     bool body_strict;
+    bool tunnel; /* a 2xx opens one */
     enum scan scan;
     size_t head_bytes; /* of all header blocks, those of 1xx answers and the trailer included */
     enum part part;
@@ -191,6 +192,7 @@ static bool status_has_body(int status)
 static int on_headers_complete(engine *e)
 {
     struct http_parser_state *parser = state_of(e);
+    bool opens;
 
     if (end_line(parser) != 0)
         return -1;
@@ -202,10 +204,11 @@ static int on_headers_complete(engine *e)
     }
     if (e->status_code < 100 || e->status_code > 999)
         return fail(parser, ERR_PROTOCOL, "status is not of three digits");
-    if (check_framing(parser) != 0)
+    opens = parser->tunnel && e->status_code / 100 == 2;
+    if (!opens && check_framing(parser) != 0)
         return -1;
     parser->headers_done = true;
-    parser->response.upgrade = parser->response.status == 101;
+    parser->response.upgrade = opens || parser->response.status == 101;
     if (parser->response.upgrade)
         return ENGINE_UPGRADE;
     return status_has_body(parser->response.status) ? 0 : ENGINE_NO_BODY;
@@ -269,6 +272,11 @@ int http_parser_new(bool body_strict, size_t body_max, struct http_parser_state 
     begin_message(parser);
     *out = parser;
     return 0;
+}
+
+void http_parser_expect_tunnel(struct http_parser_state *parser)
+{
+    parser->tunnel = true;
 }
 
 void http_parser_free(struct http_parser_state *parser)

@@ -36,7 +36,8 @@ bool ws_close_code_valid(int code)
            code != WS_CLOSE_ABNORMAL;
 }
 
-int ws_frame_write(struct buf *out, enum ws_type type, struct slice payload, const uint8_t mask[4])
+static int write_frame(struct buf *out, enum ws_type type, uint8_t reserved, struct slice payload,
+                       const uint8_t mask[4])
 {
     static const struct wslay_frame_callbacks callbacks = {
         .send_callback = on_send,
@@ -45,6 +46,7 @@ int ws_frame_write(struct buf *out, enum ws_type type, struct slice payload, con
     struct sink sink = {out, mask};
     struct wslay_frame_iocb frame = {
         .fin = 1,
+        .rsv = reserved,
         .opcode = (uint8_t)type,
         .payload_length = payload.len,
         .mask = 1,
@@ -54,10 +56,6 @@ int ws_frame_write(struct buf *out, enum ws_type type, struct slice payload, con
     wslay_frame_context_ptr context;
     ssize_t sent;
 
-    if (wslay_is_ctrl_frame((unsigned)type) && payload.len > CONTROL_MAX)
-        return ERR_INVAL;
-    if (type == WS_TEXT && !utf8_valid(payload.ptr, payload.len))
-        return ERR_INVAL;
     /* With the room there, a frame is written whole or not at all. */
     if (payload.len > BUF_UNBOUNDED - FRAME_HEADER_MAX)
         return ERR_LIMIT;
@@ -69,6 +67,37 @@ int ws_frame_write(struct buf *out, enum ws_type type, struct slice payload, con
     wslay_frame_context_free(context);
     assert(sent == (ssize_t)payload.len);
     return 0;
+}
+
+static bool payload_valid(enum ws_type type, struct slice payload)
+{
+    if (wslay_is_ctrl_frame((unsigned)type))
+        return payload.len <= CONTROL_MAX;
+    return type != WS_TEXT || utf8_valid(payload.ptr, payload.len);
+}
+
+int ws_frame_write(struct buf *out, enum ws_type type, struct slice payload, const uint8_t mask[4])
+{
+    return payload_valid(type, payload) ? write_frame(out, type, WSLAY_RSV_NONE, payload, mask)
+                                        : ERR_INVAL;
+}
+
+int ws_message_write(struct buf *out, const struct deflate_terms *terms, enum ws_type type,
+                     struct slice payload, const uint8_t mask[4])
+{
+    struct buf shorter;
+    int rc;
+
+    if ((type != WS_TEXT && type != WS_BINARY) || !payload_valid(type, payload))
+        return ERR_INVAL;
+    buf_init(&shorter, BUF_UNBOUNDED);
+    if (deflate_message(terms, payload, &shorter))
+        rc = write_frame(out, type, WSLAY_RSV1_BIT, buf_slice(&shorter), mask);
+    else
+        rc = write_frame(out, type, WSLAY_RSV_NONE, payload, mask);
+    buf_wipe(&shorter); /* a message may hold a secret */
+    buf_fini(&shorter);
+    return rc;
 }
 
 /* The longest part of the text that fits and does not end within a character. */

@@ -30,7 +30,7 @@ size_t ws_accept_input(const char key[25], char out[61])
 }
 
 int ws_upgrade_write(struct buf *out, const struct http_url *url, const char key[25],
-                     struct slice headers, struct slice subprotocol)
+                     struct slice headers, struct slice subprotocol, bool deflate)
 {
     static const char *const ours[] = {
         "host",
@@ -54,6 +54,8 @@ int ws_upgrade_write(struct buf *out, const struct http_url *url, const char key
                          key);
     if (rc == 0 && subprotocol.len > 0)
         rc = buf_appendf(out, "Sec-WebSocket-Protocol: " SLICE_FMT "\r\n", SLICE_ARG(subprotocol));
+    if (rc == 0 && deflate)
+        rc = buf_append_str(out, "Sec-WebSocket-Extensions: " DEFLATE_OFFER "\r\n");
     if (rc == 0)
         rc = http_request_lines(out, headers, ours, sizeof ours / sizeof ours[0]);
     if (rc == 0)
@@ -111,11 +113,36 @@ static int check_subprotocol(const struct http_response *response, struct slice 
                      "WebSocket handshake: the server chose a subprotocol that was not asked for");
 }
 
+/* terms NULL: nothing was offered, so nothing may be agreed. */
+static int check_extensions(const struct http_response *response, struct deflate_terms *terms,
+                            struct error *err)
+{
+    struct buf joined;
+    struct slice list, element;
+    int rc;
+
+    buf_init(&joined, BUF_UNBOUNDED);
+    rc = http_response_header_joined(response, "sec-websocket-extensions", &joined);
+    list = buf_slice(&joined);
+    if (rc != 0)
+        error_set(err, rc, "WebSocket handshake: %s", error_text(rc));
+    else if (terms != NULL)
+        rc = deflate_answer_read(list, terms, err);
+    else if (http_list_next(&list, &element))
+        rc = error_set(err, ERR_PROTOCOL,
+                       "WebSocket handshake: the server turned on an extension that was not asked "
+                       "for: " SLICE_FMT,
+                       SLICE_ARG(element));
+    buf_fini(&joined);
+    return rc;
+}
+
 int ws_upgrade_check(const struct http_response *response, const uint8_t accept_sha1[20],
-                     struct slice subprotocol, struct error *err)
+                     struct slice subprotocol, struct deflate_terms *terms, struct error *err)
 {
     char accept[ACCEPT_LEN + 1];
     struct buf expected = buf_over(accept, ACCEPT_LEN);
+    int rc;
 
     base64_encode(&expected, accept_sha1, 20);
     if (response->status != 101)
@@ -134,10 +161,6 @@ int ws_upgrade_check(const struct http_response *response, const uint8_t accept_
                          http_response_header(response, "sec-websocket-accept").ptr != NULL
                              ? "wrong"
                              : "missing");
-    if (http_response_header(response, "sec-websocket-extensions").len > 0)
-        return error_set(err, ERR_PROTOCOL,
-                         "WebSocket handshake: the server turned on an extension that was not "
-                         "asked for: " SLICE_FMT,
-                         SLICE_ARG(http_response_header(response, "sec-websocket-extensions")));
-    return check_subprotocol(response, subprotocol, err);
+    rc = check_extensions(response, terms, err);
+    return rc != 0 ? rc : check_subprotocol(response, subprotocol, err);
 }

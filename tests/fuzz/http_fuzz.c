@@ -75,7 +75,7 @@ static void check_accepted(const struct http_response *response, size_t body_max
     CHECK(response->body.len <= body_max);
     CHECK(delay_ms >= -1 && delay_ms <= 86400000);
     check_headers(buf_slice(&response->headers));
-    CHECK(ws_upgrade_check(response, sha1, SLICE("a"), &err) != 0 || response->status == 101);
+    CHECK(ws_upgrade_check(response, sha1, SLICE("a"), NULL, &err) != 0 || response->status == 101);
 }
 
 static void check_answer(struct slice answer, uint8_t options)

@@ -106,7 +106,8 @@ class Hawserd:
     def env(self):
         environment = dict(os.environ)
         for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "JOURNAL_STREAM", "NOTIFY_SOCKET",
-                     "HTTPS_PROXY", "https_proxy"):
+                     "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
+                     "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
             environment.pop(name, None)
         environment.setdefault("ASAN_OPTIONS", "detect_leaks=1:halt_on_error=1")
         environment.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")

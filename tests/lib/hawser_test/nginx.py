@@ -28,7 +28,8 @@ def free_ports(count):
 
 
 class Nginx:
-    def __init__(self, certificate):
+    def __init__(self, certificate, publishing=""):
+        self.publishing = publishing  # further directives of the publisher
         self.directory = Path(tempfile.mkdtemp(prefix="hawser-nginx-"))
         self.directory.chmod(0o755)
         self.certificate = certificate
@@ -70,7 +71,7 @@ http {{
     }}
     server {{
         listen 127.0.0.1:{self.publish_port};
-        location ~ ^/pub/(\\w+)$ {{ nchan_publisher; {channel} }}
+        location ~ ^/pub/(\\w+)$ {{ nchan_publisher; {self.publishing} {channel} }}
     }}
 }}
 """)

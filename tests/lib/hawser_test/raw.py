@@ -106,8 +106,9 @@ class Connection:
         return head
 
     def frame(self):
-        """(opcode, payload) of the client's next frame."""
+        """(opcode, payload) of the client's next frame; its reserved bits are in self.rsv."""
         first, second = self.take(2)
+        self.rsv = first >> 4 & 7
         length = second & 0x7F
         if length == 126:
             (length,) = struct.unpack(">H", self.take(2))

@@ -174,6 +174,7 @@ static void test_booleans_and_choices(void **state)
 
     assert_true(stream_with(*state, "plaintext", "yes")->plaintext);
     assert_false(stream_with(*state, "plaintext", "no")->plaintext);
+    assert_false(stream_with(*state, "deflate", "no")->deflate);
     assert_true(stream_with(*state, "on_rtt", "reconnect")->rtt_reconnects);
     assert_false(stream_with(*state, "on_rtt", "say")->rtt_reconnects);
     stream = stream_with(*state, "log", "debug");

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -241,21 +242,70 @@ static void test_lookups_at_the_bound_and_past_it(void **state)
 
     set_gate(false);
     for (i = 0; i < IO_LOOKUPS_MAX; i++) {
+        char name[16];
+
+        snprintf(name, sizeof name, "hang%d", i);
         a[i] = (struct answer){.f = *state};
-        ask(&a[i], "hang", 8000);
+        ask(&a[i], name, 8000);
     }
     fixture_run_ms(*state, 10);
     wait_for_hanging(IO_LOOKUPS_MAX);
     a[i] = (struct answer){.f = *state};
     ask(&a[i], "one", 8000);
     a[i + 1] = (struct answer){.f = *state};
-    ask(&a[i + 1], "one", 30);
+    ask(&a[i + 1], "two", 30);
     fixture_run(*state, 1);
     assert_int_equal(a[i + 1].status, ERR_TIMEOUT);
     assert_int_equal(a[i].calls, 0);
     set_gate(true);
     fixture_run(*state, IO_LOOKUPS_MAX + 1);
     assert_int_equal(a[i].status, 0);
+}
+
+/* However often a dead name is tried anew, it has one thread; what that brings is for all who wait
+ * by then, each with its own port. */
+static void test_one_thread_a_name(void **state)
+{
+    struct answer a[20], first = {.f = *state}, last = {.f = *state}, other = {.f = *state};
+
+    set_gate(false);
+    ask(&first, "hang", 8000);
+    fixture_run_ms(*state, 10);
+    wait_for_hanging(1);
+    io_resolve_cancel(first.resolve);
+    for (int i = 0; i < 20; i++) {
+        a[i] = (struct answer){.f = *state};
+        ask(&a[i], i % 2 != 0 ? "hang" : "HANG", 1);
+        fixture_run(*state, 1);
+        assert_int_equal(a[i].status, ERR_TIMEOUT);
+    }
+    wait_for_hanging(1);
+    ask(&last, "hang", 8000);
+    assert_int_equal(
+        io_resolve_start(other.f->loop, "hang", 80, 8000, on_answer, &other, &other.resolve), 0);
+    set_gate(true);
+    fixture_run(*state, 2);
+    assert_string_equal(last.first, "10.0.0.1:443");
+    assert_string_equal(other.first, "10.0.0.1:80");
+    a[0] = (struct answer){.f = *state};
+    ask(&a[0], "hang", 8000); /* that answer is not kept: there is a second thread */
+    fixture_run(*state, 1);
+    assert_int_equal(a[0].status, 0);
+}
+
+static void test_callback_cancels_who_shares(void **state)
+{
+    struct answer a = {.f = *state}, b = {.f = *state};
+
+    set_gate(false);
+    a.cancels = &b;
+    b.cancels = &a;
+    ask(&a, "hang", 5000);
+    ask(&b, "hang", 5000);
+    set_gate(true);
+    fixture_run(*state, 1);
+    fixture_run_ms(*state, 10);
+    assert_int_equal(a.calls + b.calls, 1);
 }
 
 static void test_callback_cancels_another(void **state)
@@ -346,6 +396,8 @@ int main(void)
         io_test(test_hanging_name_times_out_and_holds_up_nobody),
         io_test(test_cancel_while_the_thread_hangs),
         io_test(test_lookups_at_the_bound_and_past_it),
+        io_test(test_one_thread_a_name),
+        io_test(test_callback_cancels_who_shares),
         io_test(test_callback_cancels_another),
         io_test(test_loop_freed_under_a_hanging_thread),
         io_test(test_loopback),

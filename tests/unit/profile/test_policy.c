@@ -119,6 +119,7 @@ static void test_default_failures(void **state)
         {PROFILE_FAILURE_TIMEOUT, PROFILE_POLICY_RETRY, 0},
         {PROFILE_FAILURE_CREDENTIAL, PROFILE_POLICY_PARK, 0},
         {PROFILE_FAILURE_HTTP, PROFILE_POLICY_RETRY, 0},
+        {PROFILE_FAILURE_PROXY, PROFILE_POLICY_RETRY_AFTER, 0},
     };
     struct loaded l = load_ok(CONNECT, no_keys);
 
@@ -335,7 +336,7 @@ static void test_bad_failures(void **state)
     static const struct bad table[] = {
         {"dsn = park", "dsn: unknown failure `dsn`; did you mean `dns`?"},
         {"defalt = park", "defalt: unknown failure `defalt`; did you mean `default`?"},
-        {"proxy = park", "proxy: unknown failure `proxy`"},
+        {"proxi = park", "proxi: unknown failure `proxi`; did you mean `proxy`?"},
         {"tcp/tls = park", "tcp/tls: only `timeout` has a phase behind a \"/\""},
         {"timeout/upgrad = park",
          "timeout/upgrad: unknown phase `upgrad`; did you mean `upgrade`?"},

@@ -209,7 +209,7 @@ static void test_fragmentation_errors(void **state)
 static void test_illegal_frames(void **state)
 {
     static const char reserved[] =
-        "ERR_PROTOCOL 1002 WebSocket: a frame with reserved bits set, and no extension agreed";
+        "ERR_PROTOCOL 1002 WebSocket: a frame with reserved bits set that no agreed extension uses";
     static const char unknown[] = "ERR_PROTOCOL 1002 WebSocket: a frame with an unknown opcode";
     static const char masked[] = "ERR_PROTOCOL 1002 WebSocket: a masked frame from the server";
     static const char bad_header[] =

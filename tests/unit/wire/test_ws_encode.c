@@ -185,7 +185,7 @@ static void test_upgrade_request(void **state)
     assert_int_equal(http_url_parse(SLICE("wss://h:9/x?y"), &url, &err), 0);
     buf_init(&out, BUF_UNBOUNDED);
     assert_int_equal(ws_upgrade_write(&out, &url, "dGhlIHNhbXBsZSBub25jZQ==",
-                                      SLICE("Origin: https://o\r\n"), SLICE("a, b")),
+                                      SLICE("Origin: https://o\r\n"), SLICE("a, b"), false),
                      0);
     assert_string_equal(buf_cstr(&out), "GET /x?y HTTP/1.1\r\nHost: h:9\r\nUpgrade: websocket\r\n"
                                         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -194,14 +194,14 @@ static void test_upgrade_request(void **state)
                                         "Origin: https://o\r\n\r\n");
     buf_clear(&out);
     for (size_t i = 0; i < COUNT(bad); i++) {
-        assert_int_equal(
-            ws_upgrade_write(&out, &url, "dGhlIHNhbXBsZSBub25jZQ==", slice_str(bad[i]), SLICE("")),
-            ERR_INVAL);
+        assert_int_equal(ws_upgrade_write(&out, &url, "dGhlIHNhbXBsZSBub25jZQ==", slice_str(bad[i]),
+                                          SLICE(""), true),
+                         ERR_INVAL);
         assert_int_equal(out.len, 0);
     }
-    assert_int_equal(
-        ws_upgrade_write(&out, &url, "dGhlIHNhbXBsZSBub25jZQ==", SLICE(""), SLICE("a\r\nX: y")),
-        ERR_INVAL);
+    assert_int_equal(ws_upgrade_write(&out, &url, "dGhlIHNhbXBsZSBub25jZQ==", SLICE(""),
+                                      SLICE("a\r\nX: y"), true),
+                     ERR_INVAL);
     assert_int_equal(out.len, 0);
     buf_fini(&out);
 }
@@ -248,7 +248,7 @@ static void test_upgrade_check(void **state)
 
         buf_init(&response.headers, BUF_UNBOUNDED);
         assert_int_equal(buf_append_str(&response.headers, rows[i].headers), 0);
-        rc = ws_upgrade_check(&response, accept_sha1, slice_str(rows[i].asked), &err);
+        rc = ws_upgrade_check(&response, accept_sha1, slice_str(rows[i].asked), NULL, &err);
         if (rc != (rows[i].needle != NULL ? ERR_PROTOCOL : 0) ||
             (rc != 0 && strstr(err.text, rows[i].needle) == NULL))
             fail_msg("row %zu: %d %s", i, rc, err.text);
@@ -264,7 +264,7 @@ static void test_secret_subprotocol(void **state)
 
     buf_init(&response.headers, BUF_UNBOUNDED);
     buf_append_str(&response.headers, UPGRADE ACCEPT "sec-websocket-protocol: apikey.SECRET2\n");
-    assert_int_equal(ws_upgrade_check(&response, accept_sha1, SLICE("apikey.SECRET"), &err),
+    assert_int_equal(ws_upgrade_check(&response, accept_sha1, SLICE("apikey.SECRET"), NULL, &err),
                      ERR_PROTOCOL);
     assert_null(strstr(err.text, "SECRET"));
     buf_fini(&response.headers);

@@ -138,15 +138,19 @@ class Service:
         self.runner = web.AppRunner(app, access_log=None)
         await self.runner.setup()
         # Bound and never listening: the port stays ours while the service is down.
-        self.reservation = socket.socket()
+        self.reservation = socket.socket(self.family())
         self.reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.reservation.bind((self.config["address"], 0))
         self.port = self.reservation.getsockname()[1]
         await self.listen()
         asyncio.ensure_future(self.flow())
 
+    def family(self):
+        """"::" takes both."""
+        return socket.AF_INET6 if ":" in self.config["address"] else socket.AF_INET
+
     async def listen(self):
-        sock = socket.socket()
+        sock = socket.socket(self.family())
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((self.config["address"], self.port))
         self.server = await asyncio.get_running_loop().create_server(

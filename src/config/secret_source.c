@@ -1,5 +1,8 @@
-/* Where a stream's secret comes from. */
-#include "profile/load.h"
+#include "config/secret_source.h"
+
+#include <string.h>
+
+#include "base/slice.h"
 
 static bool starts(const char *text, const char *prefix, const char **rest)
 {
@@ -48,7 +51,7 @@ static bool exec_ok(const char *line, const char **why)
     return true;
 }
 
-bool load_secret_source_ok(const char *value, const char **why)
+bool secret_source_ok(const char *value, const char **why)
 {
     const char *rest;
 
