@@ -13,7 +13,10 @@ static const char usage[] =
     "\n"
     "  status [STREAM]        streams: state, since when, why, what next\n"
     "  tail [STREAM...]       print events as they come\n"
-    "       --from now|oldest|SEQ  --type GLOB  --count N  --payload  --notices\n"
+    "       --from now|oldest|SEQ|cursor  --type GLOB  --count N  --payload  --notices\n"
+    "       --consumer NAME  --ack (what is printed)\n"
+    "  consumers              the named consumers, and how far each is behind\n"
+    "       forget NAME  seek NAME SEQ|oldest|newest\n"
     "  reconnect STREAM       drop the link or cut the wait, and dial now\n"
     "  pause STREAM           close the link and stay away; resume STREAM ends that\n"
     "without a daemon:\n"
@@ -34,9 +37,9 @@ static const struct command {
     const char *name;
     int (*run)(struct ctl *ctl);
 } commands[] = {
-    {"status", ctl_status},     {"tail", ctl_tail},      {"reconnect", ctl_control},
-    {"pause", ctl_control},     {"resume", ctl_control}, {"check", ctl_check},
-    {"profiles", ctl_profiles},
+    {"status", ctl_status},     {"tail", ctl_tail},           {"reconnect", ctl_control},
+    {"pause", ctl_control},     {"resume", ctl_control},      {"check", ctl_check},
+    {"profiles", ctl_profiles}, {"consumers", ctl_consumers},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

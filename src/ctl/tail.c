@@ -1,4 +1,5 @@
-/* tail: prints events as they come, and goes on where it was when hawserd comes back. */
+/* tail: prints events as they come, and goes on where it was when hawserd comes back. As a named
+ * consumer it may acknowledge what it has printed. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,30 +21,48 @@ enum {
     BASE64,
     NOTICE,
     ERROR,
+    OK,
     NEXT,
     N_POINTERS
 };
-static const char *const pointers[N_POINTERS] = {"/seq",    "/stream",   "/type",  "/time",
-                                                 "/via",    "/snapshot", "/data",  "/text",
-                                                 "/base64", "/notice",   "/error", "/next"};
+static const char *const pointers[N_POINTERS] = {
+    "/seq",  "/stream", "/type",   "/time",  "/via", "/snapshot", "/data",
+    "/text", "/base64", "/notice", "/error", "/ok",  "/next"};
 
 struct tail {
     const struct ctl *ctl;
     const char *from, *types[32];
+    const char *consumer; /* NULL: none */
     unsigned n_types;
-    uint64_t count, seen, last_seq;
-    bool payload, notices, clean;
+    uint64_t count, seen, last_seq, acked_seq;
+    bool payload, notices, clean, ack;
     bool any; /* last_seq is known */
     struct json_paths *paths;
     struct json_value slots[N_POINTERS];
 };
+
+static int check(struct tail *tail)
+{
+    uint64_t seq;
+    if (tail->ack && tail->consumer == NULL)
+        return ctl_usage("--ack is for a --consumer");
+    if (tail->from == NULL)
+        tail->from = tail->consumer != NULL ? "cursor" : "now";
+    if (strcmp(tail->from, "cursor") == 0 && tail->consumer == NULL)
+        return ctl_usage("--from cursor is for a --consumer");
+    if (strcmp(tail->from, "cursor") != 0 && strcmp(tail->from, "now") != 0 &&
+        strcmp(tail->from, "oldest") != 0 && slice_parse_u64(slice_str(tail->from), &seq) != 0)
+        return ctl_usage("--from takes now, oldest, cursor or a seq");
+    return CTL_OK;
+}
 
 static int parse(struct tail *tail)
 {
     static const struct option options[] = {
         {"from", required_argument, NULL, 'f'},  {"type", required_argument, NULL, 't'},
         {"count", required_argument, NULL, 'n'}, {"payload", no_argument, NULL, 'p'},
-        {"notices", no_argument, NULL, 'N'},     {NULL, 0, NULL, 0},
+        {"notices", no_argument, NULL, 'N'},     {"consumer", required_argument, NULL, 'c'},
+        {"ack", no_argument, NULL, 'a'},         {NULL, 0, NULL, 0},
     };
     int option;
     optind = 0; /* begin anew: main has parsed its own options */
@@ -58,14 +77,14 @@ static int parse(struct tail *tail)
             tail->payload = true;
         else if (option == 'N')
             tail->notices = true;
+        else if (option == 'c')
+            tail->consumer = optarg;
+        else if (option == 'a')
+            tail->ack = true;
         else if (option == '?' || option == 't')
             return ctl_usage("tail: bad option");
     }
-    uint64_t seq;
-    if (strcmp(tail->from, "now") != 0 && strcmp(tail->from, "oldest") != 0 &&
-        slice_parse_u64(slice_str(tail->from), &seq) != 0)
-        return ctl_usage("--from takes now, oldest or a seq");
-    return CTL_OK;
+    return check(tail);
 }
 
 static void write_list(struct buf *out, const char *key, char *const *items, unsigned n)
@@ -81,13 +100,20 @@ static void write_list(struct buf *out, const char *key, char *const *items, uns
 
 static void write_subscribe(struct tail *tail, struct buf *out)
 {
+    uint64_t seq;
     (void)buf_append_str(out, "{\"op\":\"subscribe\",\"from\":");
-    if (tail->any)
+    if (tail->any && tail->consumer != NULL)
+        (void)buf_append_str(out, "\"cursor\"");
+    else if (tail->any)
         (void)buf_append_u64(out, tail->last_seq);
-    else if (strcmp(tail->from, "now") == 0 || strcmp(tail->from, "oldest") == 0)
+    else if (slice_parse_u64(slice_str(tail->from), &seq) != 0)
         (void)json_write_string(out, slice_str(tail->from));
     else
-        (void)buf_append_str(out, tail->from);
+        (void)buf_append_u64(out, seq);
+    if (tail->consumer != NULL) {
+        (void)buf_append_str(out, ",\"consumer\":");
+        (void)json_write_string(out, slice_str(tail->consumer));
+    }
     if (optind < tail->ctl->argc)
         write_list(out, "streams", tail->ctl->argv + optind, (unsigned)(tail->ctl->argc - optind));
     if (tail->n_types > 0)
@@ -144,7 +170,11 @@ static int take_line(struct tail *tail, struct slice line)
         fprintf(stderr, "hawserctl: %.*s\n", (int)line.len, line.ptr);
         return CTL_NOT_WELL;
     }
+    if (tail->slots[OK].type != JSON_ABSENT && tail->slots[NEXT].type == JSON_ABSENT)
+        return -1;
     if (tail->slots[SEQ].type == JSON_NUMBER && json_int64(&tail->slots[SEQ], &seq) == 0) {
+        if (tail->consumer != NULL && tail->any && (uint64_t)seq <= tail->last_seq)
+            return -1; /* once more, on a new connection */
         tail->last_seq = (uint64_t)seq;
         tail->any = true;
     }
@@ -168,6 +198,40 @@ static int take_line(struct tail *tail, struct slice line)
     return tail->count > 0 && tail->seen >= tail->count ? CTL_OK : -1;
 }
 
+/* What is printed, and out of our hands. id: an answer is to come. */
+static int acknowledge(struct tail *tail, struct connection *connection, bool id, struct error *err)
+{
+    char request[96];
+    if (fflush(stdout) != 0 || ferror(stdout) || !tail->ack || !tail->any ||
+        tail->acked_seq == tail->last_seq)
+        return 0;
+    tail->acked_seq = tail->last_seq;
+    int n = snprintf(request, sizeof(request), "{\"op\":\"ack\",\"seq\":%llu%s}\n",
+                     (unsigned long long)tail->last_seq, id ? ",\"id\":\"tail\"" : "");
+    return connection_send(connection, slice_make(request, (size_t)n), err);
+}
+
+/* All that was wanted is printed: until it is on disk that it was. */
+static int finish(struct tail *tail, struct connection *connection)
+{
+    struct error err = {0};
+    struct slice line;
+    bool asked = tail->ack && tail->any;
+    tail->acked_seq = 0;
+    int status = acknowledge(tail, connection, true, &err);
+    while (status == 0 && asked && !ferror(stdout)) {
+        status = connection_line(connection, CTL_ANSWER_SECONDS * 1000, &line, &err);
+        if (status == 0 && json_scan(tail->paths, line, tail->slots, NULL) == 0 &&
+            (tail->slots[OK].type != JSON_ABSENT || tail->slots[ERROR].type != JSON_ABSENT))
+            break;
+    }
+    if (status == 0 && (!asked || tail->slots[ERROR].type == JSON_ABSENT))
+        return CTL_OK;
+    fprintf(stderr, "hawserctl: not acknowledged: %s\n",
+            status != 0 ? err.text : "hawserd has refused it");
+    return CTL_NOT_WELL;
+}
+
 /* Follows one connection to its end. Returns -1 when it ended, else an exit status. */
 static int follow(struct tail *tail, struct connection *connection)
 {
@@ -181,11 +245,14 @@ static int follow(struct tail *tail, struct connection *connection)
     buf_fini(&request);
     while (status == 0 && result < 0) {
         if (connection->used == connection->in.len)
-            fflush(stdout);
-        status = connection_line(connection, -1, &line, &err);
+            status = acknowledge(tail, connection, false, &err);
+        if (status == 0)
+            status = connection_line(connection, -1, &line, &err);
         if (status == 0)
             result = take_line(tail, line);
     }
+    if (result == CTL_OK)
+        result = finish(tail, connection);
     if (ferror(stdout))
         return CTL_OK; /* whoever read us has gone */
     return result;
@@ -219,7 +286,7 @@ static int run(struct tail *tail)
 
 int ctl_tail(struct ctl *ctl)
 {
-    struct tail tail = {.ctl = ctl, .from = "now"};
+    struct tail tail = {.ctl = ctl};
     unsigned slot;
     int result = parse(&tail);
     if (result != CTL_OK)

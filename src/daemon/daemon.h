@@ -10,7 +10,9 @@
  *               come from; redact  what keeps them out of any text
  *     network   what of the host's network concerns which stream
  *     persist   the store behind its threads: commits, cold reads, retention, failure and healing
- *     listener  Unix sockets; client  one local program; request  what it may ask for
+ *     listener  Unix sockets; client  one local program; request  what it may ask for; outlet  how
+ *               the log reaches it
+ *     consumers the named consumers: who has which name, and what of it is on disk
  *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
  *     paths     directories that are ours
  */
@@ -47,6 +49,7 @@ struct upstream;
 struct listener;
 struct slots;
 struct vaults;
+struct consumers;
 struct net_memory;
 
 struct daemon {
@@ -58,6 +61,7 @@ struct daemon {
     struct slots *slots;
     struct vaults *vaults;
     struct net_pool *pool;       /* of the connections of all streams' requests */
+    struct consumers *consumers;
     struct net_memory *memory;   /* which of a host's addresses answered */
     struct io_network *network;  /* NULL: it cannot be watched */
     struct upstream **upstreams; /* as configured */

@@ -341,6 +341,7 @@ void consumers_pump(struct world *world, unsigned number, uint64_t connection)
         switch (fanout_next(hub_fanout(world->hub), &consumer->sub,
                             1 + rng_below(&world->rng, 4000), &batch)) {
         case FANOUT_NEXT_IDLE:
+        case FANOUT_NEXT_FULL: /* nobody acknowledges here */
             return;
         case FANOUT_NEXT_COLD:
             if (world->reopening)

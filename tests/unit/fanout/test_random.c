@@ -312,6 +312,9 @@ static bool read_some(struct world *world, struct reader *reader, bool all)
     case FANOUT_NEXT_IDLE:
         check(batch.count == 0);
         return false;
+    case FANOUT_NEXT_FULL:
+        check(false); /* nobody acknowledges */
+        return false;
     case FANOUT_NEXT_COLD:
         read_store(world, reader);
         return true;
