@@ -49,6 +49,15 @@ static struct civil civil_from_days(int64_t days)
     };
 }
 
+int64_t time_days(int64_t year, int64_t month, int64_t day)
+{
+    /* Again from March, so that the leap day is the last of its year. */
+    int64_t y = year - (month <= 2);
+    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+
+    return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
+}
+
 /* Writes `width` digits and then `after`; returns the place behind. */
 static char *put(char *p, unsigned value, int width, char after)
 {
@@ -108,6 +117,77 @@ static int format_magnitude(char *out, size_t n, const char *sign, uint64_t ms)
         return format_two(out, n, sign, ms / MS_PER_HOUR, 'h', ms % MS_PER_HOUR / MS_PER_MINUTE,
                           'm');
     return format_two(out, n, sign, ms / MS_PER_DAY, 'd', ms % MS_PER_DAY / MS_PER_HOUR, 'h');
+}
+
+/* Takes `width` digits and one of the characters in `after` (any digit may follow where it is "").
+ */
+static bool take(struct slice *text, size_t width, const char *after, int64_t *out)
+{
+    uint64_t value;
+
+    if (text->len < width + (after[0] != '\0') ||
+        slice_parse_u64(slice_make(text->ptr, width), &value) != 0)
+        return false;
+    if (after[0] != '\0' && (text->ptr[width] == '\0' || !strchr(after, text->ptr[width])))
+        return false;
+    *text = slice_from(*text, width + (after[0] != '\0'));
+    *out = (int64_t)value;
+    return true;
+}
+
+/* ".123456" or nothing. */
+static bool take_fraction(struct slice *text, int64_t *us)
+{
+    size_t n = 0;
+
+    *us = 0;
+    if (text->len == 0 || text->ptr[0] != '.')
+        return true;
+    *text = slice_from(*text, 1);
+    for (int64_t unit = US_PER_SECOND / 10; n < text->len; n++, unit /= 10) {
+        if (text->ptr[n] < '0' || text->ptr[n] > '9')
+            break;
+        *us += (text->ptr[n] - '0') * unit;
+    }
+    *text = slice_from(*text, n);
+    return n > 0;
+}
+
+/* "Z", "+02:00" or "-00:30", to the end. */
+static bool take_offset(struct slice text, int64_t *seconds)
+{
+    int64_t hours, minutes;
+    bool west = text.len > 0 && text.ptr[0] == '-';
+
+    *seconds = 0;
+    if (slice_eq(text, SLICE("Z")) || slice_eq(text, SLICE("z")))
+        return true;
+    if (text.len == 0 || (!west && text.ptr[0] != '+'))
+        return false;
+    text = slice_from(text, 1);
+    if (!take(&text, 2, ":", &hours) || !take(&text, 2, "", &minutes) || text.len > 0 ||
+        hours > 23 || minutes > 59)
+        return false;
+    *seconds = (hours * 60 + minutes) * (west ? -60 : 60);
+    return true;
+}
+
+int time_parse_us(struct slice text, int64_t *unix_us)
+{
+    int64_t year, month, day, hour, minute, second, us, offset_s;
+
+    if (!take(&text, 4, "-", &year) || !take(&text, 2, "-", &month) ||
+        !take(&text, 2, "Tt ", &day) || !take(&text, 2, ":", &hour) ||
+        !take(&text, 2, ":", &minute) || !take(&text, 2, "", &second) ||
+        !take_fraction(&text, &us) || !take_offset(text, &offset_s))
+        return ERR_PARSE;
+    if (month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60)
+        return ERR_PARSE;
+    *unix_us =
+        (time_days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset_s) *
+            US_PER_SECOND +
+        us;
+    return 0;
 }
 
 size_t duration_format(int64_t duration_ms, char *out, size_t n)

@@ -24,6 +24,13 @@
  */
 size_t time_format_us(int64_t unix_us, char out[32]);
 
+/* Days from 1970-01-01 to a date of the Gregorian calendar; month 1 to 12. */
+int64_t time_days(int64_t year, int64_t month, int64_t day);
+
+/* "2026-05-17T13:10:03.123456Z", or with another offset, a small "t" or "z", or a blank in the
+ * place of the T (RFC 3339 5.6); digits of the second behind the sixth are cut. */
+int time_parse_us(struct slice text, int64_t *unix_us);
+
 /*
  * Writes a duration for people, with at most two units and cut, not rounded: "850ms", "1.9s",
  * "5m", "2h3m", "7d". Always ends in a NUL; cut if `n`, which must not be 0, is too small.

@@ -36,15 +36,21 @@ static void set_free(struct upstream_link *link)
 
 /* ---- ends ---- */
 
-static void report(struct upstream_link *link, const struct profile_end *end, bool closed)
+static void report_failed(struct upstream_link *link, const struct profile_end *end)
 {
     struct upstream *upstream = link->upstream;
     uint64_t number = link->number;
     set_free(link);
-    if (closed)
-        stream_link_closed(upstream->stream, number, end);
-    else
-        stream_link_failed(upstream->stream, number, end);
+    stream_link_failed(upstream->stream, number, end);
+}
+
+static void report_closed(struct upstream_link *link, int64_t last_rx_ms,
+                          const struct profile_end *end)
+{
+    struct upstream *upstream = link->upstream;
+    uint64_t number = link->number;
+    set_free(link);
+    stream_link_closed(upstream->stream, number, last_rx_ms, end);
 }
 
 static void log_end(const struct upstream_link *link, const struct profile_end *end, bool local)
@@ -86,6 +92,7 @@ static void on_closed(void *arg, const struct net_end *net_end,
     struct upstream_link *link = arg;
     struct upstream *upstream = link->upstream;
     struct profile_end end;
+    int64_t last_rx_ms = net_link_last_rx_ms(link->link);
     link->link = NULL;
     end_from_net(upstream_redact(upstream), net_end, &end);
     if (response != NULL) {
@@ -94,7 +101,10 @@ static void on_closed(void *arg, const struct net_end *net_end,
             return;
     }
     log_end(link, &end, net_end->local);
-    report(link, &end, net_end->kind == NET_END_CLOSE);
+    if (net_end->kind == NET_END_CLOSE)
+        report_closed(link, last_rx_ms, &end);
+    else
+        report_failed(link, &end);
 }
 
 /* ---- while it lives ---- */
@@ -281,7 +291,7 @@ void links_later(struct upstream *upstream)
         struct upstream_link *link = &upstream->links[i];
         if (link->number != 0 && link->failed_pending) {
             struct profile_end end = link->failed;
-            report(link, &end, false);
+            report_failed(link, &end);
         } else if (link->resume_pending) {
             link->resume_pending = false;
             if (link->link != NULL)

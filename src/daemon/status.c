@@ -84,6 +84,7 @@ static void write_counters(struct object *object, const struct upstream *upstrea
     number(object, "audited", (int64_t)stats.flow.audited);
     number(object, "unkeyed", (int64_t)stats.flow.unkeyed);
     number(object, "held", (int64_t)stats.flow.held_events);
+    number(object, "held_back", (int64_t)stats.arrivals.held_back);
     begin(object, "gaps");
     for (unsigned i = 0; i < SESSION_GAP_COUNT; i++)
         number(object, session_gap_name((enum session_gap)i), (int64_t)stats.hub.gaps[i]);

@@ -78,8 +78,9 @@ static void dial(struct stream *stream, const struct session_action *action)
 void stream_cut(struct stream *stream, struct stream_link *link, const struct profile_end *end)
 {
     uint64_t number = link->number;
+    int64_t last_rx_ms = stream->ops->link_last_rx_ms(stream->arg, number);
     stream->ops->link_abort(stream->arg, number);
-    stream_link_closed(stream, number, end);
+    stream_link_closed(stream, number, last_rx_ms, end);
 }
 
 static void abort_link(struct stream *stream, uint64_t number)
@@ -121,6 +122,7 @@ static void switch_links(struct stream *stream, uint64_t number)
         old->slot = BROKER_SUCCESSOR;
     }
     link->role = STREAM_LINK;
+    arrivals_begin(&stream->arrivals, stream->ops->now_ms(stream->arg));
     link->slot = BROKER_LINK;
     if (stream->broker != NULL)
         broker_switched(stream->broker);

@@ -134,6 +134,14 @@ static bool take(struct stream *stream, struct stream_link *link,
     return true;
 }
 
+/* Whether something on the way holds frames back, which only shows in when they come. */
+static void look_at_arrivals(struct stream *stream)
+{
+    char text[SESSION_TEXT];
+    if (arrivals_held_back(&stream->arrivals, stream->ops->now_ms(stream->arg), text, sizeof(text)))
+        stream_say(stream, "%s", text);
+}
+
 int stream_message(struct stream *stream, uint64_t number, enum stream_message_type type,
                    struct slice payload)
 {
@@ -143,6 +151,8 @@ int stream_message(struct stream *stream, uint64_t number, enum stream_message_t
     if (link == NULL || link->role == STREAM_RETIRED)
         return 0;
     unsigned skip = link->taken;
+    bool flood = link->role == STREAM_LINK && skip == 0 &&
+                 arrivals_message(&stream->arrivals, stream->ops->now_ms(stream->arg));
     profile_frame_begin(stream->scanner, payload, NULL, &frame);
     while (profile_frame_next(stream->scanner, &frame, &message)) {
         if (skip > 0) {
@@ -153,6 +163,8 @@ int stream_message(struct stream *stream, uint64_t number, enum stream_message_t
             link->blocked = true;
             return ERR_AGAIN;
         }
+        if (flood && message.time.ptr != NULL)
+            arrivals_time(&stream->arrivals, message.time);
         if (link->number == number &&
             (message.n_actions > 0 || message.acks || message.answers != 0))
             do_rules(stream, link, &message);
@@ -160,6 +172,8 @@ int stream_message(struct stream *stream, uint64_t number, enum stream_message_t
             return 0;
     }
     link->taken = 0;
+    if (flood)
+        look_at_arrivals(stream);
     stream->stats.messages++;
     stream->stats.bytes += payload.len;
     return 0;
@@ -180,7 +194,10 @@ void stream_pong(struct stream *stream, uint64_t number, int64_t rtt_ms)
     struct session_event event = {.kind = SESSION_EV_PONG, .link = number, .rtt_ms = rtt_ms};
     if (link == NULL)
         return;
-    if (link->role == STREAM_LINK)
+    if (link->role == STREAM_LINK) {
         stream->stats.rtt_ms = rtt_ms;
+        arrivals_pong(&stream->arrivals, stream->ops->now_ms(stream->arg), rtt_ms);
+        look_at_arrivals(stream);
+    }
     stream_post(stream, &event);
 }

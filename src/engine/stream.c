@@ -70,6 +70,7 @@ int stream_new(const struct stream_options *options, struct stream **out)
     rng_seed(&stream->rng, ~options->seed); /* not the session's numbers */
     stream->deadline_ms = INT64_MAX;
     stream->stats.rtt_ms = -1;
+    arrivals_init(&stream->arrivals);
     buf_init(&stream->page.body, LIMIT_HTTP_BODY);
     buf_init(&stream->page.next, LIMIT_POSITION);
     buf_init(&stream->page.last, LIMIT_POSITION);
@@ -220,7 +221,8 @@ void stream_post(struct stream *stream, const struct session_event *event)
         struct session_event *next = &stream->queue[stream->queue_head].event;
         uint64_t link = stream_link_number(stream);
         next->now_ms = stream->ops->now_ms(stream->arg);
-        next->last_rx_ms = link != 0 ? stream->ops->link_last_rx_ms(stream->arg, link) : 0;
+        if (link != 0) /* else as it came: of the link that has just ended */
+            next->last_rx_ms = stream->ops->link_last_rx_ms(stream->arg, link);
         step_one(stream, next);
         stream->queue_head = (stream->queue_head + 1) % STREAM_QUEUE_MAX;
         stream->queue_count--;
@@ -383,6 +385,8 @@ void stream_unblock(struct stream *stream)
         if (stream->links[i].number == 0 || !stream->links[i].blocked)
             continue;
         stream->links[i].blocked = false;
+        if (stream->links[i].role == STREAM_LINK)
+            arrivals_begin(&stream->arrivals, stream->ops->now_ms(stream->arg));
         stream->ops->link_resume(stream->arg, stream->links[i].number);
     }
 }
@@ -442,6 +446,8 @@ void stream_link_open(struct stream *stream, uint64_t number)
         return;
     stream->stats.opened++;
     link->open = true;
+    if (link->role == STREAM_LINK)
+        arrivals_begin(&stream->arrivals, stream->ops->now_ms(stream->arg));
     if (link->slotted)
         stream_broker_opened(stream, link->slot);
     stream_post_link(stream, SESSION_EV_LINK_OPEN, number, NULL);
@@ -449,31 +455,36 @@ void stream_link_open(struct stream *stream, uint64_t number)
         stream_send_on_open(stream, link);
 }
 
-static void link_gone(struct stream *stream, uint64_t number, enum session_event_kind kind,
-                      const struct profile_end *end)
+static void link_gone(struct stream *stream, uint64_t number, struct session_event *event)
 {
     struct stream_link *link = stream_link_find(stream, number);
     if (link == NULL)
         return;
-    if (kind == SESSION_EV_LINK_FAILED)
+    if (event->kind == SESSION_EV_LINK_FAILED)
         stream->stats.failed++;
     else
         stream->stats.closed++;
     if (link->slotted)
         stream_broker_ended(stream, link->slot);
+    if (link->role != STREAM_LINK)
+        event->last_rx_ms = 0;
     *link = (struct stream_link){0};
     stream_acks_forget(stream, number, false);
-    stream_post_link(stream, kind, number, end);
+    stream_post(stream, event);
 }
 
 void stream_link_failed(struct stream *stream, uint64_t link, const struct profile_end *end)
 {
-    link_gone(stream, link, SESSION_EV_LINK_FAILED, end);
+    struct session_event event = {.kind = SESSION_EV_LINK_FAILED, .link = link, .end = end};
+    link_gone(stream, link, &event);
 }
 
-void stream_link_closed(struct stream *stream, uint64_t link, const struct profile_end *end)
+void stream_link_closed(struct stream *stream, uint64_t link, int64_t last_rx_ms,
+                        const struct profile_end *end)
 {
-    link_gone(stream, link, SESSION_EV_LINK_CLOSED, end);
+    struct session_event event = {
+        .kind = SESSION_EV_LINK_CLOSED, .link = link, .last_rx_ms = last_rx_ms, .end = end};
+    link_gone(stream, link, &event);
 }
 
 /* ---- looking ---- */
@@ -486,6 +497,7 @@ bool stream_stopped(const struct stream *stream)
 void stream_stats(const struct stream *stream, struct stream_stats *out)
 {
     *out = stream->stats;
+    out->arrivals = stream->arrivals.counts;
     flow_stats(stream->flow, &out->flow);
     hub_stream_stats(stream->hub_stream, &out->hub);
 }

@@ -16,6 +16,7 @@
 #define HAWSER_ENGINE_STREAM_H
 
 #include "broker/broker.h"
+#include "engine/arrivals.h"
 #include "engine/hub.h"
 
 enum stream_message_type { STREAM_TEXT, STREAM_BINARY };
@@ -120,7 +121,9 @@ void stream_room(struct stream *stream); /* the hub has room again */
 void stream_link_connected(struct stream *stream, uint64_t link);
 void stream_link_open(struct stream *stream, uint64_t link);
 void stream_link_failed(struct stream *stream, uint64_t link, const struct profile_end *end);
-void stream_link_closed(struct stream *stream, uint64_t link, const struct profile_end *end);
+/* last_rx_ms: when its last byte came, as ops.link_last_rx_ms would have said; 0: not known. */
+void stream_link_closed(struct stream *stream, uint64_t link, int64_t last_rx_ms,
+                        const struct profile_end *end);
 /* 0, or ERR_AGAIN: stop reading and offer it again after ops.link_resume(). */
 int stream_message(struct stream *stream, uint64_t link, enum stream_message_type type,
                    struct slice payload);
@@ -140,6 +143,7 @@ struct stream_stats {
     uint64_t messages, bytes;
     uint64_t dials, opened, closed, failed, pings, requests;
     int64_t rtt_ms; /* -1: not known */
+    struct arrivals_counts arrivals;
     struct flow_stats flow;
     struct hub_stream_stats hub;
 };

@@ -3,6 +3,7 @@
 #define HAWSER_ENGINE_STREAM_PRIVATE_H
 
 #include "base/rng.h"
+#include "engine/arrivals.h"
 #include "engine/saved.h"
 #include "engine/stream.h"
 #include "engine/texts.h"
@@ -186,6 +187,7 @@ struct stream {
     uint32_t stored_sends; /* bit i: sends[i] is ON_STORED */
     uint64_t durable_seq;
 
+    struct arrivals arrivals; /* on the link that serves */
     struct stream_stats stats;
     int64_t deadline_ms;
 };

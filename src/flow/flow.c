@@ -193,6 +193,8 @@ static void note_shown(struct flow *flow, const struct flow_event *event, bool f
         flow->met = true;
         flow->meets = false;
     }
+    if (flow->joins && event->has_key && !event->snapshot)
+        memcpy(flow->shown[flow->n_shown++ % FLOW_MEET_KEYS], event->key, sizeof event->key);
 }
 
 /*

@@ -134,9 +134,9 @@ enum flow_result {
     FLOW_DISCARDED,  /* flow_discard() is in force; or ephemeral, and not at the live edge */
     FLOW_IGNORED,    /* no event */
     FLOW_AGAIN,      /* no room, in the sink or behind a release: offer the same message again */
-    FLOW_MET,  /* emitted, or a duplicate, and it is the first event held of the successor. Once for
-                * each flow_succeed() */
-    FLOW_HOLE, /* contiguous positions miss some: this is held, and all behind it */
+    FLOW_MET,     /* emitted, or a duplicate, and it is the first event held of the successor; or of
+                   * the successor, and the link was there first. Once for each flow_succeed() */
+    FLOW_HOLE,    /* contiguous positions miss some: this is held, and all behind it */
     FLOW_UNKEYED, /* neither id nor position, and unkeyed = sync: held, and all behind it */
     FLOW_SUSPECT, /* flow_audit_item: unknown, but too young to be called missing */
 };
@@ -158,8 +158,8 @@ enum flow_result flow_message(struct flow *flow, enum flow_side side,
                               int64_t received_us);
 
 /* The link had a message here that could not even be taken, being too large. It is told through
- * `gap` in its place: at once, or behind what is held of it. What is held and then dropped is owed by
- * sync, with this message. */
+ * `gap` in its place: at once, or behind what is held of it. What is held and then dropped is owed
+ * by sync, with this message. */
 void flow_missing(struct flow *flow, enum flow_side side);
 
 /* One catch-up item: emitted at once if new. Call flow_page_begin() before the items of a page

@@ -134,6 +134,22 @@ enum flow_result flow_hold_link(struct flow *flow, const struct flow_event *even
     return hold_into(flow, lane, event);
 }
 
+/* The successor's first event is one that the link has brought since it has a successor: from there
+ * on the successor brings all, and up to there the link has. A feed whose link is always a little
+ * ahead would never meet otherwise. */
+static bool joins_at(struct flow *flow, const struct flow_event *event)
+{
+    size_t n = flow->n_shown < FLOW_MEET_KEYS ? flow->n_shown : FLOW_MEET_KEYS;
+
+    if (!flow->joins || !event->has_key || event->snapshot)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (memcmp(flow->shown[i], event->key, sizeof event->key) == 0)
+            return true;
+    }
+    return false;
+}
+
 enum flow_result flow_hold_successor(struct flow *flow, const struct flow_event *event)
 {
     struct lane *lane = &flow->lanes[!flow->link];
@@ -148,7 +164,10 @@ enum flow_result flow_hold_successor(struct flow *flow, const struct flow_event 
         flow->stats.duplicates++;
         flow->repeats = flow->repeats || (flow->has_link_key && memcmp(event->key, flow->link_key,
                                                                        sizeof event->key) == 0);
-        return FLOW_DUPLICATE;
+        if (!joins_at(flow, event))
+            return FLOW_DUPLICATE;
+        flow->joins = false;
+        return FLOW_MET;
     }
     if (flow->heals)
         owed_note(&flow->owed, event);
@@ -213,8 +232,8 @@ void flow_missing(struct flow *flow, enum flow_side side)
 {
     bool successor = side == FLOW_SUCCESSOR;
     struct lane *lane = &flow->lanes[successor ? !flow->link : flow->link];
-    bool kept = !lane->overflowed && (successor || flow->mode == FLOW_MODE_HOLD ||
-                                      flow->mode == FLOW_MODE_RELEASE);
+    bool kept = !lane->overflowed &&
+                (successor || flow->mode == FLOW_MODE_HOLD || flow->mode == FLOW_MODE_RELEASE);
 
     if (flow->unkeyed.on && !successor)
         copies_missed(flow);
@@ -360,7 +379,7 @@ void flow_succeed(struct flow *flow)
     if (!flow->leftover)
         empty_lane(flow, &flow->lanes[!flow->link]);
     flow->meets = flow->met = flow->repeats = flow->has_link_key = false;
-    flow->link_tail = 0;
+    flow->link_tail = flow->n_shown = 0;
     flow->joins = flow->succession = flow->closer = true;
 }
 

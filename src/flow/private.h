@@ -20,6 +20,10 @@ enum flow_mode {
     FLOW_MODE_DISCARD,
 };
 
+/* Keys of the link's newest events that are remembered while it has a successor, to see that both
+ * have come to the same one. */
+#define FLOW_MEET_KEYS 64
+
 /* What is held of one link. */
 struct lane {
     struct hold hold;
@@ -59,10 +63,12 @@ struct flow {
 
     /* Succession. */
     uint8_t met_key[16];
-    bool joins;           /* nothing is held of the successor yet */
-    bool meets, met;      /* met_key is awaited; it came */
-    uint8_t link_key[16]; /* of the link's last event with a key */
-    size_t link_tail;     /* unkeyed events of the link since */
+    bool joins;                        /* nothing is held of the successor yet */
+    bool meets, met;                   /* met_key is awaited; it came */
+    uint8_t shown[FLOW_MEET_KEYS][16]; /* the link's newest, since it has a successor */
+    size_t n_shown;                    /* ever */
+    uint8_t link_key[16];              /* of the link's last event with a key */
+    size_t link_tail;                  /* unkeyed events of the link since */
     bool has_link_key;
     bool repeats; /* the successor has shown link_key, known by then */
 

@@ -172,6 +172,7 @@ static void deliver_held(struct conn *conn)
 static void receive_tls(struct conn *conn)
 {
     char plaintext[PLAINTEXT_CHUNK];
+    bool any = false;
 
     while (!conn->closed) {
         size_t n = 0;
@@ -180,6 +181,7 @@ static void receive_tls(struct conn *conn)
         flush_tls(conn);
         switch (status) {
         case TLS_SUCCESS:
+            any = true;
             if (conn->paused)
                 hold(conn, slice_make(plaintext, n));
             else
@@ -190,6 +192,9 @@ static void receive_tls(struct conn *conn)
         case TLS_AGAIN_INPUT:
             return;
         case TLS_CLOSED:
+            /* A farewell, often of something in between, is no sign of life. */
+            if (!any)
+                conn->last_rx_ms = conn->before_rx_ms;
             if (!conn->paused)
                 conn->events->on_end(conn->arg, 0, "");
             return;
@@ -228,8 +233,16 @@ static void handshake_tls(struct conn *conn)
     }
 }
 
+static void read_plain(struct conn *conn, const char *bytes, size_t n)
+{
+    conn->last_rx_ms = io_now_ms(conn->loop);
+    deliver(conn, slice_make(bytes, n));
+}
+
 static void read_tls(struct conn *conn, const char *bytes, size_t n)
 {
+    conn->before_rx_ms = conn->last_rx_ms;
+    conn->last_rx_ms = io_now_ms(conn->loop);
     tls_feed(conn->tls, bytes, n);
     if (conn->phase == NET_PHASE_TLS)
         handshake_tls(conn);
@@ -255,13 +268,12 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
     struct conn *conn = arg;
 
     conn_enter(conn);
-    conn->last_rx_ms = io_now_ms(conn->loop);
     if (n <= 0)
         read_ended(conn, (int)n, n == 0 ? "" : err->text);
     else if (conn->tls != NULL)
         read_tls(conn, bytes, (size_t)n);
     else
-        deliver(conn, slice_make(bytes, (size_t)n));
+        read_plain(conn, bytes, (size_t)n);
     conn_leave(conn);
 }
 
@@ -288,7 +300,7 @@ static void on_wake(void *arg)
         return;
     conn_enter(conn);
     conn->paused = false;
-    conn->last_rx_ms = io_now_ms(conn->loop);
+    conn->last_rx_ms = conn->before_rx_ms = io_now_ms(conn->loop);
     deliver_held(conn);
     if (conn->tls != NULL && !conn->closed && !conn->paused)
         receive_tls(conn);
@@ -306,7 +318,7 @@ void conn_connected(struct conn *conn)
     int rc;
 
     io_stream_events(conn->stream, &events, conn);
-    conn->last_rx_ms = io_now_ms(conn->loop);
+    conn->last_rx_ms = conn->before_rx_ms = io_now_ms(conn->loop);
     if (conn->secure) {
         conn->phase = NET_PHASE_TLS;
         rc = tls_new(conn->options.tls, conn->host, &conn->tls, &err);

@@ -56,7 +56,7 @@ struct conn {
     bool paused;
     struct buf held; /* plaintext that the owner did not take, from held_at on */
     size_t held_at;
-    int64_t last_rx_ms;
+    int64_t last_rx_ms, before_rx_ms; /* the last bytes, and those before them */
 };
 
 /* On failure nothing is left to release. destroy is to call conn_fini(). */

@@ -1,5 +1,7 @@
 #include "wire/http_date.h"
 
+#include "base/timefmt.h"
+
 enum { S_PER_DAY = 86400 };
 
 /* Reads `width` characters as a number; asctime has a blank where others have a zero. */
@@ -84,15 +86,6 @@ static bool parse_asctime(struct slice text, struct date *d)
            take_text(&text, SLICE(" ")) && take_number(&text, 4, &d->year) && text.len == 0;
 }
 
-static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
-{
-    /* The year is counted from March, so that the leap day is its last. */
-    int64_t y = year - (month <= 2);
-    int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-    return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
-}
-
 bool http_date_parse(struct slice text, int64_t now_unix_s, int64_t *unix_s)
 {
     int64_t year_now = 1970 + now_unix_s / 31556952; /* the mean year, good enough for a century */
@@ -107,7 +100,7 @@ bool http_date_parse(struct slice text, int64_t now_unix_s, int64_t *unix_s)
         return false;
     if (d.day < 1 || d.day > 31 || d.hour > 23 || d.minute > 59 || d.second > 60)
         return false;
-    *unix_s = days_from_civil(d.year, d.month, d.day) * S_PER_DAY + d.hour * 3600 + d.minute * 60 +
+    *unix_s = time_days(d.year, d.month, d.day) * S_PER_DAY + d.hour * 3600 + d.minute * 60 +
               d.second;
     return true;
 }

@@ -458,6 +458,7 @@ static void end_link(struct feed *feed, struct link *link, int code, bool local)
     snprintf(end.text, sizeof(end.text), "sim");
     bool was_open = link->open, body = link->body;
     uint64_t number = link->number;
+    int64_t last_rx_ms = link->blocked ? feed->world->now_ms : link->last_rx_ms;
     link_gone(link);
     if (body) {
         end.code = 1000;
@@ -465,7 +466,7 @@ static void end_link(struct feed *feed, struct link *link, int code, bool local)
         return;
     }
     if (was_open) {
-        stream_link_closed(feed->stream, number, &end);
+        stream_link_closed(feed->stream, number, last_rx_ms, &end);
         return;
     }
     end.kind = PROFILE_END_FAILURE;
@@ -550,7 +551,7 @@ static void late_word(struct feed *feed, const struct happening *happening)
         stream_pong(feed->stream, number, 20);
         return;
     case 3:
-        stream_link_closed(feed->stream, number, &end);
+        stream_link_closed(feed->stream, number, 0, &end);
         return;
     default:
         stream_link_failed(feed->stream, number, &end);

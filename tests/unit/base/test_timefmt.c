@@ -74,6 +74,69 @@ static void every_day_agrees_with_libc(void **state)
         agrees_with_libc(day * 86400);
 }
 
+static void assert_parsed(const char *text, int64_t unix_us)
+{
+    int64_t got = -7;
+
+    assert_int_equal(time_parse_us(slice_str(text), &got), 0);
+    assert_true(got == unix_us);
+}
+
+static void times_are_read(void **state)
+{
+    const int64_t noon = 1779023403 * SECOND_US;
+    char out[32];
+    struct rng r;
+
+    (void)state;
+    assert_parsed("2026-05-17T13:10:03Z", noon);
+    assert_parsed("2026-05-17T13:10:03.123456Z", noon + 123456);
+    assert_parsed("2026-05-17t13:10:03.5z", noon + 500000);
+    assert_parsed("2026-05-17 13:10:03.123456789Z", noon + 123456);
+    assert_parsed("2026-05-17T15:10:03+02:00", noon);
+    assert_parsed("2026-05-17T12:40:03.000001-00:30", noon + 1);
+    rng_seed(&r, 12);
+    for (unsigned i = 0; i < 20000; i++) {
+        int64_t us = (int64_t)rng_below(&r, 250000000000u) * SECOND_US +
+                     (int64_t)rng_below(&r, 1000000) - 60000000000 * SECOND_US;
+
+        time_format_us(us, out);
+        assert_parsed(out, us);
+    }
+}
+
+static void times_that_are_none(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "2026-05-17",
+        "2026-05-17T13:10:03",
+        "2026-05-17T13:10Z",
+        "2026-05-17T13:10:03.Z",
+        "2026-05-17T13:10:03ZZ",
+        "2026-05-17T13:10:03+2:00",
+        "2026-05-17T13:10:03+24:00",
+        "2026-05-17T13:10:03+02:00x",
+        "2026-13-17T13:10:03Z",
+        "2026-00-17T13:10:03Z",
+        "2026-05-32T13:10:03Z",
+        "2026-05-17T24:10:03Z",
+        "2026-05-17T13:60:03Z",
+        "2026-05-17T13:10:61Z",
+        "26-05-17T13:10:03Z",
+        "+026-05-17T13:10:03Z",
+        "2026-05-17T13:10:03.1 Z",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int64_t got = -7;
+
+        assert_int_equal(time_parse_us(slice_str(bad[i]), &got), ERR_PARSE);
+        assert_true(got == -7);
+    }
+}
+
 static void assert_duration(int64_t duration_ms, const char *expected)
 {
     char out[DURATION_TEXT_SIZE];
@@ -223,6 +286,8 @@ int main(void)
         cmocka_unit_test(known_times),
         cmocka_unit_test(times_outside_four_digit_years_are_held),
         cmocka_unit_test(every_day_agrees_with_libc),
+        cmocka_unit_test(times_are_read),
+        cmocka_unit_test(times_that_are_none),
         cmocka_unit_test(durations_for_people),
         cmocka_unit_test(duration_is_cut_to_its_room),
         cmocka_unit_test(parse_durations),

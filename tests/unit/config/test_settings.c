@@ -396,7 +396,7 @@ static void test_describes_each_key(void **state)
     unsigned n = 0;
 
     settings_describe(count_key, &n);
-    assert_int_equal(n, 6 + 4 + 8 + 14);
+    assert_int_equal(n, 6 + 4 + 12 + 14);
     assert_string_equal(settings_suggest_key("stream", SLICE("dns_timout")), "dns_timeout");
     assert_null(settings_suggest_key("stream", SLICE("host")));
     assert_null(settings_suggest_key("no such", SLICE("log")));

@@ -474,6 +474,6 @@ void rig_answer(struct rig *rig, uint64_t request, const char *body)
 void rig_link_ends(struct rig *rig, uint64_t link, int code)
 {
     struct profile_end end = {.kind = PROFILE_END_CLOSE, .code = code, .retry_after_ms = -1};
-    stream_link_closed(rig->stream, link, &end);
+    stream_link_closed(rig->stream, link, 0, &end);
     rig_settle(rig);
 }

@@ -1,4 +1,7 @@
 /* Two links at once: order is kept at the cut, nothing is lost or repeated. */
+#include <stdio.h>
+
+#include "flow/private.h"
 #include "unit/flow/rig.h"
 
 static void open_two(struct rig *rig, enum profile_catchup_via via, size_t hold_bytes)
@@ -54,6 +57,56 @@ static void test_met_by_a_repeat(void **state)
     assert_int_equal(live(&rig, "b", "2"), FLOW_EMITTED);
     assert_int_equal(next_live(&rig, "c", "3"), FLOW_HELD_FIRST);
     assert_int_equal(live(&rig, "c", "3"), FLOW_MET);
+    rig_close(&rig);
+}
+
+/* The link is always a little ahead: then the successor comes to what the link has brought since.
+ */
+static void test_the_successor_meets_the_link(void **state)
+{
+    struct profile_message row = message_of("b", NULL);
+    struct rig rig;
+
+    open_two(&rig, PROFILE_CATCHUP_NONE, 65536);
+    live(&rig, "a", NULL);
+    flow_succeed(rig.flow);
+    assert_int_equal(next_live(&rig, "a", NULL), FLOW_DUPLICATE); /* a replay: older than both */
+    live(&rig, "b", NULL);
+    row.snapshot = true;
+    assert_int_equal(flow_message(rig.flow, FLOW_SUCCESSOR, &row, row.data, false, 0),
+                     FLOW_DUPLICATE); /* a state, not an event in its place */
+    assert_int_equal(next_live(&rig, "b", NULL), FLOW_MET);
+    live(&rig, "c", NULL);
+    assert_int_equal(next_live(&rig, "c", NULL), FLOW_DUPLICATE); /* once */
+    assert_int_equal(next_live(&rig, "d", NULL), FLOW_HELD_FIRST);
+    assert_int_equal(live(&rig, "d", NULL), FLOW_EMITTED);
+    flow_switch(rig.flow);
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_int_equal(live(&rig, "e", NULL), FLOW_EMITTED);
+    assert_log(&rig, "!a !b !c !d !e ");
+    rig_close(&rig);
+}
+
+/* As many keys as are remembered, and one more. */
+static void test_the_link_is_far_ahead(void **state)
+{
+    struct rig rig;
+    char id[16];
+
+    open_two(&rig, PROFILE_CATCHUP_NONE, 65536);
+    for (unsigned ahead = FLOW_MEET_KEYS; ahead <= FLOW_MEET_KEYS + 1; ahead++) {
+        flow_succeed(rig.flow);
+        for (unsigned i = 0; i < ahead; i++) {
+            snprintf(id, sizeof id, "%u.%u", ahead, i);
+            live(&rig, id, NULL);
+        }
+        snprintf(id, sizeof id, "%u.0", ahead);
+        assert_int_equal(next_live(&rig, id, NULL),
+                         ahead == FLOW_MEET_KEYS ? FLOW_MET : FLOW_DUPLICATE);
+        snprintf(id, sizeof id, "%u.1", ahead);
+        assert_int_equal(next_live(&rig, id, NULL),
+                         ahead == FLOW_MEET_KEYS ? FLOW_DUPLICATE : FLOW_MET);
+    }
     rig_close(&rig);
 }
 
@@ -213,6 +266,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_link_meets_its_successor),
+        cmocka_unit_test(test_the_successor_meets_the_link),
+        cmocka_unit_test(test_the_link_is_far_ahead),
         cmocka_unit_test(test_met_by_a_repeat),
         cmocka_unit_test(test_sync_fills_the_cut),
         cmocka_unit_test(test_what_is_left_goes_first),
