@@ -75,6 +75,8 @@ static void on_room(void *arg)
     if (client->outlet.head.cap > HTTP_CLIENT_LARGE)
         buf_fini(&client->outlet.head); /* a large answer has passed */
     handle(client);
+    if (client->in.len == 0 && client->in.cap > HTTP_SERVER_HEAD_MAX)
+        buf_fini(&client->in); /* many requests at once have passed */
     if (!client->answering)
         client->deadline_ms =
             now_ms(client) + (client->in.len > 0 ? HTTP_CLIENT_HEAD_MS : HTTP_CLIENT_IDLE_MS);

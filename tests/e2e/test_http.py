@@ -260,6 +260,21 @@ def test_F51_host_of_a_web_page(site):
     assert web.ask(site.web, "/metrics", headers={"Host": "evil.example"})[0] == 200
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be somebody else for a moment")
+def test_F51_user_that_is_not_allowed(hawser, service, ca):
+    hawser.scaiwave(service, ca=ca)
+    hawser.sections["listen web"] = {"path": hawser.runtime / "web.sock", "protocol": "http",
+                                     "mode": "0666", "allow_users": "daemon"}
+    hawser.start()
+    hawser.runtime.chmod(0o755)
+    ask = ["socat", "-t10", "-", f"UNIX-CONNECT:{hawser.runtime}/web.sock"]
+    for user, expected in (("daemon", '"ok":"status"'), ("nobody", "allow_users"), ("root", '"ok"')):
+        done = subprocess.run(["setpriv", f"--reuid={user}", "--clear-groups", *ask],
+                              input="GET /status HTTP/1.1\nHost: a\nConnection: close\n\n",
+                              capture_output=True, text=True, timeout=30)
+        assert expected in done.stdout, (user, done)
+
+
 def test_F51_token(hawser, service, ca):
     token = hawser.secret("http-token", "s3same-open")
     hawser.scaiwave(service, ca=ca, start="oldest")
