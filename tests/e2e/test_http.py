@@ -267,9 +267,11 @@ def test_F51_user_that_is_not_allowed(hawser, service, ca):
                                      "mode": "0666", "allow_users": "daemon"}
     hawser.start()
     hawser.runtime.chmod(0o755)
-    ask = ["socat", "-t10", "-", f"UNIX-CONNECT:{hawser.runtime}/web.sock"]
-    for user, expected in (("daemon", '"ok":"status"'), ("nobody", "allow_users"), ("root", '"ok"')):
-        done = subprocess.run(["setpriv", f"--reuid={user}", "--clear-groups", *ask],
+    where = f"UNIX-CONNECT:{hawser.runtime}/web.sock"
+    for user, expected, ask in (("daemon", '"ok":"status"', ["-t10", "-", where]),
+                                ("nobody", "allow_users", ["-u", where, "-"]),
+                                ("root", '"ok":"status"', ["-t10", "-", where])):
+        done = subprocess.run(["setpriv", f"--reuid={user}", "--clear-groups", "socat", *ask],
                               input="GET /status HTTP/1.1\nHost: a\nConnection: close\n\n",
                               capture_output=True, text=True, timeout=30)
         assert expected in done.stdout, (user, done)
