@@ -117,11 +117,13 @@ static bool is_due(const struct feed *feed, unsigned position, bool first)
     return !(first && position <= feed->service.floor_asked);
 }
 
-/* Where it stands says what was stored before it and behind it. */
+/* Where it stands says what was stored before it and behind it. What was too large for the link
+ * stands where sync brought it, behind what the link has shown since. */
 static bool is_landmark(const struct feed *feed, unsigned position)
 {
-    return feed->whole_seq[position] != 0 && !feed->stored_late[position] &&
-           feed->service.events[position].kind != LATE;
+    enum event_kind kind = feed->service.events[position].kind;
+    return feed->whole_seq[position] != 0 && !feed->stored_late[position] && kind != LATE &&
+           kind != OVERSIZE;
 }
 
 static void check_nothing_lost(struct feed *feed)
