@@ -7,6 +7,7 @@
 #include "base/suggest.h"
 #include "config/file.h"
 #include "config/keys.h"
+#include "config/listen.h"
 #include "config/value.h"
 
 struct settings_private {
@@ -293,24 +294,6 @@ static int take_key(struct loader *l, const struct ini_entry *entry)
 
 /* ---- the whole ---- */
 
-static void check_listens(const struct settings *s, struct diag *diag)
-{
-    for (size_t i = 0; i < s->n_listens; i++) {
-        const struct settings_listen *listen = &s->listens[i];
-
-        if (listen->path == NULL)
-            diag_add(diag, listen->file, listen->line,
-                     "[listen %s] has no path; add path = /run/hawser/%s.sock", listen->name,
-                     listen->name);
-        for (size_t j = 0; j < i && listen->path != NULL; j++) {
-            if (s->listens[j].path != NULL && strcmp(s->listens[j].path, listen->path) == 0)
-                diag_add(diag, listen->file, listen->line,
-                         "[listen %s] and [listen %s] have the same path: %s", listen->name,
-                         s->listens[j].name, listen->path);
-        }
-    }
-}
-
 static void check_tls(const struct settings_stream *stream, struct diag *diag)
 {
     if (stream->tls_key != NULL && stream->tls_cert == NULL)
@@ -351,7 +334,7 @@ static int interpret(struct settings *s, struct diag *diag)
 
         rc = entry->key == NULL ? take_header(&l, entry) : take_key(&l, entry);
     }
-    check_listens(s, diag);
+    listen_check(s, diag);
     check_streams(s, diag);
     return rc;
 }

@@ -18,8 +18,10 @@
 #include "config/ini.h"
 
 enum settings_deliver { SETTINGS_DELIVER_STORED, SETTINGS_DELIVER_RECEIVED };
-enum settings_protocol { SETTINGS_PROTOCOL_NDJSON };
 enum settings_tls { SETTINGS_TLS_1_2, SETTINGS_TLS_1_3 };
+enum settings_protocol { SETTINGS_PROTOCOL_NDJSON, SETTINGS_PROTOCOL_FEED, SETTINGS_PROTOCOL_HTTP };
+enum settings_format { SETTINGS_FORMAT_ENVELOPE, SETTINGS_FORMAT_PAYLOAD };
+enum settings_from { SETTINGS_FROM_NOW, SETTINGS_FROM_OLDEST };
 enum settings_start { SETTINGS_START_NOW, SETTINGS_START_OLDEST, SETTINGS_START_POSITION };
 
 enum { SETTINGS_PIN_SIZE = 32 }; /* bytes of a pin: SHA-256 */
@@ -44,8 +46,12 @@ struct settings_store {
 
 struct settings_listen {
     const char *name;
-    const char *path; /* required */
+    const char *path; /* this or tcp */
+    const char *tcp;  /* "127.0.0.1:9472", "[::1]:9472" */
     enum settings_protocol protocol;
+    enum settings_format format; /* of a feed */
+    enum settings_from from;     /* of a feed */
+    const char *auth;            /* of http: credential:NAME, file:PATH or env:NAME; NULL: none */
     unsigned mode;
     const char *group;              /* NULL: the daemon's own */
     const char *const *allow_users; /* NULL-terminated; {"*"} is everyone */

@@ -12,9 +12,7 @@ static const struct slice no_id = {NULL, 0};
 void client_close(struct client *client)
 {
     consumers_leave(client);
-    list_remove(&client->node);
-    client->listener->n_clients--;
-    io_idle_arm(client->listener->daemon->soon); /* a stop may wait for this */
+    listener_remove(client->listener, &client->guest);
     outlet_fini(&client->outlet);
     io_stream_close(client->outlet.stream);
     ndjson_request_fini(&client->request);
@@ -195,6 +193,41 @@ static int greet(struct client *client)
     return status;
 }
 
+/* ---- as a guest of its listener ---- */
+
+static struct client *client_of(struct guest *guest)
+{
+    return LIST_ENTRY(guest, struct client, guest);
+}
+
+static void guest_serve(struct guest *guest)
+{
+    client_pump(client_of(guest));
+}
+
+static bool guest_gone(struct guest *guest)
+{
+    const struct client *client = client_of(guest);
+    return !client->reading && io_stream_hung_up(client->outlet.stream);
+}
+
+/* It ends when it has got what is there for it; one that does not read stays until it is closed. */
+static void guest_bye(struct guest *guest, const char *reason)
+{
+    struct client *client = client_of(guest);
+    client->bye = reason;
+    client->outlet.leaving = true;
+    client_pump(client);
+}
+
+static void guest_close(struct guest *guest)
+{
+    client_close(client_of(guest));
+}
+
+static const struct guest_ops guest_ops = {
+    .serve = guest_serve, .gone = guest_gone, .bye = guest_bye, .close = guest_close};
+
 int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid)
 {
     struct client *client = calloc(1, sizeof(*client));
@@ -219,17 +252,9 @@ int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, p
         return status;
     }
     client->reading = true;
-    list_push_back(&listener->clients, &client->node);
-    listener->n_clients++;
+    listener_add(listener, &client->guest, &guest_ops);
     log_debug(NULL, NULL, "listen %s: pid %d (uid %d) connected", listener->name, (int)pid,
               (int)uid);
     client_pump(client);
     return 0;
-}
-
-void client_bye(struct client *client, const char *reason)
-{
-    client->bye = reason;
-    client->outlet.leaving = true;
-    client_pump(client);
 }

@@ -25,7 +25,7 @@ enum client_wait {
 struct named;
 
 struct client {
-    struct list_node node; /* in its listener */
+    struct guest guest;
     struct listener *listener;
     struct outlet outlet; /* its stream and subscription; `head` has the replies */
     uid_t uid;
@@ -51,8 +51,6 @@ struct client {
 /* Takes the stream on success. */
 int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid);
 void client_pump(struct client *client);
-/* Ends it when it has got what is there for it; one that does not read stays until client_close. */
-void client_bye(struct client *client, const char *reason);
 void client_close(struct client *client);
 
 /* request.c: one line from the client. */

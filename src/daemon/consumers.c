@@ -167,7 +167,8 @@ void consumers_run(struct consumers *consumers)
         if (io_stream_queued(client->outlet.stream) > 0)
             client_close(client); /* it does not read */
         else
-            client_bye(client, "another connection has taken this consumer over");
+            client->guest.ops->bye(&client->guest,
+                                   "another connection has taken this consumer over");
     }
 }
 

@@ -430,6 +430,7 @@ int daemon_start(struct daemon *daemon, const struct configuration *configuratio
                  struct error *err)
 {
     *daemon = (struct daemon){.settings = configuration->settings};
+    buf_init(&daemon->framed, BUF_UNBOUNDED);
     daemon->state_dir = paths_state_dir(daemon->settings);
     daemon->runtime_dir = paths_runtime_dir(daemon->settings);
     int status = start_parts(daemon, configuration, err);
@@ -504,6 +505,7 @@ void daemon_fini(struct daemon *daemon)
         io_timer_close(daemon->stop_timer);
     if (daemon->loop != NULL)
         io_loop_free(daemon->loop);
+    buf_fini(&daemon->framed);
     free(daemon->listeners);
     free(daemon->upstreams);
 }

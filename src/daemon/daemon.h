@@ -10,8 +10,10 @@
  *               come from; redact  what keeps them out of any text
  *     network   what of the host's network concerns which stream
  *     persist   the store behind its threads: commits, cold reads, retention, failure and healing
- *     listener  Unix sockets; client  one local program; request  what it may ask for; outlet  how
- *               the log reaches it
+ *     listener  sockets that local programs connect to; each connection is a guest:
+ *       client  on an ndjson socket; request  what it may ask for
+ *       feed    one that only reads; http_client, http_events, http_pages, http_auth, metrics
+ *       outlet  how the log reaches any of them
  *     consumers the named consumers: who has which name, and what of it is on disk
  *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
  *     paths     directories that are ours
@@ -60,7 +62,7 @@ struct daemon {
     struct hub *hub;
     struct slots *slots;
     struct vaults *vaults;
-    struct net_pool *pool;       /* of the connections of all streams' requests */
+    struct net_pool *pool; /* of the connections of all streams' requests */
     struct consumers *consumers;
     struct net_memory *memory;   /* which of a host's addresses answered */
     struct io_network *network;  /* NULL: it cannot be watched */
@@ -68,6 +70,7 @@ struct daemon {
     size_t n_upstreams;
     struct listener **listeners; /* the control socket first */
     size_t n_listeners;
+    struct buf framed;    /* lines in another form, on their way to an outlet's stream */
     struct io_idle *soon; /* flush the hub and serve clients, once an iteration */
     struct io_timer *commit_timer, *stop_timer;
     struct io_signal *signals[3];

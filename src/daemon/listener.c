@@ -1,6 +1,5 @@
 #include "daemon/listener.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -11,6 +10,9 @@
 #include "base/glob.h"
 #include "base/log.h"
 #include "daemon/client.h"
+#include "daemon/feed.h"
+#include "daemon/http_auth.h"
+#include "daemon/http_client.h"
 #include "daemon/upstream.h"
 
 static bool allowed(const struct listener *listener, uid_t uid)
@@ -23,11 +25,21 @@ static bool allowed(const struct listener *listener, uid_t uid)
     return false;
 }
 
-static void courtesy(struct io_stream *stream, enum ndjson_error error, const char *detail)
+/* What one that is refused is told, in its own language. */
+static int write_refusal(const struct listener *listener, struct buf *out, enum ndjson_error error,
+                         const char *detail)
+{
+    if (listener->protocol == SETTINGS_PROTOCOL_HTTP)
+        return http_client_write_refusal(out, error == NDJSON_E_FORBIDDEN ? 403 : 503, detail);
+    return ndjson_write_error(out, slice_make(NULL, 0), error, detail);
+}
+
+static void courtesy(struct listener *listener, struct io_stream *stream, enum ndjson_error error,
+                     const char *detail)
 {
     struct buf line;
     buf_init(&line, 1024);
-    if (ndjson_write_error(&line, slice_make(NULL, 0), error, detail) == 0) {
+    if (write_refusal(listener, &line, error, detail) == 0) {
         struct slice slice = buf_slice(&line);
         (void)io_stream_try_writev(stream, &slice, 1); /* no memory for those refused */
     }
@@ -40,7 +52,7 @@ static void refuse(struct listener *listener, struct io_stream *stream, uid_t ui
                    enum ndjson_error error, const char *detail)
 {
     int64_t now = io_now_ms(listener->daemon->loop);
-    courtesy(stream, error, detail);
+    courtesy(listener, stream, error, detail);
     if (listener->refused_ms != 0 && now - listener->refused_ms < LISTENER_REFUSED_MS) {
         listener->refused++;
         return;
@@ -51,16 +63,58 @@ static void refuse(struct listener *listener, struct io_stream *stream, uid_t ui
     listener->refused = 0;
 }
 
+/* ---- guests ---- */
+
+static struct guest *guest_at(struct list_node *node)
+{
+    return LIST_ENTRY(node, struct guest, node);
+}
+
+void listener_add(struct listener *listener, struct guest *guest, const struct guest_ops *ops)
+{
+    guest->ops = ops;
+    list_push_back(&listener->guests, &guest->node);
+    listener->n_clients++;
+}
+
+void listener_remove(struct listener *listener, struct guest *guest)
+{
+    list_remove(&guest->node);
+    listener->n_clients--;
+    io_idle_arm(listener->daemon->soon); /* a stop may wait for this */
+}
+
 /* One that only listens is not read from: that it has gone may show nowhere else. */
 static void drop_gone(struct listener *listener)
 {
     struct list_node *node, *after;
-    list_for_each(node, after, &listener->clients)
+    list_for_each(node, after, &listener->guests)
     {
-        struct client *client = LIST_ENTRY(node, struct client, node);
-        if (!client->reading && io_stream_hung_up(client->outlet.stream))
-            client_close(client);
+        if (guest_at(node)->ops->gone(guest_at(node)))
+            guest_at(node)->ops->close(guest_at(node));
     }
+}
+
+static void on_tick(void *arg)
+{
+    struct listener *listener = arg;
+    struct list_node *node, *after;
+    int64_t now = io_now_ms(listener->daemon->loop);
+    list_for_each(node, after, &listener->guests) guest_at(node)->ops->tick(guest_at(node), now);
+    io_timer_set(listener->timer, LISTENER_TICK_MS);
+}
+
+static int new_guest(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid)
+{
+    switch (listener->protocol) {
+    case SETTINGS_PROTOCOL_NDJSON:
+        return client_new(listener, stream, uid, pid);
+    case SETTINGS_PROTOCOL_FEED:
+        return feed_new(listener, stream, pid);
+    case SETTINGS_PROTOCOL_HTTP:
+        return http_client_new(listener, stream);
+    }
+    return ERR_INVAL;
 }
 
 static void on_accept(void *arg, struct io_stream *stream)
@@ -69,7 +123,8 @@ static void on_accept(void *arg, struct io_stream *stream)
     uid_t uid = (uid_t)-1;
     gid_t gid;
     pid_t pid = 0;
-    if (io_stream_peer(stream, &uid, &gid, &pid) != 0 || !allowed(listener, uid)) {
+    if (!listener->tcp &&
+        (io_stream_peer(stream, &uid, &gid, &pid) != 0 || !allowed(listener, uid))) {
         refuse(listener, stream, uid, pid, NDJSON_E_FORBIDDEN,
                "your user is not in allow_users of this socket");
         return;
@@ -79,9 +134,11 @@ static void on_accept(void *arg, struct io_stream *stream)
     if (listener->n_clients >= listener->max_clients)
         refuse(listener, stream, uid, pid, NDJSON_E_TOO_MANY,
                "max_clients of this socket is reached");
-    else if (client_new(listener, stream, uid, pid) != 0)
+    else if (new_guest(listener, stream, uid, pid) != 0)
         refuse(listener, stream, uid, pid, NDJSON_E_INTERNAL, "out of memory");
 }
+
+/* ---- making it ---- */
 
 static int find_users(struct listener *listener, const char *const *users, struct error *err)
 {
@@ -150,27 +207,62 @@ bool listener_choose(const struct listener *listener, struct slice glob,
     return found;
 }
 
-static int open_socket(struct listener *listener, const struct settings_listen *settings,
-                       struct error *err)
+/* With the descriptors that are left, upstreams go on and the operator can look: the control socket
+ * takes the very last. */
+static void leave_descriptors(struct listener *listener)
 {
+    static const char line[] =
+        "{\"error\":\"too_many\",\"detail\":\"hawserd has no file descriptors left\"}\n";
+    static const char answer[] = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+                                 "Content-Length: 0\r\nRetry-After: 10\r\n\r\n";
+    bool http = listener->protocol == SETTINGS_PROTOCOL_HTTP;
+    unsigned keep = LISTENER_KEEP_FDS +
+                    LISTENER_KEEP_FDS_STREAM * (unsigned)listener->daemon->settings->n_streams;
+    io_listener_refusal(listener->io, listener->settings != NULL ? keep : 0,
+                        http ? slice_str(answer) : slice_str(line));
+}
+
+static int open_unix(struct listener *listener, struct error *err)
+{
+    const struct settings_listen *settings = listener->settings;
+    struct io_loop *loop = listener->daemon->loop;
     char path[4096];
-    gid_t gid = (gid_t)-1;
-    unsigned mode = 0600;
-    int status = 0;
+    gid_t gid;
     if (settings == NULL) {
         snprintf(path, sizeof(path), "%s/control.sock", listener->daemon->runtime_dir);
-    } else {
-        snprintf(path, sizeof(path), "%s", settings->path);
-        mode = settings->mode;
-        status = find_users(listener, settings->allow_users, err);
-        if (status == 0)
-            status = find_group(settings->group, &gid, err);
+        return io_unix_listen(loop, path, 0600, (gid_t)-1, on_accept, listener, &listener->io, err);
     }
+    int status = find_users(listener, settings->allow_users, err);
+    if (status == 0)
+        status = find_group(settings->group, &gid, err);
+    if (status == 0)
+        status = io_unix_listen(loop, settings->path, settings->mode, gid, on_accept, listener,
+                                &listener->io, err);
+    return status;
+}
+
+static int open_socket(struct listener *listener, struct error *err)
+{
+    const struct settings_listen *settings = listener->settings;
+    int status = 0;
+    if (settings != NULL && settings->auth != NULL)
+        status = http_auth_new(listener->daemon->loop, settings->name, settings->auth,
+                               &listener->auth, err);
+    if (status == 0 && listener->tcp)
+        status = io_tcp_listen(listener->daemon->loop, settings->tcp, on_accept, listener,
+                               &listener->io, err);
+    else if (status == 0)
+        status = open_unix(listener, err);
     if (status != 0)
         return status;
-    listener->path = strdup(path);
-    return io_unix_listen(listener->daemon->loop, path, mode, gid, on_accept, listener,
-                          &listener->io, err);
+    leave_descriptors(listener);
+    if (listener->protocol != SETTINGS_PROTOCOL_HTTP)
+        return 0;
+    status = io_timer_new(listener->daemon->loop, on_tick, listener, &listener->timer);
+    if (status != 0)
+        return error_set(err, status, "timer: %s", error_text(status));
+    io_timer_set(listener->timer, LISTENER_TICK_MS);
+    return 0;
 }
 
 int listener_new(struct daemon *daemon, const struct settings_listen *settings,
@@ -180,18 +272,21 @@ int listener_new(struct daemon *daemon, const struct settings_listen *settings,
     if (listener == NULL)
         return error_set(err, ERR_NOMEM, "out of memory");
     listener->daemon = daemon;
-    list_init(&listener->clients);
+    listener->settings = settings;
+    list_init(&listener->guests);
     listener->name = settings != NULL ? settings->name : "control";
+    listener->protocol = settings != NULL ? settings->protocol : SETTINGS_PROTOCOL_NDJSON;
+    listener->tcp = settings != NULL && settings->tcp != NULL;
     listener->control = settings == NULL || settings->control;
     listener->max_clients = settings != NULL ? settings->max_clients : 64;
     find_streams(listener, settings != NULL ? settings->streams : NULL);
-    int status = open_socket(listener, settings, err);
+    int status = open_socket(listener, err);
     if (status != 0) {
         error_wrap(err, "listen %s", listener->name);
         listener_free(listener);
         return status;
     }
-    log_info(NULL, NULL, "listen %s: %s", listener->name, listener->path);
+    log_info(NULL, NULL, "listen %s: %s", listener->name, io_listener_name(listener->io));
     *out = listener;
     return 0;
 }
@@ -199,8 +294,7 @@ int listener_new(struct daemon *daemon, const struct settings_listen *settings,
 void listener_serve(struct listener *listener)
 {
     struct list_node *node, *after;
-    list_for_each(node, after, &listener->clients)
-        client_pump(LIST_ENTRY(node, struct client, node));
+    list_for_each(node, after, &listener->guests) guest_at(node)->ops->serve(guest_at(node));
 }
 
 void listener_bye(struct listener *listener, const char *reason)
@@ -209,8 +303,7 @@ void listener_bye(struct listener *listener, const char *reason)
     if (listener->io != NULL)
         io_listener_close(listener->io);
     listener->io = NULL;
-    list_for_each(node, after, &listener->clients)
-        client_bye(LIST_ENTRY(node, struct client, node), reason);
+    list_for_each(node, after, &listener->guests) guest_at(node)->ops->bye(guest_at(node), reason);
 }
 
 void listener_free(struct listener *listener)
@@ -219,9 +312,13 @@ void listener_free(struct listener *listener)
         return;
     if (listener->io != NULL)
         io_listener_close(listener->io);
-    while (!list_empty(&listener->clients))
-        client_close(LIST_ENTRY(list_first(&listener->clients), struct client, node));
+    while (!list_empty(&listener->guests)) {
+        struct guest *guest = guest_at(list_first(&listener->guests));
+        guest->ops->close(guest);
+    }
+    if (listener->timer != NULL)
+        io_timer_close(listener->timer);
+    http_auth_free(listener->auth);
     free(listener->uids);
-    free((char *)listener->path);
     free(listener);
 }

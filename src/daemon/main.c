@@ -81,7 +81,7 @@ static rlim_t descriptors_needed(const struct settings *settings)
 {
     rlim_t need = 64 + 64 + 8 * settings->n_streams; /* our own, and the control socket's clients */
     for (size_t i = 0; i < settings->n_listens; i++)
-        need += settings->listens[i].max_clients + 1;
+        need += settings->listens[i].max_clients + 2; /* itself, and its spare one */
     return need;
 }
 

@@ -83,7 +83,7 @@ static ssize_t write_lines(struct outlet *outlet, const struct slice *lines, uns
     return status != 0 ? status : (ssize_t)line.len;
 }
 
-static int write_hot(struct outlet *outlet, const struct fanout_batch *batch)
+static int write_whole(struct outlet *outlet, const struct fanout_batch *batch)
 {
     struct slice rest;
     ssize_t n = write_lines(outlet, batch->line, batch->count);
@@ -93,8 +93,9 @@ static int write_hot(struct outlet *outlet, const struct fanout_batch *batch)
     return rest.len > 0 ? io_stream_write(outlet->stream, rest.ptr, rest.len) : 0;
 }
 
-/* True: every line of the page is written, or the rest of its last one waits. */
-static int write_page(struct outlet *outlet, const struct persist_page *page, bool *all)
+/* The gaps of the page, then its lines, for as long as the socket takes them. *all: every line is
+ * written, or the rest of its last one waits. */
+static int write_page_whole(struct outlet *outlet, const struct persist_page *page, bool *all)
 {
     size_t i = 0, begin = 0;
     ssize_t n = 0;
@@ -115,6 +116,74 @@ static int write_page(struct outlet *outlet, const struct persist_page *page, bo
     }
     *all = i == page->count;
     return 0;
+}
+
+/* ---- writing in another form ---- */
+
+/* One buffer serves all outlets: what the socket does not take is the stream's copy. */
+static int frame_lines(struct outlet *outlet, struct slice lines)
+{
+    int status = 0;
+    while (lines.len > 0 && status == 0) {
+        struct slice line = first_line(lines);
+        status = outlet->events->frame(outlet->arg, line, &outlet->daemon->framed);
+        lines = slice_from(lines, line.len);
+    }
+    return status;
+}
+
+static int write_frames(struct outlet *outlet)
+{
+    struct buf *framed = &outlet->daemon->framed;
+    int status = io_stream_write(outlet->stream, framed->data, framed->len);
+    buf_clear(framed);
+    if (framed->cap > 2 * OUTLET_FRAMED_BYTES)
+        buf_fini(framed); /* a long line has passed */
+    return status;
+}
+
+static int write_framed(struct outlet *outlet, const struct fanout_batch *batch)
+{
+    struct slice rest;
+    int status = 0;
+    for (unsigned i = 0; i < batch->count && status == 0; i++)
+        status = frame_lines(outlet, batch->line[i]);
+    int written = write_frames(outlet);
+    fanout_advance(fanout_of(outlet), &outlet->sub, batch, batch->bytes, &rest);
+    return status != 0 ? status : written;
+}
+
+static int write_page_framed(struct outlet *outlet, const struct persist_page *page, bool *all)
+{
+    size_t i = 0, begin = 0;
+    int status = frame_lines(outlet, page->gaps);
+    while (status == 0 && i < page->count && io_stream_queued(outlet->stream) == 0) {
+        size_t first = begin;
+        for (; i < page->count && begin - first < OUTLET_FRAMED_BYTES && status == 0; i++) {
+            size_t end = page->lines[i].end;
+            status = frame_lines(outlet, slice_make(page->bytes + begin, end - begin));
+            fanout_cold_done(fanout_of(outlet), &outlet->sub, page->lines[i].seq);
+            begin = end;
+        }
+        int written = write_frames(outlet);
+        status = status != 0 ? status : written;
+    }
+    if (status == 0 && outlet->daemon->framed.len > 0)
+        status = write_frames(outlet); /* gaps alone */
+    buf_clear(&outlet->daemon->framed);
+    *all = i == page->count;
+    return status;
+}
+
+static int write_hot(struct outlet *outlet, const struct fanout_batch *batch)
+{
+    return outlet->events->frame != NULL ? write_framed(outlet, batch) : write_whole(outlet, batch);
+}
+
+static int write_page(struct outlet *outlet, const struct persist_page *page, bool *all)
+{
+    return outlet->events->frame != NULL ? write_page_framed(outlet, page, all)
+                                         : write_page_whole(outlet, page, all);
 }
 
 /* ---- reading the store ---- */
@@ -178,8 +247,8 @@ static enum fanout_next next_lines(struct outlet *outlet, struct fanout_batch *b
 {
     if (!outlet->subscribed)
         return FANOUT_NEXT_IDLE;
-    enum fanout_next next =
-        fanout_next(fanout_of(outlet), &outlet->sub, OUTLET_TURN_BYTES / 4, batch);
+    size_t most = outlet->events->frame != NULL ? OUTLET_FRAMED_BYTES : OUTLET_TURN_BYTES / 4;
+    enum fanout_next next = fanout_next(fanout_of(outlet), &outlet->sub, most, batch);
     bool none = next == FANOUT_NEXT_COLD || next == FANOUT_NEXT_FULL;
     return none && outlet->leaving ? FANOUT_NEXT_IDLE : next;
 }

@@ -5,7 +5,8 @@
  * a response's header), then what is next for its subscription; hot lines from the ring by writev,
  * cold ones through a reader. Only whole lines are begun; of a line that the socket took in part,
  * the rest is the only thing that is ever copied, so a program that stops reading costs one line of
- * memory, and reads the store at its own pace when it comes back.
+ * memory, and reads the store at its own pace when it comes back. Framed lines are copies:
+ * OUTLET_FRAMED_BYTES and a line of them at most.
  * Leaves: what is read from the stream, and every word that is not a line of the log, to its owner.
  * Owns: nothing but its memory; the stream is the owner's.
  * Fails: a broken stream, and the end that was asked for, are on_end(): the owner closes it.
@@ -15,7 +16,8 @@
 
 #include "daemon/daemon.h"
 
-#define OUTLET_TURN_BYTES (1u << 20) /* written in one turn, then the others' turn */
+#define OUTLET_TURN_BYTES (1u << 20)    /* written in one turn, then the others' turn */
+#define OUTLET_FRAMED_BYTES (64u << 10) /* framed at once; and a line more waits at most */
 
 struct outlet_events {
     /* All of `head` is out, and the socket may take more: the last chance to fill it before lines
@@ -26,6 +28,9 @@ struct outlet_events {
     /* Its consumer's window is full, and something waits: once, until it has acknowledged some. A
      * word into `head`. NULL where there is no consumer. */
     void (*on_full)(void *arg);
+    /* Appends the line in another form, or nothing; < 0: it ends. NULL: lines go out as they are,
+     * which costs no copy. */
+    int (*frame)(void *arg, struct slice line, struct buf *out);
     /* The store cannot be read. A damaged record is named, never served, and passed; after another
      * failure it ends: it comes back where it was. A word into `head`. */
     void (*on_unreadable)(void *arg, const struct error *err);

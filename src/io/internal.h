@@ -83,5 +83,7 @@ struct io_stream {
 struct io_stream *io_stream_alloc(struct io_loop *loop);
 /* A stream of a connected Unix socket; takes fd, which is closed on failure too. */
 int io_stream_from_fd(struct io_loop *loop, int fd, struct io_stream **out);
+/* The same of a TCP socket. */
+int io_tcp_stream_from_fd(struct io_loop *loop, int fd, struct io_stream **out);
 
 #endif

@@ -113,7 +113,8 @@ bool io_stream_hung_up(const struct io_stream *stream);
 /* SO_PEERCRED of a Unix stream. */
 int io_stream_peer(const struct io_stream *stream, uid_t *uid, gid_t *gid, pid_t *pid);
 
-/* ---- Unix listeners ---- */
+/* ---- listeners ---- */
+#define IO_LISTEN_BACKLOG 512 /* connections that wait to be accepted */
 struct io_listener;
 typedef void (*io_accept_cb)(void *arg, struct io_stream *stream); /* takes the stream */
 /* Binds path with mode and gid (gid -1: leave). A socket that nobody listens on is replaced; one
@@ -122,6 +123,14 @@ typedef void (*io_accept_cb)(void *arg, struct io_stream *stream); /* takes the 
  * socket. */
 int io_unix_listen(struct io_loop *loop, const char *path, unsigned mode, gid_t gid,
                    io_accept_cb cb, void *arg, struct io_listener **out, struct error *err);
+/* "127.0.0.1:9472" or "[::1]:9472", numbers only; port 0: a free one. */
+int io_tcp_listen(struct io_loop *loop, const char *address, io_accept_cb cb, void *arg,
+                  struct io_listener **out, struct error *err);
+/* The path; or the address, with the port that it got. */
+const char *io_listener_name(const struct io_listener *listener);
+/* Descriptors run out: the last `keep` of them are not for new connections here, which are told
+ * `refusal` (borrowed for good) and closed. Old ones are kept. */
+void io_listener_refusal(struct io_listener *listener, unsigned keep, struct slice refusal);
 void io_listener_close(struct io_listener *listener);
 
 /* ---- child processes ---- */

@@ -1,6 +1,8 @@
 #include "io/internal.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -52,6 +54,31 @@ int io_stream_from_fd(struct io_loop *loop, int fd, struct io_stream **out)
         io_stream_close(stream);
         return io_error_code(rc);
     }
+    *out = stream;
+    return 0;
+}
+
+int io_tcp_stream_from_fd(struct io_loop *loop, int fd, struct io_stream **out)
+{
+    struct io_stream *stream = io_stream_alloc(loop);
+    int on = 1, user_timeout_ms = IO_TCP_USER_TIMEOUT_MS, rc;
+
+    if (stream == NULL) {
+        close(fd);
+        return ERR_NOMEM;
+    }
+    uv_tcp_init(&loop->uv, &stream->uv.tcp);
+    io_object_adopt(&stream->object, &stream->uv.handle);
+    rc = uv_tcp_open(&stream->uv.tcp, fd);
+    if (rc != 0) {
+        close(fd);
+        io_stream_close(stream);
+        return io_error_code(rc);
+    }
+    /* What the kernel refuses costs speed, or notice of a peer that is gone, but no bytes. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
+    uv_tcp_keepalive(&stream->uv.tcp, 1, IO_TCP_KEEPALIVE_IDLE_S);
     *out = stream;
     return 0;
 }

@@ -227,6 +227,36 @@ static void test_unknown_sections_and_keys(void **state)
          "[listen events] has no path; add path = /run/hawser/events.sock"},
         {"[stream chat]\nhost = h\n", 1,
          "[stream chat] has no profile; \"hawserctl profiles\" lists those there are"},
+        {"[listen a]\npath = /s\ntcp = 127.0.0.1:1\nprotocol = http\n", 1,
+         "[listen a] has both path and tcp; make it two sections"},
+        {"[listen a]\ntcp = 127.0.0.1:1\n", 1,
+         "[listen a] listens on tcp, which only protocol = http may: on a path, file permissions "
+         "say who may connect"},
+        {"[listen a]\ntcp = 127.0.0.1\nprotocol = http\n", 1,
+         "[listen a] tcp is not ADDRESS:PORT, such as 127.0.0.1:9472 or [::1]:9472: \"127.0.0.1\""},
+        {"[listen a]\ntcp = localhost:65536\nprotocol = http\n", 1,
+         "[listen a] tcp is not ADDRESS:PORT, such as 127.0.0.1:9472 or [::1]:9472: "
+         "\"localhost:65536\""},
+        {"[listen a]\ntcp = ::1:80\nprotocol = http\n", 1,
+         "[listen a] tcp is not ADDRESS:PORT, such as 127.0.0.1:9472 or [::1]:9472: \"::1:80\""},
+        {"[listen a]\ntcp = 0.0.0.0:9472\nprotocol = http\n", 1,
+         "[listen a] 0.0.0.0:9472 can be reached from other machines; add auth = credential:NAME, "
+         "or listen on 127.0.0.1"},
+        {"[listen a]\ntcp = [::]:9472\nprotocol = http\n", 1,
+         "[listen a] [::]:9472 can be reached from other machines; add auth = credential:NAME, or "
+         "listen on 127.0.0.1"},
+        {"[listen a]\npath = /s\nprotocol = http\nauth = hunter2\n", 1,
+         "[listen a] auth says where the token is, never the token itself: credential:NAME, "
+         "file:/PATH or env:NAME"},
+        {"[listen a]\npath = /s\nauth = env:T\n", 1, "[listen a] auth is for protocol = http"},
+        {"[listen a]\npath = /s\nformat = payload\n", 1,
+         "[listen a] format is for protocol = feed"},
+        {"[listen a]\npath = /s\nfrom = oldest\n", 1, "[listen a] from is for protocol = feed"},
+        {"[listen a]\npath = /s\nprotocol = feed\ncontrol = yes\n", 1,
+         "[listen a] control is for protocol = ndjson"},
+        {"[listen a]\ntcp = [::1]:1\nprotocol = http\n[listen b]\ntcp = [::1]:1\nprotocol = "
+         "http\n",
+         4, "[listen b] and [listen a] have the same address: [::1]:1"},
         {"[listen a]\npath = /s\n[listen b]\npath = /s\n", 3,
          "[listen b] and [listen a] have the same path: /s"},
         {"[stream chat]\nprofile = x\ntag. = y\n", 3,

@@ -154,7 +154,7 @@ static void test_nothing_unknown_is_documented(void **state)
         if (strstr(diag_get(d->diag, i), "not \"\"") == NULL)
             fail_msg("%s", diag_get(d->diag, i));
     }
-    assert_int_equal(diag_count(d->diag), 8);
+    assert_int_equal(diag_count(d->diag), 10);
     assert_int_equal(s->n_streams, 1);
     assert_int_equal(s->streams[0].n_tags, 1);
     assert_int_equal(s->streams[0].n_rest, 4);

@@ -187,7 +187,8 @@ static void test_booleans_and_choices(void **state)
     assert_one_error(*state, "[store]\ndeliver = recieved\n", 2,
                      "deliver wants stored or received, not \"recieved\"; did you mean "
                      "\"received\"?");
-    assert_one_error(*state, LISTEN "protocol = http\n", 3, "protocol wants ndjson, not \"http\"");
+    assert_one_error(*state, LISTEN "protocol = https\n", 3,
+                     "protocol wants ndjson, feed or http, not \"https\"; did you mean \"http\"?");
 }
 
 static void test_percentages(void **state)

@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,6 +292,143 @@ static void test_out_of_descriptors(void **state)
     close(fd);
 }
 
+/* What the server says to one that it refuses. */
+static void assert_told(int fd, const char *expected)
+{
+    char text[100];
+    ssize_t n = read(fd, text, sizeof text - 1);
+
+    assert_true(n >= 0);
+    text[n] = '\0';
+    assert_string_equal(text, expected);
+    close(fd);
+}
+
+/* With all descriptors in use, a client is let in by the spare one, told so, and sent away: those
+ * who are there stay, and so does the listener. */
+static void test_refused_with_the_spare_descriptor(void **state)
+{
+    struct server server = {.f = *state};
+    struct rlimit before, full;
+    struct error err;
+    int fds[3], top;
+
+    assert_int_equal(listen_at(&server, path_of("s"), 0600, &err), 0);
+    io_listener_refusal(server.listener, 0, slice_str("full\n"));
+    for (int i = 0; i < 3; i++)
+        fds[i] = connect_to(path_of("s"));
+    top = dup(0);
+    close(top);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    full = before;
+    full.rlim_cur = (rlim_t)top;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &full), 0);
+    fixture_run_ms(*state, 50);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(server.accepted, 0);
+    for (int i = 0; i < 3; i++)
+        assert_told(fds[i], "full\n");
+    fds[0] = connect_to(path_of("s"));
+    fixture_run(*state, 1);
+    assert_int_equal(server.accepted, 1);
+    close(fds[0]);
+}
+
+/* The last ones are kept for others. */
+static void test_keeps_descriptors(void **state)
+{
+    struct server server = {.f = *state};
+    struct rlimit before, few;
+    struct error err;
+    int fd, top = 0;
+
+    assert_int_equal(listen_at(&server, path_of("s"), 0600, &err), 0);
+    fd = connect_to(path_of("s"));
+    top = dup(0); /* the next that is free: the server's end of the connection */
+    close(top);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = (rlim_t)top + 5;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    io_listener_refusal(server.listener, 4, slice_str("full\n"));
+    fixture_run(*state, 1);
+    assert_int_equal(server.accepted, 1);
+    close(fd);
+    fixture_run_ms(*state, 20);
+    fd = connect_to(path_of("s"));
+    top = dup(0);
+    close(top);
+    few.rlim_cur = (rlim_t)top + 5;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    io_listener_refusal(server.listener, 5, slice_str("full\n"));
+    fixture_run_ms(*state, 20);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(server.accepted, 1);
+    assert_told(fd, "full\n");
+}
+
+static void on_tcp(void *arg, struct io_stream *stream)
+{
+    struct server *server = arg;
+    int on = 0;
+    socklen_t len = sizeof on;
+
+    server->accepted++;
+    assert_int_equal(getsockopt(io_stream_fd(stream), IPPROTO_TCP, TCP_NODELAY, &on, &len), 0);
+    assert_true(on);
+    assert_int_equal(getsockopt(io_stream_fd(stream), SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+    assert_true(on);
+    assert_true(fcntl(io_stream_fd(stream), F_GETFD) & FD_CLOEXEC);
+    io_stream_close(stream);
+    fixture_event(server->f);
+}
+
+static void check_tcp(struct fixture *f, const char *address, const char *begin)
+{
+    struct server server = {.f = f};
+    struct sockaddr_storage there;
+    struct io_listener *second;
+    socklen_t len = sizeof there;
+    struct error err;
+    char taken[100];
+    int fd, listening = dup(0);
+
+    close(listening); /* the listener's descriptor will be this one */
+    assert_int_equal(io_tcp_listen(f->loop, address, on_tcp, &server, &server.listener, &err), 0);
+    snprintf(taken, sizeof taken, "%s", io_listener_name(server.listener));
+    assert_memory_equal(taken, begin, strlen(begin));
+    assert_string_not_equal(taken, address); /* it got a port */
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&there, &len), 0);
+    fd = socket(there.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&there, len), 0);
+    fixture_run(f, 1);
+    assert_int_equal(server.accepted, 1);
+    close(fd);
+    assert_int_equal(io_tcp_listen(f->loop, taken, on_tcp, &server, &second, &err), ERR_BUSY);
+    assert_non_null(strstr(err.text, "address already in use"));
+    io_listener_close(server.listener);
+}
+
+static void test_tcp(void **state)
+{
+    check_tcp(*state, "127.0.0.1:0", "127.0.0.1:");
+    if (access("/proc/net/if_inet6", F_OK) == 0)
+        check_tcp(*state, "[::1]:0", "[::1]:");
+}
+
+static void test_tcp_wants_numbers(void **state)
+{
+    static const char *const bad[] = {
+        "",       ":",       "localhost:1",    "127.0.0.1", "127.0.0.1:65536", "127.0.0.1:x",
+        "::1:80", "[::1:80", "[127.0.0.1]:80", "1.2.3:80",  "127.0.0.1:-1"};
+    struct fixture *f = *state;
+    struct io_listener *listener;
+    struct error err;
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(io_tcp_listen(f->loop, bad[i], on_tcp, NULL, &listener, &err), ERR_INVAL);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
@@ -316,6 +455,10 @@ int main(void)
         io_test(test_path_at_the_bound_and_past_it),
         io_test(test_closed_in_its_callback),
         io_test(test_out_of_descriptors),
+        io_test(test_refused_with_the_spare_descriptor),
+        io_test(test_keeps_descriptors),
+        io_test(test_tcp),
+        io_test(test_tcp_wants_numbers),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
