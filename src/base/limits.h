@@ -34,6 +34,12 @@ enum {
     LIMIT_LISTENERS = 16,  /* listeners in one configuration */
     LIMIT_LINE_IN = 65536, /* bytes of an NDJSON request line */
 
+    /* Named consumers. */
+    LIMIT_CONSUMERS = 1000,               /* names */
+    LIMIT_CONSUMER_NAME = 64,             /* bytes of a name */
+    LIMIT_CONSUMER_WINDOW = 10000,        /* events sent and not acknowledged, at most to ask for */
+    LIMIT_CONSUMER_WINDOW_DEFAULT = 1000, /* and unless asked for */
+
     /* HTTP. */
     LIMIT_HTTP_HEADERS = 16384,       /* bytes of a whole header block */
     LIMIT_HTTP_BODY = 16 * LIMIT_MIB, /* bytes of a body we need */

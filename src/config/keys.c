@@ -47,6 +47,9 @@ static const struct key store_keys[] = {
              "perhaps again under a new seq"},
     {"min_free", KEY_PERCENT, AT(store, min_free_percent), .default_text = "5%", .max = 90,
      .help = "Of the file system: with less free the store does not grow and keeps to what it has"},
+    {"consumer_expire", KEY_DURATION, AT(store, consumer_expire_ms), .default_text = "30d",
+     .min = MS_PER_SECOND, .max = 3650 * MS_PER_DAY,
+     .help = "A named consumer that has not been connected for so long is forgotten"},
 };
 
 static const struct key listen_keys[] = {

@@ -36,6 +36,7 @@ struct settings_store {
     int64_t commit_interval_ms;
     enum settings_deliver deliver;
     unsigned min_free_percent;
+    int64_t consumer_expire_ms;
 };
 
 struct settings_listen {

@@ -4,138 +4,22 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/consumers.h"
 #include "daemon/upstream.h"
 
 static const struct slice no_id = {NULL, 0};
 
 void client_close(struct client *client)
 {
-    persist_read_cancel(client->listener->daemon->persist, &client->read);
+    consumers_leave(client);
     list_remove(&client->node);
     client->listener->n_clients--;
     io_idle_arm(client->listener->daemon->soon); /* a stop may wait for this */
-    io_stream_close(client->stream);
+    outlet_fini(&client->outlet);
+    io_stream_close(client->outlet.stream);
     ndjson_request_fini(&client->request);
     buf_fini(&client->in);
-    buf_fini(&client->out);
     free(client);
-}
-
-/* ---- writing ---- */
-
-/* The first line of what may be several. */
-static struct slice first_line(struct slice lines)
-{
-    const char *end = slice_find_byte(lines, '\n');
-    return end == NULL ? lines : slice_make(lines.ptr, (size_t)(end - lines.ptr) + 1);
-}
-
-/* Writes now what fits; when nothing does, one line is queued, so that on_drain comes. Returns the
- * bytes that count as written, or < 0: the client is gone. */
-static ssize_t write_lines(struct client *client, const struct slice *lines, unsigned count)
-{
-    ssize_t n = io_stream_try_writev(client->stream, lines, count);
-    if (n != ERR_AGAIN)
-        return n;
-    struct slice line = first_line(lines[0]);
-    int status = io_stream_write(client->stream, line.ptr, line.len);
-    return status != 0 ? status : (ssize_t)line.len;
-}
-
-/* False: nothing more to do now (or the client is gone). */
-static bool write_hot(struct client *client, const struct fanout_batch *batch)
-{
-    struct slice rest;
-    ssize_t n = write_lines(client, batch->line, batch->count);
-    if (n < 0) {
-        client_close(client);
-        return false;
-    }
-    fanout_advance(hub_fanout(client->listener->daemon->hub), &client->sub, batch, (size_t)n,
-                   &rest);
-    if (rest.len > 0 && io_stream_write(client->stream, rest.ptr, rest.len) != 0) {
-        client_close(client);
-        return false;
-    }
-    return true;
-}
-
-/* A record that is damaged is named, never served, and passed. Any other failure ends the client:
- * it comes back where it was. */
-static void read_failed(struct client *client, const struct persist_page *page,
-                        const struct error *err)
-{
-    log_error(NULL, NULL, "listen %s: pid %d: %s", client->listener->name, (int)client->pid,
-              err->text);
-    client_reply_error(client, no_id, NDJSON_E_INTERNAL, err->text);
-    if (err->code == ERR_CORRUPT)
-        fanout_cold_done(hub_fanout(client->listener->daemon->hub), &client->sub,
-                         page->done_seq + 1);
-    else
-        client->ending = true;
-}
-
-static void on_page(void *arg, const struct persist_page *page, const struct error *err)
-{
-    struct client *client = arg;
-    struct fanout *fanout = hub_fanout(client->listener->daemon->hub);
-    size_t i = 0, begin = 0;
-    ssize_t n = 0;
-    client->cold = false;
-    client->read.forgive = false;
-    memcpy(client->read.told, page->told, sizeof(client->read.told));
-    if (page->gaps.len > 0 &&
-        io_stream_write(client->stream, page->gaps.ptr, page->gaps.len) != 0) {
-        client_close(client);
-        return;
-    }
-    if (page->count > 0) {
-        struct slice all = slice_make(page->bytes, page->lines[page->count - 1].end);
-        n = write_lines(client, &all, 1);
-        if (n < 0) {
-            client_close(client);
-            return;
-        }
-    }
-    for (; i < page->count && begin < (size_t)n; begin = page->lines[i++].end) {
-        const struct persist_line *line = &page->lines[i];
-        if (line->end > (size_t)n &&
-            io_stream_write(client->stream, page->bytes + n, line->end - (size_t)n) != 0) {
-            client_close(client);
-            return;
-        }
-        fanout_cold_done(fanout, &client->sub, line->seq);
-    }
-    if (i == page->count && page->done_seq > client->sub.cursor)
-        fanout_cold_done(fanout, &client->sub, page->done_seq);
-    if (err != NULL && i == page->count)
-        read_failed(client, page, err);
-    client_pump(client);
-}
-
-static void read_cold(struct client *client)
-{
-    struct fanout *fanout = hub_fanout(client->listener->daemon->hub);
-    client->cold = true;
-    client->read.filter = &client->filter;
-    client->read.after_seq = client->sub.cursor;
-    client->read.to_seq = fanout_evicted_seq(fanout);
-    client->read.on_done = on_page;
-    client->read.arg = client;
-    persist_read_start(client->listener->daemon->persist, &client->read);
-}
-
-static bool write_replies(struct client *client)
-{
-    if (client->out.len == 0)
-        return true;
-    int status = io_stream_write(client->stream, client->out.data, client->out.len);
-    if (status != 0) {
-        client_close(client);
-        return false;
-    }
-    buf_clear(&client->out);
-    return true;
 }
 
 /* ---- reading ---- */
@@ -143,8 +27,8 @@ static bool write_replies(struct client *client)
 void client_reply_error(struct client *client, struct slice id, enum ndjson_error error,
                         const char *detail)
 {
-    if (ndjson_write_error(&client->out, id, error, detail) != 0)
-        client->ending = true; /* no memory */
+    if (ndjson_write_error(&client->outlet.head, id, error, detail) != 0)
+        client->outlet.ending = true; /* no memory */
 }
 
 static void take_line(struct client *client, struct slice line)
@@ -159,15 +43,23 @@ static void too_long(struct client *client)
 {
     client_reply_error(client, no_id, NDJSON_E_TOO_LONG,
                        "a request line is at most 65536 bytes; closing");
-    client->ending = true;
+    client->outlet.ending = true;
 }
 
-/* Handles the whole lines that have come, for as long as there is room for the replies: a client
- * may ask faster than it reads, and waits then. */
+/* Of what it has asked something is not done yet, or there is no room for the replies: it may ask
+ * faster than it reads, and waits then. */
+static bool has_to_wait(const struct client *client)
+{
+    return client->outlet.ending || client->evicted ||
+           client->outlet.head.len > CLIENT_REPLIES_HIGH ||
+           client->wait.what != CLIENT_WAITS_FOR_NOTHING || consumers_busy(client);
+}
+
+/* Handles the whole lines that have come. */
 static void take_lines(struct client *client)
 {
     size_t used = 0;
-    while (!client->ending && client->out.len <= CLIENT_REPLIES_HIGH) {
+    while (!has_to_wait(client)) {
         struct slice rest = slice_from(buf_slice(&client->in), used);
         const char *end = slice_find_byte(rest, '\n');
         size_t n = end != NULL ? (size_t)(end - rest.ptr) : rest.len;
@@ -189,83 +81,67 @@ static bool line_waits(const struct client *client)
 /* Its requests have waited for room; when all are handled, more are taken from the socket. */
 static void take_up(struct client *client)
 {
-    if (client->reading || client->ending)
+    if (client->reading || has_to_wait(client))
         return;
     take_lines(client);
-    if (client->ending || line_waits(client))
+    if (has_to_wait(client) || line_waits(client))
         return;
     if (client->in.len == 0 && client->in.cap > LIMIT_LINE_IN)
         buf_fini(&client->in); /* a burst of requests has passed */
     if (client->deaf)
-        client->ending = !client->subscribed;
-    else if (io_stream_read_start(client->stream) == 0)
+        client->outlet.ending = !client->outlet.subscribed;
+    else if (io_stream_read_start(client->outlet.stream) == 0)
         client->reading = true;
 }
 
-/* ---- turns ---- */
+/* ---- its outlet ---- */
 
-/* What lies in the store alone is not begun any more by one that leaves: it comes back for it. */
-static enum fanout_next next_lines(struct client *client, struct fanout_batch *batch)
+static void on_room(void *arg)
 {
-    struct fanout *fanout = hub_fanout(client->listener->daemon->hub);
-    if (!client->subscribed)
-        return FANOUT_NEXT_IDLE;
-    enum fanout_next next = fanout_next(fanout, &client->sub, CLIENT_TURN_BYTES / 4, batch);
-    return next == FANOUT_NEXT_COLD && client->leaving ? FANOUT_NEXT_IDLE : next;
+    take_up(arg);
 }
 
-static void say_bye(struct client *client)
+static void on_last(void *arg)
 {
-    if (ndjson_write_bye(&client->out, client->bye) != 0)
-        buf_clear(&client->out);
-    client->ending = true;
+    struct client *client = arg;
+    if (ndjson_write_bye(&client->outlet.head, client->bye) != 0)
+        buf_clear(&client->outlet.head);
 }
+
+static void on_unreadable(void *arg, const struct error *err)
+{
+    struct client *client = arg;
+    log_error(NULL, NULL, "listen %s: pid %d: %s", client->listener->name, (int)client->pid,
+              err->text);
+    client_reply_error(client, no_id, NDJSON_E_INTERNAL, err->text);
+}
+
+static void on_end(void *arg)
+{
+    client_close(arg);
+}
+
+static void on_full(void *arg)
+{
+    consumers_full(arg);
+}
+
+static const struct outlet_events outlet_events = {.on_full = on_full,
+                                                   .on_room = on_room,
+                                                   .on_last = on_last,
+                                                   .on_unreadable = on_unreadable,
+                                                   .on_end = on_end};
 
 void client_pump(struct client *client)
 {
-    struct daemon *daemon = client->listener->daemon;
-    struct fanout_batch batch;
-    size_t written = 0;
-    while (io_stream_queued(client->stream) == 0) {
-        if (written >= CLIENT_TURN_BYTES) {
-            daemon->serve_wanted = true;
-            io_idle_arm(daemon->soon);
-            return;
-        }
-        written += client->out.len;
-        if (!write_replies(client) || io_stream_queued(client->stream) > 0)
-            return;
-        take_up(client);
-        if (client->out.len > 0)
-            continue;
-        if (client->ending) {
-            client_close(client);
-            return;
-        }
-        if (client->cold)
-            return;
-        switch (next_lines(client, &batch)) {
-        case FANOUT_NEXT_IDLE:
-            if (!client->leaving)
-                return;
-            say_bye(client);
-            break;
-        case FANOUT_NEXT_COLD:
-            read_cold(client);
-            return;
-        case FANOUT_NEXT_LINES:
-            if (!write_hot(client, &batch))
-                return;
-            written += batch.bytes;
-        }
-    }
+    outlet_pump(&client->outlet);
 }
 
 static void on_read(void *arg, const char *bytes, ssize_t n, const struct error *err)
 {
     struct client *client = arg;
     (void)err;
-    if (n < 0 || (n == 0 && io_stream_hung_up(client->stream))) {
+    if (n < 0 || (n == 0 && io_stream_hung_up(client->outlet.stream))) {
         client_close(client);
         return;
     }
@@ -275,12 +151,12 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
         client->reading = false;
         client->deaf = true;
     } else if (buf_append(&client->in, bytes, (size_t)n) != 0) {
-        client->ending = true;
+        client->outlet.ending = true;
     } else {
         take_lines(client);
     }
-    if (client->reading && (client->ending || line_waits(client))) {
-        io_stream_read_stop(client->stream);
+    if (client->reading && (has_to_wait(client) || line_waits(client))) {
+        io_stream_read_stop(client->outlet.stream);
         client->reading = false;
     }
     client_pump(client);
@@ -289,10 +165,7 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
 static void on_drain(void *arg, int status)
 {
     struct client *client = arg;
-    if (status != 0)
-        client_close(client);
-    else
-        client_pump(client);
+    outlet_drained(&client->outlet, status);
 }
 
 static const struct io_stream_events stream_events = {.on_read = on_read, .on_drain = on_drain};
@@ -315,8 +188,8 @@ static int greet(struct client *client)
         states[n].name = daemon->upstreams[i]->settings->name;
         states[n++].state = session_state_name(status.state);
     }
-    int status = ndjson_write_greeting(&client->out, "hawserd " HAWSER_VERSION, info->instance,
-                                       info->oldest_seq,
+    int status = ndjson_write_greeting(&client->outlet.head, "hawserd " HAWSER_VERSION,
+                                       info->instance, info->oldest_seq,
                                        fanout_published_seq(hub_fanout(daemon->hub)), states, n);
     free(states);
     return status;
@@ -330,9 +203,10 @@ int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, p
     client->listener = listener;
     client->uid = uid;
     client->pid = pid;
-    client->stream = stream;
+    list_init(&client->wait.node);
     buf_init(&client->in, LIMIT_LINE_IN + IO_READ_SIZE);
-    buf_init(&client->out, CLIENT_REPLIES_MAX);
+    outlet_init(&client->outlet, listener->daemon, stream, CLIENT_REPLIES_MAX, &outlet_events,
+                client);
     ndjson_request_init(&client->request);
     int status = greet(client);
     io_stream_events(stream, &stream_events, client);
@@ -340,7 +214,7 @@ int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, p
         status = io_stream_read_start(stream);
     if (status != 0) {
         ndjson_request_fini(&client->request);
-        buf_fini(&client->out);
+        outlet_fini(&client->outlet);
         free(client);
         return status;
     }
@@ -356,6 +230,6 @@ int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, p
 void client_bye(struct client *client, const char *reason)
 {
     client->bye = reason;
-    client->leaving = true;
+    client->outlet.leaving = true;
     client_pump(client);
 }

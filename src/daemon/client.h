@@ -1,41 +1,51 @@
 /*
  * client: one local program on an ndjson socket.
  *
- * Decides: how lines reach it: replies first, then what its subscription says is next; hot lines
- * from the ring by writev, cold ones through a reader. Only whole lines are begun; of a line that
- * the socket took in part, the rest is the only thing that is ever copied, so a client that stops
- * reading costs one line of memory, and reads the store at its own pace when it comes back. Leaves:
- * what a request does to request.c.
+ * Decides: when its requests are handled: as they come, for as long as it reads the replies.
+ * Leaves: how lines reach it to outlet; what a request does to request.c.
  */
 #ifndef HAWSER_DAEMON_CLIENT_H
 #define HAWSER_DAEMON_CLIENT_H
 
 #include "daemon/listener.h"
+#include "daemon/outlet.h"
 #include "wire/ndjson.h"
 
 #define CLIENT_REPLIES_HIGH (64u << 10) /* replies that wait; beyond it its requests wait */
 #define CLIENT_REPLIES_MAX (4u << 20)   /* and a reply more: the status of LIMIT_STREAMS streams */
-#define CLIENT_TURN_BYTES (1u << 20)    /* written in one turn, then the others' turn */
+
+/* What its next request waits for. */
+enum client_wait {
+    CLIENT_WAITS_FOR_NOTHING,
+    CLIENT_WAITS_TO_SUBSCRIBE,
+    CLIENT_WAITS_TO_SEEK,
+    CLIENT_WAITS_TO_FORGET,
+    CLIENT_WAITS_FOR_LIST,
+};
+struct named;
 
 struct client {
     struct list_node node; /* in its listener */
     struct listener *listener;
-    struct io_stream *stream;
+    struct outlet outlet; /* its stream and subscription; `head` has the replies */
     uid_t uid;
     pid_t pid;
-    struct buf in;  /* a line that is not complete yet, or lines that wait */
-    struct buf out; /* replies */
+    struct buf in; /* a line that is not complete yet, or lines that wait */
     struct ndjson_request request;
-    bool subscribed, cold;
-    const char *bye; /* why it leaves */
-    bool leaving;    /* it is to get what there is for it in memory, then `bye` */
-    bool ending;     /* nothing more but the replies, then its end */
-    bool reading;    /* bytes are taken from the socket: no whole line waits in `in` */
-    bool deaf;       /* it has shut down its side: nothing more will come */
-    struct fanout_filter filter;
-    char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE]; /* the filter's globs */
-    struct fanout_sub sub;
-    struct persist_read read;
+    const char *bye;        /* why it leaves */
+    bool reading;           /* bytes are taken from the socket: no whole line waits in `in` */
+    bool deaf;              /* it has shut down its side: nothing more will come */
+    bool evicted;           /* another has its consumer */
+    struct named *consumer; /* that it is connected as, or is about to be; NULL: none */
+    struct {
+        enum client_wait what;
+        struct list_node node; /* in one of consumers' lists, or in none */
+        struct named *consumer;
+        uint64_t change;
+        bool reset, oldest; /* of a subscription */
+        char id[NDJSON_ID_MAX];
+        size_t id_len; /* 0: none */
+    } wait;
 };
 
 /* Takes the stream on success. */
@@ -47,6 +57,9 @@ void client_close(struct client *client);
 
 /* request.c: one line from the client. */
 void request_handle(struct client *client, struct slice line);
+/* What the client waited for is done, or lost with the store. Pumps nothing. */
+void request_done(struct client *client, bool lost);
+struct slice client_wait_id(const struct client *client);
 void client_reply_error(struct client *client, struct slice id, enum ndjson_error error,
                         const char *detail);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/consumers.h"
 #include "daemon/listener.h"
 #include "daemon/network.h"
 #include "daemon/notify.h"
@@ -19,22 +20,32 @@
 
 static void maybe_stopped(struct daemon *daemon);
 
+/* Consumers as late as can be: of one's acknowledgements only the newest is saved. */
+static void commit(struct daemon *daemon)
+{
+    if (!hub_flying(daemon->hub))
+        consumers_put(daemon->consumers);
+    hub_flush(daemon->hub);
+}
+
 static void flush(struct daemon *daemon)
 {
     int64_t interval = daemon->settings->store.commit_interval_ms;
     int64_t due = daemon->last_commit_ms + interval - io_now_ms(daemon->loop);
     daemon->flush_wanted = false;
-    if (interval > 0 && due > 0 && daemon->phase == DAEMON_RUNNING && !hub_starved(daemon->hub)) {
+    if (interval > 0 && due > 0 && daemon->phase == DAEMON_RUNNING && !hub_starved(daemon->hub) &&
+        !consumers_due(daemon->consumers)) {
         io_timer_set(daemon->commit_timer, due);
         return;
     }
-    hub_flush(daemon->hub);
+    commit(daemon);
 }
 
 static void give_room(struct daemon *daemon)
 {
     daemon->room_wanted = false;
     slots_room(daemon->slots);
+    consumers_room(daemon->consumers);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         stream_room(daemon->upstreams[i]->stream);
 }
@@ -47,6 +58,7 @@ static void on_soon(void *arg)
     slots_run(daemon->slots);
     if (daemon->flush_wanted)
         flush(daemon);
+    consumers_run(daemon->consumers);
     if (daemon->serve_wanted) {
         daemon->serve_wanted = false;
         for (size_t i = 0; i < daemon->n_listeners; i++)
@@ -58,7 +70,7 @@ static void on_soon(void *arg)
 static void on_commit_timer(void *arg)
 {
     struct daemon *daemon = arg;
-    hub_flush(daemon->hub);
+    commit(daemon);
 }
 
 /* ---- the hub's wishes ---- */
@@ -95,6 +107,7 @@ static void op_saved(void *arg, uint64_t ticket, bool lost)
 {
     struct daemon *daemon = arg;
     slots_saved(daemon->slots, ticket, lost);
+    consumers_saved(daemon->consumers, ticket, lost);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         stream_saved(daemon->upstreams[i]->stream, ticket, lost);
 }
@@ -113,6 +126,8 @@ static void on_committed(void *arg, int status)
     hub_committed(daemon->hub, status);
     for (size_t i = 0; status == 0 && i < daemon->n_upstreams; i++)
         stream_durable(daemon->upstreams[i]->stream, persist_info(daemon->persist)->newest_seq);
+    if (consumers_due(daemon->consumers))
+        daemon->flush_wanted = true;
     io_idle_arm(daemon->soon);
 }
 
@@ -155,7 +170,7 @@ static void flush_last(struct daemon *daemon)
     enter_phase(daemon, DAEMON_FLUSHING, DAEMON_FLUSH_MS);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         stream_room(daemon->upstreams[i]->stream);
-    hub_flush(daemon->hub);
+    commit(daemon);
 }
 
 static void say_bye(struct daemon *daemon)
@@ -195,7 +210,9 @@ static void maybe_stopped(struct daemon *daemon)
         flush_last(daemon);
     if (daemon->phase == DAEMON_FLUSHING && (hub_idle(daemon->hub) || hub_failed(daemon->hub)))
         say_bye(daemon);
-    if (daemon->phase == DAEMON_BYE && all_clients_gone(daemon))
+    /* What they have acknowledged last is saved as well. */
+    if (daemon->phase == DAEMON_BYE && all_clients_gone(daemon) &&
+        ((consumers_settle(daemon->consumers) && hub_idle(daemon->hub)) || hub_failed(daemon->hub)))
         stopped(daemon);
 }
 
@@ -383,9 +400,13 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     if (status == 0)
         status = slots_new(daemon, &daemon->slots, err);
     if (status == 0)
+        status = consumers_new(daemon, &daemon->consumers, err);
+    if (status == 0)
         status = vaults_new(daemon->loop, daemon->state_dir, &daemon->vaults, err);
     if (status == 0)
         status = start_upstreams(daemon, configuration, err);
+    if (status == 0)
+        status = consumers_restore(daemon->consumers, err);
     if (status == 0)
         status = start_listeners(daemon, err);
     return status;
@@ -453,7 +474,8 @@ void daemon_fini(struct daemon *daemon)
     slots_free(daemon->slots);
     if (daemon->network != NULL)
         io_network_close(daemon->network);
-    close_store(daemon); /* before the hub: a commit may still read from its ring */
+    close_store(daemon);               /* before the hub: a commit may still read from its ring */
+    consumers_free(daemon->consumers); /* the store's reader may have been counting for them */
     hub_free(daemon->hub);
     for (size_t i = 0; i < sizeof(daemon->signals) / sizeof(daemon->signals[0]); i++)
         if (daemon->signals[i] != NULL)

@@ -10,7 +10,9 @@
  *               come from; redact  what keeps them out of any text
  *     network   what of the host's network concerns which stream
  *     persist   the store behind its threads: commits, cold reads, retention, failure and healing
- *     listener  Unix sockets; client  one local program; request  what it may ask for
+ *     listener  Unix sockets; client  one local program; request  what it may ask for; outlet  how
+ *               the log reaches it
+ *     consumers the named consumers: who has which name, and what of it is on disk
  *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
  *     paths     directories that are ours
  */
@@ -46,6 +48,7 @@ struct upstream;
 struct listener;
 struct slots;
 struct vaults;
+struct consumers;
 
 struct daemon {
     const struct settings *settings;
@@ -55,6 +58,7 @@ struct daemon {
     struct hub *hub;
     struct slots *slots;
     struct vaults *vaults;
+    struct consumers *consumers;
     struct io_network *network;  /* NULL: it cannot be watched */
     struct upstream **upstreams; /* as configured */
     size_t n_upstreams;

@@ -58,7 +58,7 @@ static void drop_gone(struct listener *listener)
     list_for_each(node, after, &listener->clients)
     {
         struct client *client = LIST_ENTRY(node, struct client, node);
-        if (!client->reading && io_stream_hung_up(client->stream))
+        if (!client->reading && io_stream_hung_up(client->outlet.stream))
             client_close(client);
     }
 }
@@ -132,6 +132,22 @@ static void find_streams(struct listener *listener, const char *const *globs)
 bool listener_sees(const struct listener *listener, unsigned store_id)
 {
     return store_id < LIMIT_STREAMS && (listener->streams[store_id / 64] >> (store_id % 64) & 1);
+}
+
+bool listener_choose(const struct listener *listener, struct slice glob,
+                     struct fanout_filter *filter)
+{
+    struct daemon *daemon = listener->daemon;
+    bool found = false;
+    for (size_t i = 0; i < daemon->n_upstreams; i++) {
+        unsigned id = daemon->upstreams[i]->store_id;
+        if (!listener_sees(listener, id) ||
+            !glob_match(glob, slice_str(daemon->upstreams[i]->settings->name)))
+            continue;
+        filter->streams[id / 64] |= 1ull << (id % 64);
+        found = true;
+    }
+    return found;
 }
 
 static int open_socket(struct listener *listener, const struct settings_listen *settings,

@@ -33,5 +33,8 @@ void listener_serve(struct listener *listener); /* there may be something new fo
 void listener_bye(struct listener *listener, const char *reason);
 void listener_free(struct listener *listener); /* closes its clients too */
 bool listener_sees(const struct listener *listener, unsigned store_id);
+/* Adds the streams of that name or glob to the filter. False: it matches none here. */
+bool listener_choose(const struct listener *listener, struct slice glob,
+                     struct fanout_filter *filter);
 
 #endif

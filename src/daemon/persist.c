@@ -48,6 +48,9 @@ struct persist {
         struct buf gaps, bytes;
         uint64_t told[LIMIT_STREAMS];
         bool forgive;
+        size_t max_lines;
+        void (*visit)(void *arg, const struct store_event *event);
+        void *visit_arg;
         struct persist_line lines[PERSIST_READ_LINES];
         size_t count;
     } cold;
@@ -314,7 +317,7 @@ static void on_retry_timer(void *arg)
 /* False: the page is full, or there is no memory for it. */
 static bool add_line(struct persist *persist, struct slice line, uint64_t seq)
 {
-    if (persist->cold.count == PERSIST_READ_LINES)
+    if (persist->cold.count == persist->cold.max_lines)
         return false;
     if (persist->cold.count > 0 && persist->cold.bytes.len + line.len > PERSIST_READ_BYTES)
         return false;
@@ -335,6 +338,10 @@ static bool on_visit(void *arg, const struct store_event *event)
 {
     struct persist *persist = arg;
     enum fanout_kind kind = event->kind == STORE_GAP ? FANOUT_GAP : FANOUT_EVENT;
+    if (persist->cold.visit != NULL) {
+        persist->cold.visit(persist->cold.visit_arg, event);
+        return true;
+    }
     if (!fanout_match(&persist->cold.filter, kind, event->stream, event->type))
         return true;
     return add_line(persist, event->line, event->seq);
@@ -433,6 +440,11 @@ static void next_read(struct persist *persist)
     memcpy(persist->cold.read.streams, read->filter->streams, sizeof(read->filter->streams));
     memcpy(persist->cold.told, read->told, sizeof(read->told));
     persist->cold.forgive = read->forgive;
+    persist->cold.visit = read->visit;
+    persist->cold.visit_arg = read->arg;
+    persist->cold.max_lines = PERSIST_READ_LINES;
+    if (read->max_lines > 0 && read->max_lines < PERSIST_READ_LINES)
+        persist->cold.max_lines = read->max_lines;
     io_worker_submit(persist->reader, &persist->cold.job);
 }
 

@@ -82,6 +82,10 @@ struct persist_read {
     uint64_t told[LIMIT_STREAMS]; /* by stream: losses up to here have been told */
     bool forgive; /* who asks for the oldest there is has lost nothing before: told is set so first
                    */
+    size_t max_lines; /* 0: as many as a page has */
+    /* Instead of a page, whose count is 0 then: each event of the filter's streams, whatever its
+     * type, on the reader's thread; NULL: a page. */
+    void (*visit)(void *arg, const struct store_event *event);
     /* The page is the reader's memory, for the call. err NULL: good. Never inline. */
     void (*on_done)(void *arg, const struct persist_page *page, const struct error *err);
     void *arg;

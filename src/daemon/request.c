@@ -2,139 +2,276 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/glob.h"
 #include "base/log.h"
 #include "base/suggest.h"
 #include "daemon/client.h"
+#include "daemon/consumers.h"
 #include "daemon/status.h"
 #include "daemon/upstream.h"
 
 /* ---- subscribe ---- */
 
-/* Names or globs to the bits of streams that this listener shows. False: one matched nothing. */
+/* False: a name or glob matches no stream of this socket. */
 static bool choose_streams(struct client *client, const struct ndjson_request *request,
                            struct slice *unknown)
 {
-    struct daemon *daemon = client->listener->daemon;
-    if (request->n_streams == 0) {
-        memcpy(client->filter.streams, client->listener->streams, sizeof(client->filter.streams));
-        return true;
-    }
+    struct fanout_filter *filter = &client->outlet.filter;
+    if (request->n_streams == 0)
+        memcpy(filter->streams, client->listener->streams, sizeof(filter->streams));
     for (unsigned i = 0; i < request->n_streams; i++) {
-        bool found = false;
-        for (size_t k = 0; k < daemon->n_upstreams; k++) {
-            unsigned id = daemon->upstreams[k]->store_id;
-            if (!listener_sees(client->listener, id) ||
-                !glob_match(request->streams[i], slice_str(daemon->upstreams[k]->settings->name)))
-                continue;
-            client->filter.streams[id / 64] |= 1ull << (id % 64);
-            found = true;
-        }
-        if (!found) {
-            *unknown = request->streams[i];
+        *unknown = request->streams[i];
+        if (!listener_choose(client->listener, request->streams[i], filter))
             return false;
-        }
     }
     return true;
 }
 
-static void choose_types(struct client *client, const struct ndjson_request *request)
+struct begin {
+    uint64_t from_seq; /* UINT64_MAX: now */
+    bool reset;        /* its seq or store is not ours, and it has to be told */
+    bool oldest;       /* the oldest there is: what is lost before it is no loss */
+};
+
+static struct begin begin_oldest(const struct store_info *info, bool reset)
 {
-    client->filter.n_types = 0;
-    for (unsigned i = 0; i < request->n_types && i < FANOUT_TYPES_MAX; i++) {
-        size_t n =
-            request->types[i].len < LIMIT_EVENT_TYPE ? request->types[i].len : LIMIT_EVENT_TYPE;
-        memcpy(client->types[i], request->types[i].ptr, n);
-        client->filter.types[client->filter.n_types++] = slice_make(client->types[i], n);
-    }
+    return (struct begin){.from_seq = info->oldest_seq > 0 ? info->oldest_seq - 1 : 0,
+                          .reset = reset,
+                          .oldest = true};
 }
 
-/* Where it begins; *reset when its seq or store is not ours. */
-static uint64_t choose_from(struct client *client, const struct ndjson_request *request,
-                            bool *reset)
+static struct begin choose_from(struct client *client, const struct ndjson_request *request)
 {
     struct daemon *daemon = client->listener->daemon;
     const struct store_info *info = persist_info(daemon->persist);
     bool foreign =
         request->instance.ptr != NULL && !slice_eq_str(request->instance, info->instance);
-    *reset = false;
     switch (request->from) {
-    case NDJSON_FROM_DEFAULT:
-    case NDJSON_FROM_NOW:
-        return UINT64_MAX;
-    case NDJSON_FROM_OLDEST:
-        break;
     case NDJSON_FROM_SEQ:
-        *reset = foreign || request->from_seq > hub_reserved_seq(daemon->hub);
-        if (!*reset)
-            return request->from_seq;
-        break;
+        if (foreign || request->from_seq > hub_reserved_seq(daemon->hub))
+            break;
+        return (struct begin){.from_seq = request->from_seq};
+    case NDJSON_FROM_OLDEST:
+        return begin_oldest(info, false);
+    case NDJSON_FROM_DEFAULT:
+        if (request->consumer.ptr == NULL)
+            return (struct begin){.from_seq = UINT64_MAX};
+        /* fall through */
+    case NDJSON_FROM_CURSOR:
+        if (foreign)
+            break; /* for a name that is new here */
+        return (struct begin){.from_seq = UINT64_MAX};
+    case NDJSON_FROM_NOW:
+        return (struct begin){.from_seq = UINT64_MAX};
     }
-    client->read.forgive = true;
-    return info->oldest_seq > 0 ? info->oldest_seq - 1 : 0;
+    return begin_oldest(info, true);
+}
+
+static void reply_subscribed(struct client *client, struct slice id, bool reset)
+{
+    struct daemon *daemon = client->listener->daemon;
+    const struct store_info *info = persist_info(daemon->persist);
+    uint64_t newest = fanout_published_seq(hub_fanout(daemon->hub));
+    uint64_t next = client->outlet.sub.cursor + 1;
+    if (next < info->oldest_seq)
+        next = info->oldest_seq;
+    int status = ndjson_write_subscribed(&client->outlet.head, id, next, info->oldest_seq, newest);
+    if (status == 0 && reset)
+        status = ndjson_write_store_reset(&client->outlet.head, info->instance, newest);
+    if (status != 0)
+        client->outlet.ending = true;
+}
+
+static void wait_for(struct client *client, enum client_wait what,
+                     const struct ndjson_request *request)
+{
+    client->wait.what = what;
+    client->wait.id_len = request->id.ptr != NULL ? request->id.len : 0;
+    if (client->wait.id_len > 0)
+        memcpy(client->wait.id, request->id.ptr, client->wait.id_len);
+}
+
+struct slice client_wait_id(const struct client *client)
+{
+    return slice_make(client->wait.id_len > 0 ? client->wait.id : NULL, client->wait.id_len);
+}
+
+static void subscribe_consumer(struct client *client, const struct ndjson_request *request,
+                               const struct begin *begin)
+{
+    struct daemon *daemon = client->listener->daemon;
+    struct error err = {0};
+    bool later = false;
+    struct consumers_start start = {
+        .from_seq = begin->from_seq != UINT64_MAX ? begin->from_seq
+                                                  : fanout_published_seq(hub_fanout(daemon->hub)),
+        .seek = request->from != NDJSON_FROM_DEFAULT && request->from != NDJSON_FROM_CURSOR,
+        .window = request->window > 0 ? request->window : LIMIT_CONSUMER_WINDOW_DEFAULT,
+        .takeover = request->takeover,
+    };
+    enum ndjson_error error =
+        consumers_connect(daemon->consumers, client, request->consumer, &start, &later, &err);
+    if (error != NDJSON_OK) {
+        client_reply_error(client, request->id, error, err.text);
+        return;
+    }
+    wait_for(client, CLIENT_WAITS_TO_SUBSCRIBE, request);
+    client->wait.reset = begin->reset;
+    client->wait.oldest = begin->oldest && later;
+    if (!later)
+        request_done(client, false);
 }
 
 static void subscribe(struct client *client, const struct ndjson_request *request)
 {
-    struct daemon *daemon = client->listener->daemon;
-    struct fanout *fanout = hub_fanout(daemon->hub);
-    const struct store_info *info = persist_info(daemon->persist);
     struct slice unknown;
     char detail[256];
-    bool reset;
-    if (client->subscribed) {
+    if (client->outlet.subscribed) {
         client_reply_error(client, request->id, NDJSON_E_BAD_REQUEST,
                            "this connection has a subscription; open another for another");
         return;
     }
-    memset(&client->filter, 0, sizeof(client->filter));
+    memset(&client->outlet.filter, 0, sizeof(client->outlet.filter));
     if (!choose_streams(client, request, &unknown)) {
         snprintf(detail, sizeof(detail), "no stream \"%.*s\" on this socket",
                  (int)(unknown.len < 64 ? unknown.len : 64), unknown.ptr);
         client_reply_error(client, request->id, NDJSON_E_UNKNOWN_STREAM, detail);
         return;
     }
-    choose_types(client, request);
-    client->filter.notices = request->notices;
-    uint64_t from = choose_from(client, request, &reset);
-    fanout_subscribe(fanout, &client->sub, &client->filter, from);
-    if (client->sub.hot)
-        client->read.forgive = false; /* it has all; what it loses later it is told */
-    client->subscribed = true;
-    uint64_t next = client->sub.cursor + 1;
-    if (next < info->oldest_seq)
-        next = info->oldest_seq;
-    int status = ndjson_write_subscribed(&client->out, request->id, next, info->oldest_seq,
-                                         fanout_published_seq(fanout));
-    if (status == 0 && reset)
-        status =
-            ndjson_write_store_reset(&client->out, info->instance, fanout_published_seq(fanout));
-    if (status != 0)
-        client->ending = true;
+    for (unsigned i = 0; i < request->n_types; i++)
+        outlet_add_type(&client->outlet, request->types[i]);
+    client->outlet.filter.notices = request->notices;
+    struct begin begin = choose_from(client, request);
+    if (request->consumer.ptr != NULL) {
+        subscribe_consumer(client, request, &begin);
+        return;
+    }
+    outlet_subscribe(&client->outlet, begin.from_seq, begin.oldest);
+    reply_subscribed(client, request->id, begin.reset);
+}
+
+/* ---- named consumers ---- */
+
+static void finish_subscribe(struct client *client)
+{
+    outlet_consume(&client->outlet, consumers_consumer(client), client->wait.oldest);
+    reply_subscribed(client, client_wait_id(client), client->wait.reset);
+}
+
+static void finish_ok(struct client *client, const char *op)
+{
+    if (ndjson_write_ok(&client->outlet.head, client_wait_id(client), op) != 0)
+        client->outlet.ending = true;
+}
+
+void request_done(struct client *client, bool lost)
+{
+    enum client_wait what = client->wait.what;
+    client->wait.what = CLIENT_WAITS_FOR_NOTHING;
+    if (lost) {
+        client_reply_error(client, client_wait_id(client), NDJSON_E_INTERNAL,
+                           "the store has failed; try again");
+        if (what == CLIENT_WAITS_TO_SUBSCRIBE)
+            consumers_leave(client);
+        return;
+    }
+    switch (what) {
+    case CLIENT_WAITS_TO_SUBSCRIBE:
+        finish_subscribe(client);
+        break;
+    case CLIENT_WAITS_TO_SEEK:
+        finish_ok(client, "seek");
+        break;
+    case CLIENT_WAITS_TO_FORGET:
+        finish_ok(client, "forget");
+        break;
+    case CLIENT_WAITS_FOR_LIST: /* it has its answer */
+    case CLIENT_WAITS_FOR_NOTHING:
+        break;
+    }
+    client->listener->daemon->serve_wanted = true;
+    io_idle_arm(client->listener->daemon->soon);
+}
+
+static void ack(struct client *client, const struct ndjson_request *request)
+{
+    struct error err = {0};
+    enum ndjson_error error = consumers_ack(client, request->ack_seq, request->id, &err);
+    if (error != NDJSON_OK)
+        client_reply_error(client, request->id, error, err.text);
+}
+
+static void list(struct client *client, const struct ndjson_request *request)
+{
+    wait_for(client, CLIENT_WAITS_FOR_LIST, request);
+    consumers_list(client->listener->daemon->consumers, client);
+}
+
+static bool has_control(struct client *client, const struct ndjson_request *request)
+{
+    if (client->listener->control)
+        return true;
+    client_reply_error(client, request->id, NDJSON_E_FORBIDDEN,
+                       "this socket has no control right; use control.sock, or control = yes");
+    return false;
+}
+
+static void seek(struct client *client, const struct ndjson_request *request)
+{
+    struct daemon *daemon = client->listener->daemon;
+    const struct store_info *info = persist_info(daemon->persist);
+    uint64_t seq = request->from_seq;
+    struct error err = {0};
+    if (!has_control(client, request))
+        return;
+    if (request->from == NDJSON_FROM_NOW)
+        seq = fanout_published_seq(hub_fanout(daemon->hub));
+    else if (request->from == NDJSON_FROM_OLDEST)
+        seq = begin_oldest(info, false).from_seq;
+    else if (seq > hub_reserved_seq(daemon->hub)) {
+        client_reply_error(client, request->id, NDJSON_E_BAD_REQUEST,
+                           "that seq has not been given to any event yet");
+        return;
+    }
+    enum ndjson_error error =
+        consumers_seek(daemon->consumers, client, request->consumer, seq, &err);
+    if (error != NDJSON_OK)
+        client_reply_error(client, request->id, error, err.text);
+    else
+        wait_for(client, CLIENT_WAITS_TO_SEEK, request);
+}
+
+static void forget(struct client *client, const struct ndjson_request *request)
+{
+    struct error err = {0};
+    if (!has_control(client, request))
+        return;
+    enum ndjson_error error =
+        consumers_forget(client->listener->daemon->consumers, client, request->consumer, &err);
+    if (error != NDJSON_OK)
+        client_reply_error(client, request->id, error, err.text);
+    else
+        wait_for(client, CLIENT_WAITS_TO_FORGET, request);
 }
 
 /* ---- the rest ---- */
 
 static void reply_ok(struct client *client, const struct ndjson_request *request, const char *op)
 {
-    if (ndjson_write_ok(&client->out, request->id, op) != 0)
-        client->ending = true;
+    if (ndjson_write_ok(&client->outlet.head, request->id, op) != 0)
+        client->outlet.ending = true;
 }
 
 static void status(struct client *client, const struct ndjson_request *request)
 {
-    if (status_write(client->listener, request->id, request->stream, &client->out) != 0)
+    if (status_write(client->listener, request->id, request->stream, &client->outlet.head) != 0)
         client_reply_error(client, request->id, NDJSON_E_INTERNAL, "the answer is too long");
 }
 
 static void control(struct client *client, const struct ndjson_request *request, const char *op,
                     void (*act)(struct stream *stream))
 {
-    if (!client->listener->control) {
-        client_reply_error(client, request->id, NDJSON_E_FORBIDDEN,
-                           "this socket has no control right; use control.sock, or control = yes");
+    if (!has_control(client, request))
         return;
-    }
     struct upstream *upstream = daemon_upstream(client->listener->daemon, request->stream);
     if (upstream == NULL || !listener_sees(client->listener, upstream->store_id)) {
         client_reply_error(client, request->id, NDJSON_E_UNKNOWN_STREAM,
@@ -174,6 +311,18 @@ void request_handle(struct client *client, struct slice line)
         return;
     case NDJSON_RESUME:
         control(client, request, "resume", stream_resume);
+        return;
+    case NDJSON_ACK:
+        ack(client, request);
+        return;
+    case NDJSON_CONSUMERS:
+        list(client, request);
+        return;
+    case NDJSON_SEEK:
+        seek(client, request);
+        return;
+    case NDJSON_FORGET:
+        forget(client, request);
         return;
     }
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/consumers.h"
 #include "daemon/upstream.h"
 
 /* Writes members one after the other; the first failure sticks. */
@@ -171,6 +172,15 @@ static void write_store(struct object *object, const struct daemon *daemon)
     end(object);
 }
 
+static void write_consumers(struct object *object, const struct daemon *daemon)
+{
+    size_t connected, names = consumers_count(daemon->consumers, &connected);
+    begin(object, "consumers");
+    number(object, "names", (int64_t)names);
+    number(object, "connected", (int64_t)connected);
+    end(object);
+}
+
 int status_write(const struct listener *listener, struct slice id, struct slice stream,
                  struct buf *out)
 {
@@ -189,6 +199,7 @@ int status_write(const struct listener *listener, struct slice id, struct slice 
     number(&object, "uptime_ms", io_now_ms(daemon->loop) - daemon->started_ms);
     write_streams(&object, listener, stream);
     write_store(&object, daemon);
+    write_consumers(&object, daemon);
     name(&object, "listeners");
     put(&object, "[");
     for (size_t i = 0; i < daemon->n_listeners; i++) {

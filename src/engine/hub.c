@@ -364,7 +364,7 @@ static uint64_t state_cost(const struct hub *hub, const struct store_state *stat
 uint64_t hub_save(struct hub *hub, struct slice key, struct slice value)
 {
     struct hub_batch *batch = hub->batch[hub->filling];
-    const struct store_state *before = saving_find(batch->states, batch->n_states, key);
+    const struct store_state *before = saving_find(hub->saving[hub->filling], batch->states, key);
     uint64_t given_back = before != NULL ? state_cost(hub, before) : 0;
     uint64_t cost = state_cost(hub, &(struct store_state){.key = key, .value = value});
     assert(key.len > 0 && key.len <= STORE_STATE_KEY && value.len <= STORE_STATE_VALUE);
@@ -472,6 +472,11 @@ void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq)
 bool hub_failed(const struct hub *hub)
 {
     return hub->failed;
+}
+
+bool hub_flying(const struct hub *hub)
+{
+    return hub->flying;
 }
 
 bool hub_starved(const struct hub *hub)

@@ -28,7 +28,7 @@
  * consumer that reads on stays hot in a burst. */
 #define HUB_BATCH_RECORDS 4096
 #define HUB_BATCH_RING_PART 4   /* a quarter */
-#define HUB_BATCH_STATES 256    /* saved states in one commit; of one key only the newest */
+#define HUB_BATCH_STATES 2048   /* saved states in one commit; of one key only the newest */
 #define HUB_RESERVE_BLOCK 65536 /* seqs reserved ahead with deliver = received */
 
 struct hub_batch {
@@ -105,7 +105,8 @@ void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq);
  * off. */
 bool hub_starved(const struct hub *hub);
 bool hub_failed(const struct hub *hub);
-bool hub_idle(const struct hub *hub); /* nothing filled, nothing in flight */
+bool hub_flying(const struct hub *hub); /* a commit is under way */
+bool hub_idle(const struct hub *hub);   /* nothing filled, nothing in flight */
 struct fanout *hub_fanout(struct hub *hub);
 uint64_t hub_next_seq(const struct hub *hub);
 uint64_t hub_reserved_seq(const struct hub *hub); /* no seq above this was ever given out */

@@ -14,12 +14,30 @@ void saving_fini(struct saving *saving)
         buf_fini(&saving->values[i]);
 }
 
-struct store_state *saving_find(struct store_state *states, size_t n, struct slice key)
+/* FNV-1a: who chooses the names may at worst make its own saves slow. */
+static size_t hash(struct slice key)
 {
-    for (size_t i = 0; i < n; i++)
-        if (slice_eq(states[i].key, key))
-            return &states[i];
-    return NULL;
+    uint64_t h = 14695981039346656037u;
+    for (size_t i = 0; i < key.len; i++)
+        h = (h ^ (unsigned char)key.ptr[i]) * 1099511628211u;
+    return (size_t)(h ^ h >> 32) % SAVING_PLACES;
+}
+
+/* Where the key is, or would be. */
+static size_t place_of(const struct saving *saving, const struct store_state *states,
+                       struct slice key)
+{
+    size_t at = hash(key);
+    while (saving->places[at] != 0 && !slice_eq(states[saving->places[at] - 1].key, key))
+        at = (at + 1) % SAVING_PLACES;
+    return at;
+}
+
+struct store_state *saving_find(const struct saving *saving, struct store_state *states,
+                                struct slice key)
+{
+    size_t number = saving->places[place_of(saving, states, key)];
+    return number != 0 ? &states[number - 1] : NULL;
 }
 
 int saving_put(struct saving *saving, struct store_state *states, size_t *n, struct slice key,
@@ -27,8 +45,8 @@ int saving_put(struct saving *saving, struct store_state *states, size_t *n, str
 {
     if (key.len == 0 || key.len > STORE_STATE_KEY || value.len > STORE_STATE_VALUE)
         return ERR_INVAL;
-    struct store_state *state = saving_find(states, *n, key);
-    size_t at = state != NULL ? (size_t)(state - states) : *n;
+    size_t place = place_of(saving, states, key);
+    size_t at = saving->places[place] != 0 ? saving->places[place] - 1u : *n;
     if (at == HUB_BATCH_STATES)
         return ERR_AGAIN;
     struct buf *copy = &saving->values[at];
@@ -42,6 +60,7 @@ int saving_put(struct saving *saving, struct store_state *states, size_t *n, str
                                                           : value.len > 0   ? copy->data
                                                                             : "",
                                                           value.len)};
+    saving->places[place] = (uint16_t)(at + 1);
     if (at == *n)
         ++*n;
     return 0;
@@ -49,6 +68,8 @@ int saving_put(struct saving *saving, struct store_state *states, size_t *n, str
 
 void saving_clear(struct saving *saving, size_t n)
 {
+    if (n > 0)
+        memset(saving->places, 0, sizeof(saving->places));
     for (size_t i = 0; i < n; i++) {
         if (saving->values[i].len > SAVING_KEEP)
             buf_fini(&saving->values[i]);

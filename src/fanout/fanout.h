@@ -24,6 +24,7 @@
 
 #include "base/limits.h"
 #include "base/slice.h"
+#include "fanout/consumer.h"
 
 enum fanout_kind {
     FANOUT_EVENT,
@@ -103,12 +104,20 @@ struct fanout_sub {
     uint64_t next_index;
     uint64_t edge_index; /* EPHEMERAL and NOTICE entries before this one came before us */
     bool hot;
+    /* Set after fanout_subscribe(), by who acknowledges: it is told what was sent and what passed,
+     * and of EVENTs and GAPs no more is given than it has room for. NULL: nobody does. */
+    struct consumer *consumer;
 };
 /* from_seq: events after it. UINT64_MAX = now. */
 void fanout_subscribe(struct fanout *fanout, struct fanout_sub *sub,
                       const struct fanout_filter *filter, uint64_t from_seq);
 
-enum fanout_next { FANOUT_NEXT_IDLE, FANOUT_NEXT_LINES, FANOUT_NEXT_COLD };
+enum fanout_next {
+    FANOUT_NEXT_IDLE,
+    FANOUT_NEXT_LINES,
+    FANOUT_NEXT_COLD,
+    FANOUT_NEXT_FULL, /* something waits, or may, that the consumer's window has no room for */
+};
 #define FANOUT_BATCH_MAX 64
 struct fanout_batch {
     struct slice line[FANOUT_BATCH_MAX]; /* neighbours in the ring are joined to one slice */
@@ -129,5 +138,7 @@ void fanout_advance(struct fanout *fanout, struct fanout_sub *sub, const struct 
 /* The store was read: everything up to and including seq is sent or does not match. A part of what
  * COLD asked for will do. */
 void fanout_cold_done(struct fanout *fanout, struct fanout_sub *sub, uint64_t seq);
+/* The same; and the line of that very seq was among them. */
+void fanout_cold_sent(struct fanout *fanout, struct fanout_sub *sub, uint64_t seq);
 
 #endif

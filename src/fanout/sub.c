@@ -76,7 +76,16 @@ void fanout_cold_done(struct fanout *fanout, struct fanout_sub *sub, uint64_t se
         return;
     if (seq > sub->cursor)
         sub->cursor = seq;
+    if (sub->consumer != NULL)
+        consumer_pass(sub->consumer, sub->cursor);
     warm_up(fanout, sub);
+}
+
+void fanout_cold_sent(struct fanout *fanout, struct fanout_sub *sub, uint64_t seq)
+{
+    if (!sub->hot && sub->consumer != NULL)
+        consumer_sent(sub->consumer, seq);
+    fanout_cold_done(fanout, sub, seq);
 }
 
 /* A stored entry at or below the cursor was read from the store, or was not asked for. What is not
@@ -94,6 +103,8 @@ static void pass(struct fanout_sub *sub, uint64_t end_index, const struct fanout
     sub->next_index = end_index;
     if (last->seq > sub->cursor)
         sub->cursor = last->seq;
+    if (sub->consumer != NULL)
+        consumer_pass(sub->consumer, sub->cursor);
 }
 
 /* False when the batch has no slice left. */
@@ -114,13 +125,15 @@ static bool batch_add(struct fanout_batch *batch, struct slice line)
 enum fanout_next fanout_next(struct fanout *fanout, struct fanout_sub *sub, size_t max_bytes,
                              struct fanout_batch *out)
 {
+    uint32_t room = sub->consumer != NULL ? consumer_room(sub->consumer) : UINT32_MAX;
+
     out->count = 0;
     out->bytes = 0;
     if (!sub->hot || sub->next_index < fanout->oldest)
         warm_up(fanout, sub);
     out->end_index = sub->next_index;
     if (!sub->hot)
-        return FANOUT_NEXT_COLD;
+        return room > 0 ? FANOUT_NEXT_COLD : FANOUT_NEXT_FULL;
     for (uint64_t i = sub->next_index; i < fanout->published; i++) {
         const struct fanout_entry *entry = &fanout_slot(fanout, i)->entry;
 
@@ -128,8 +141,11 @@ enum fanout_next fanout_next(struct fanout *fanout, struct fanout_sub *sub, size
             if (out->count > 0 &&
                 (out->bytes >= max_bytes || entry->line.len > max_bytes - out->bytes))
                 break;
+            if (room == 0 && fanout_is_stored(entry->kind))
+                return out->count > 0 ? FANOUT_NEXT_LINES : FANOUT_NEXT_FULL;
             if (!batch_add(out, entry->line))
                 break;
+            room -= fanout_is_stored(entry->kind);
         } else if (out->count == 0) {
             pass(sub, i + 1, entry);
         }
@@ -141,6 +157,7 @@ enum fanout_next fanout_next(struct fanout *fanout, struct fanout_sub *sub, size
 void fanout_advance(struct fanout *fanout, struct fanout_sub *sub, const struct fanout_batch *batch,
                     size_t bytes, struct slice *rest)
 {
+    bool whole = bytes == batch->bytes;
     uint64_t i = sub->next_index;
 
     assert(bytes <= batch->bytes);
@@ -148,17 +165,19 @@ void fanout_advance(struct fanout *fanout, struct fanout_sub *sub, const struct 
     if (bytes == 0)
         return;
     assert(i >= fanout->oldest && batch->end_index <= fanout->published);
-    if (bytes == batch->bytes) {
+    if (whole && sub->consumer == NULL) {
         pass(sub, batch->end_index, &fanout_slot(fanout, batch->end_index - 1)->entry);
         return;
     }
-    for (; bytes > 0; i++) {
+    for (; bytes > 0 || (whole && i < batch->end_index); i++) {
         const struct fanout_entry *entry = &fanout_slot(fanout, i)->entry;
 
         if (wants(sub, entry)) {
             if (bytes < entry->line.len)
                 *rest = slice_from(entry->line, bytes);
             bytes -= bytes < entry->line.len ? bytes : entry->line.len;
+            if (sub->consumer != NULL && fanout_is_stored(entry->kind))
+                consumer_sent(sub->consumer, entry->seq);
         }
         pass(sub, i + 1, entry);
     }

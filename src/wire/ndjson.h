@@ -20,7 +20,11 @@
     X(STATUS, "status")                                                                            \
     X(RECONNECT, "reconnect")                                                                      \
     X(PAUSE, "pause")                                                                              \
-    X(RESUME, "resume")
+    X(RESUME, "resume")                                                                            \
+    X(ACK, "ack")                                                                                  \
+    X(CONSUMERS, "consumers")                                                                      \
+    X(SEEK, "seek")                                                                                \
+    X(FORGET, "forget")
 enum ndjson_op {
 #define X(id, text) NDJSON_##id,
     NDJSON_OPS(X)
@@ -32,6 +36,8 @@ enum ndjson_op {
     X(BAD_REQUEST, "bad_request")                                                                  \
     X(UNKNOWN_OP, "unknown_op")                                                                    \
     X(UNKNOWN_STREAM, "unknown_stream")                                                            \
+    X(UNKNOWN_CONSUMER, "unknown_consumer")                                                        \
+    X(CONSUMER_BUSY, "consumer_busy")                                                              \
     X(FORBIDDEN, "forbidden")                                                                      \
     X(TOO_LONG, "too_long")                                                                        \
     X(TOO_MANY, "too_many")                                                                        \
@@ -47,7 +53,13 @@ const char *ndjson_error_name(enum ndjson_error error);
 #define NDJSON_LIST_MAX 256 /* streams in one request */
 #define NDJSON_TYPES_MAX 32 /* type globs in one request */
 #define NDJSON_ID_MAX 256   /* bytes of a request's id, as it stands in the line */
-enum ndjson_from { NDJSON_FROM_DEFAULT, NDJSON_FROM_NOW, NDJSON_FROM_OLDEST, NDJSON_FROM_SEQ };
+enum ndjson_from {
+    NDJSON_FROM_DEFAULT,
+    NDJSON_FROM_NOW,
+    NDJSON_FROM_OLDEST,
+    NDJSON_FROM_SEQ,
+    NDJSON_FROM_CURSOR, /* of the named consumer */
+};
 
 struct ndjson_request {
     enum ndjson_op op;
@@ -57,12 +69,18 @@ struct ndjson_request {
     unsigned n_streams;
     struct slice types[NDJSON_TYPES_MAX];
     unsigned n_types;
-    enum ndjson_from from;
+    enum ndjson_from from; /* seek: where to, "newest" being NOW */
     uint64_t from_seq;
     struct slice instance; /* the caller's idea of the store; .ptr NULL if none */
-    bool notices;          /* default true */
+    struct slice consumer; /* a name as ndjson_is_consumer() wants it; .ptr NULL if none */
+    unsigned window;       /* 0: not given */
+    bool takeover;
+    uint64_t ack_seq;
+    bool notices; /* default true */
     struct buf scratch;
 };
+/* 1 to LIMIT_CONSUMER_NAME letters, digits and any of . _ - : @ */
+bool ndjson_is_consumer(struct slice name);
 void ndjson_request_init(struct ndjson_request *request);
 void ndjson_request_fini(struct ndjson_request *request);
 /*
@@ -119,5 +137,20 @@ int ndjson_write_stream_notice(struct buf *out, const char *stream, const char *
                                const char *reason, int64_t retry_in_ms /* -1: none */);
 int ndjson_write_store_reset(struct buf *out, const char *instance, uint64_t newest);
 int ndjson_write_bye(struct buf *out, const char *reason);
+/* The consumer has so many events that it has not acknowledged, of which `seq` is the first, and
+ * gets no more before it does. */
+int ndjson_write_window_full(struct buf *out, struct slice consumer, unsigned window, uint64_t seq);
+
+struct ndjson_consumer {
+    struct slice name;
+    unsigned uid;
+    bool connected;
+    int pid; /* if connected */
+    uint64_t cursor, lag;
+    unsigned unacked, window;
+    int64_t seen_ms; /* how long ago it was last connected; 0 while it is */
+};
+int ndjson_write_consumers(struct buf *out, struct slice id,
+                           const struct ndjson_consumer *consumers, size_t count);
 
 #endif

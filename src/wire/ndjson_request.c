@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/limits.h"
 #include "base/suggest.h"
 #include "wire/ndjson.h"
@@ -93,19 +95,98 @@ static enum ndjson_error take_types(struct parse *p, const struct json_value *va
                         &p->request->n_types);
 }
 
+static bool take_number(const struct json_value *value, uint64_t *out)
+{
+    int64_t number;
+
+    if (value->type != JSON_NUMBER || json_int64(value, &number) != 0 || number < 0)
+        return false;
+    *out = (uint64_t)number;
+    return true;
+}
+
 static enum ndjson_error take_from(struct parse *p, const struct json_value *value)
 {
     struct ndjson_request *request = p->request;
-    int64_t seq;
 
     if (json_string_eq(value, SLICE("now")))
         request->from = NDJSON_FROM_NOW;
     else if (json_string_eq(value, SLICE("oldest")))
         request->from = NDJSON_FROM_OLDEST;
-    else if (value->type == JSON_NUMBER && json_int64(value, &seq) == 0 && seq >= 0)
-        request->from = NDJSON_FROM_SEQ, request->from_seq = (uint64_t)seq;
+    else if (json_string_eq(value, SLICE("cursor")))
+        request->from = NDJSON_FROM_CURSOR;
+    else if (take_number(value, &request->from_seq))
+        request->from = NDJSON_FROM_SEQ;
     else
-        return bad(p, "\"from\" must be \"now\", \"oldest\" or a seq, a whole number");
+        return bad(p, "\"from\" must be \"now\", \"oldest\", \"cursor\" or a seq, a whole number");
+    return NDJSON_OK;
+}
+
+static enum ndjson_error take_to(struct parse *p, const struct json_value *value)
+{
+    struct ndjson_request *request = p->request;
+
+    if (json_string_eq(value, SLICE("newest")))
+        request->from = NDJSON_FROM_NOW;
+    else if (json_string_eq(value, SLICE("oldest")))
+        request->from = NDJSON_FROM_OLDEST;
+    else if (take_number(value, &request->from_seq))
+        request->from = NDJSON_FROM_SEQ;
+    else
+        return bad(p, "\"to\" must be \"oldest\", \"newest\" or a seq, a whole number");
+    return NDJSON_OK;
+}
+
+static enum ndjson_error take_seq(struct parse *p, const struct json_value *value)
+{
+    if (!take_number(value, &p->request->ack_seq))
+        return bad(p, "\"seq\" must be the seq of an event, a whole number");
+    return NDJSON_OK;
+}
+
+bool ndjson_is_consumer(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
+            (c == '\0' || strchr("._-:@", c) == NULL))
+            return false;
+    }
+    return name.len > 0 && name.len <= LIMIT_CONSUMER_NAME;
+}
+
+static enum ndjson_error take_consumer(struct parse *p, const struct json_value *value)
+{
+    if (value->type == JSON_STRING)
+        p->request->consumer = string_text(p, value);
+    if (value->type == JSON_STRING && ndjson_is_consumer(p->request->consumer))
+        return NDJSON_OK;
+    p->request->consumer = slice_make(NULL, 0);
+    error_set(p->detail, ERR_PARSE,
+              "\"consumer\" must be a name of 1 to %d letters, digits and any of . _ - : @",
+              LIMIT_CONSUMER_NAME);
+    return NDJSON_E_BAD_REQUEST;
+}
+
+static enum ndjson_error take_window(struct parse *p, const struct json_value *value)
+{
+    uint64_t window;
+
+    if (!take_number(value, &window) || window == 0 || window > LIMIT_CONSUMER_WINDOW) {
+        error_set(p->detail, ERR_PARSE, "\"window\" must be a whole number from 1 to %d",
+                  LIMIT_CONSUMER_WINDOW);
+        return NDJSON_E_BAD_REQUEST;
+    }
+    p->request->window = (unsigned)window;
+    return NDJSON_OK;
+}
+
+static enum ndjson_error take_takeover(struct parse *p, const struct json_value *value)
+{
+    if (value->type != JSON_TRUE && value->type != JSON_FALSE)
+        return bad(p, "\"takeover\" must be true or false");
+    p->request->takeover = value->type == JSON_TRUE;
     return NDJSON_OK;
 }
 
@@ -150,6 +231,11 @@ static const struct field {
     {"from", OP(SUBSCRIBE), 0, take_from},
     {"notices", OP(SUBSCRIBE), 0, take_notices},
     {"instance", OP(SUBSCRIBE), 0, take_instance},
+    {"consumer", OP(SUBSCRIBE) | OP(SEEK) | OP(FORGET), OP(SEEK) | OP(FORGET), take_consumer},
+    {"window", OP(SUBSCRIBE), 0, take_window},
+    {"takeover", OP(SUBSCRIBE), 0, take_takeover},
+    {"seq", OP(ACK), OP(ACK), take_seq},
+    {"to", OP(SEEK), OP(SEEK), take_to},
     {"stream", OP(STATUS) | OP(RECONNECT) | OP(PAUSE) | OP(RESUME),
      OP(RECONNECT) | OP(PAUSE) | OP(RESUME), take_stream},
 };
@@ -206,6 +292,21 @@ static enum ndjson_error take_fields(struct parse *p, const struct json_value *o
         return NDJSON_E_BAD_REQUEST;
     }
     return NDJSON_OK;
+}
+
+/* What only a consumer with a name can ask for. */
+static enum ndjson_error check_subscribe(struct parse *p)
+{
+    const struct ndjson_request *request = p->request;
+    const char *what = request->window > 0                   ? "\"window\""
+                       : request->takeover                   ? "\"takeover\""
+                       : request->from == NDJSON_FROM_CURSOR ? "\"from\":\"cursor\""
+                                                             : NULL;
+
+    if (request->op != NDJSON_SUBSCRIBE || request->consumer.ptr != NULL || what == NULL)
+        return NDJSON_OK;
+    error_set(p->detail, ERR_PARSE, "%s is for a named consumer: give \"consumer\" as well", what);
+    return NDJSON_E_BAD_REQUEST;
 }
 
 /* ---- what every request has ---- */
@@ -323,5 +424,7 @@ enum ndjson_error ndjson_request_parse(struct ndjson_request *request, struct sl
     rc = take_id(&p, &id);
     if (rc == NDJSON_OK)
         rc = take_op(&p, &op);
-    return rc == NDJSON_OK ? take_fields(&p, &object) : rc;
+    if (rc == NDJSON_OK)
+        rc = take_fields(&p, &object);
+    return rc == NDJSON_OK ? check_subscribe(&p) : rc;
 }

@@ -204,3 +204,48 @@ int ndjson_write_bye(struct buf *out, const char *reason)
     put_text(&line, SLICE(",\"reason\":"), reason);
     return line_end(&line);
 }
+
+int ndjson_write_window_full(struct buf *out, struct slice consumer, unsigned window, uint64_t seq)
+{
+    struct line line = line_begin(out);
+
+    put(&line, SLICE("{\"notice\":\"window_full\""));
+    put_member(&line, SLICE(",\"consumer\":"), consumer);
+    put_number(&line, SLICE(",\"window\":"), window);
+    put_number(&line, SLICE(",\"unacked_from\":"), seq);
+    return line_end(&line);
+}
+
+/* ---- named consumers ---- */
+
+static void put_consumer(struct line *line, const struct ndjson_consumer *consumer)
+{
+    put_member(line, SLICE("{\"consumer\":"), consumer->name);
+    put_number(line, SLICE(",\"uid\":"), consumer->uid);
+    put(line, consumer->connected ? SLICE(",\"connected\":true") : SLICE(",\"connected\":false"));
+    if (consumer->connected) {
+        put_number(line, SLICE(",\"pid\":"), (uint64_t)consumer->pid);
+        put_number(line, SLICE(",\"window\":"), consumer->window);
+        put_number(line, SLICE(",\"unacked\":"), consumer->unacked);
+    }
+    put_number(line, SLICE(",\"cursor\":"), consumer->cursor);
+    put_number(line, SLICE(",\"lag\":"), consumer->lag);
+    put_number(line, SLICE(",\"seen_ms\":"), (uint64_t)consumer->seen_ms);
+    put(line, SLICE("}"));
+}
+
+int ndjson_write_consumers(struct buf *out, struct slice id,
+                           const struct ndjson_consumer *consumers, size_t count)
+{
+    struct line line = line_begin(out);
+
+    put_reply(&line, id);
+    put(&line, SLICE("\"ok\":\"consumers\",\"consumers\":["));
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0)
+            put(&line, SLICE(","));
+        put_consumer(&line, &consumers[i]);
+    }
+    put(&line, SLICE("]"));
+    return line_end(&line);
+}

@@ -30,6 +30,7 @@ static void test_defaults(void **state)
     assert_int_equal(s->store.commit_interval_ms, 0);
     assert_int_equal(s->store.deliver, SETTINGS_DELIVER_STORED);
     assert_int_equal(s->store.min_free_percent, 5);
+    assert_int_equal(s->store.consumer_expire_ms, INT64_C(30) * 86400 * 1000);
     assert_int_equal(s->n_listens, 1);
     assert_string_equal(listen->name, "events");
     assert_string_equal(listen->path, "/run/hawser/events.sock");

@@ -40,7 +40,7 @@ static enum ndjson_error parse(struct slice line, struct error *detail)
 
 static void describe(char *out, size_t size)
 {
-    static const char *const from[] = {"default", "now", "oldest", "seq"};
+    static const char *const from[] = {"default", "now", "oldest", "seq", "cursor"};
     struct buf b;
 
     buf_init(&b, BUF_UNBOUNDED);
@@ -56,6 +56,13 @@ static void describe(char *out, size_t size)
     if (request.op == NDJSON_SUBSCRIBE)
         buf_appendf(&b, " from %s %llu%s", from[request.from], (unsigned long long)request.from_seq,
                     request.notices ? "" : " quiet");
+    if (request.op == NDJSON_SEEK)
+        buf_appendf(&b, " to %s %llu", from[request.from], (unsigned long long)request.from_seq);
+    if (request.op == NDJSON_ACK)
+        buf_appendf(&b, " seq %llu", (unsigned long long)request.ack_seq);
+    if (request.consumer.ptr != NULL)
+        buf_appendf(&b, " as " SLICE_FMT " window %u%s", SLICE_ARG(request.consumer),
+                    request.window, request.takeover ? " takeover" : "");
     if (request.instance.ptr != NULL)
         buf_appendf(&b, " of " SLICE_FMT, SLICE_ARG(request.instance));
     snprintf(out, size, "%s", buf_cstr(&b));
@@ -85,6 +92,22 @@ static void test_good(void **state)
         {"{\"\\u006fp\":\"pause\",\"stream\":\"chat\"}", "op 4 stream chat"},
         {"{\"op\":\"reconnect\",\"stream\":\"\"}", "op 3 stream "},
         {"{\"op\":\"resume\",\"stream\":\"chat\",\"id\":-1}", "op 5 id -1 stream chat"},
+        {"{\"op\":\"subscribe\",\"consumer\":\"a\"}", "op 0 from default 0 as a window 0"},
+        {"{\"op\":\"subscribe\",\"consumer\":\"A-z.0_9:@\",\"from\":\"cursor\",\"window\":1,"
+         "\"takeover\":true}",
+         "op 0 from cursor 0 as A-z.0_9:@ window 1 takeover"},
+        {"{\"op\":\"subscribe\",\"window\":10000,\"takeover\":false,\"consumer\":\"\\u0061\"}",
+         "op 0 from default 0 as a window 10000"},
+        {"{\"op\":\"subscribe\",\"takeover\":false}", "op 0 from default 0"},
+        {"{\"op\":\"ack\",\"seq\":0}", "op 6 seq 0"},
+        {"{\"op\":\"ack\",\"seq\":9223372036854775807,\"id\":1}",
+         "op 6 id 1 seq 9223372036854775807"},
+        {"{\"op\":\"consumers\"}", "op 7"},
+        {"{\"op\":\"seek\",\"consumer\":\"a\",\"to\":\"oldest\"}",
+         "op 8 to oldest 0 as a window 0"},
+        {"{\"op\":\"seek\",\"to\":\"newest\",\"consumer\":\"a\"}", "op 8 to now 0 as a window 0"},
+        {"{\"op\":\"seek\",\"consumer\":\"a\",\"to\":12}", "op 8 to seq 12 as a window 0"},
+        {"{\"op\":\"forget\",\"consumer\":\"a\"}", "op 9 as a window 0"},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -97,6 +120,10 @@ static void test_good(void **state)
         assert_string_equal(got, rows[i][1]);
     }
 }
+
+#define BAD_FROM "\"from\" must be \"now\", \"oldest\", \"cursor\" or a seq, a whole number"
+#define BAD_WINDOW "\"window\" must be a whole number from 1 to 10000"
+#define BAD_NAME "\"consumer\" must be a name of 1 to 64 letters, digits and any of . _ - : @"
 
 static const struct {
     const char *line;
@@ -144,15 +171,42 @@ static const struct {
     {"{\"op\":\"subscribe\",\"types\":[[\"a\"]]}", NDJSON_E_BAD_REQUEST,
      "\"types\" must hold nothing but non-empty strings", NULL},
     {"{\"op\":\"subscribe\",\"from\":\"cursor\"}", NDJSON_E_BAD_REQUEST,
-     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
-    {"{\"op\":\"subscribe\",\"from\":-1}", NDJSON_E_BAD_REQUEST,
-     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
-    {"{\"op\":\"subscribe\",\"from\":1.5}", NDJSON_E_BAD_REQUEST,
-     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
-    {"{\"op\":\"subscribe\",\"from\":9223372036854775808}", NDJSON_E_BAD_REQUEST,
-     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
-    {"{\"op\":\"subscribe\",\"from\":null}", NDJSON_E_BAD_REQUEST,
-     "\"from\" must be \"now\", \"oldest\" or a seq, a whole number", NULL},
+     "\"from\":\"cursor\" is for a named consumer: give \"consumer\" as well", NULL},
+    {"{\"op\":\"subscribe\",\"from\":\"newest\"}", NDJSON_E_BAD_REQUEST, BAD_FROM, NULL},
+    {"{\"op\":\"subscribe\",\"window\":5}", NDJSON_E_BAD_REQUEST,
+     "\"window\" is for a named consumer: give \"consumer\" as well", NULL},
+    {"{\"op\":\"subscribe\",\"takeover\":true}", NDJSON_E_BAD_REQUEST,
+     "\"takeover\" is for a named consumer: give \"consumer\" as well", NULL},
+    {"{\"op\":\"subscribe\",\"consumer\":\"a\",\"takeover\":1}", NDJSON_E_BAD_REQUEST,
+     "\"takeover\" must be true or false", NULL},
+    {"{\"op\":\"subscribe\",\"consumer\":\"a\",\"window\":0}", NDJSON_E_BAD_REQUEST, BAD_WINDOW,
+     NULL},
+    {"{\"op\":\"subscribe\",\"consumer\":\"a\",\"window\":10001}", NDJSON_E_BAD_REQUEST, BAD_WINDOW,
+     NULL},
+    {"{\"op\":\"subscribe\",\"consumer\":\"a\",\"window\":\"9\"}", NDJSON_E_BAD_REQUEST, BAD_WINDOW,
+     NULL},
+    {"{\"op\":\"subscribe\",\"consumer\":\"\"}", NDJSON_E_BAD_REQUEST, BAD_NAME, NULL},
+    {"{\"op\":\"subscribe\",\"consumer\":7}", NDJSON_E_BAD_REQUEST, BAD_NAME, NULL},
+    {"{\"op\":\"subscribe\",\"consumer\":\"a b\"}", NDJSON_E_BAD_REQUEST, BAD_NAME, NULL},
+    {"{\"op\":\"subscribe\",\"consumer\":\"a/b\"}", NDJSON_E_BAD_REQUEST, BAD_NAME, NULL},
+    {"{\"op\":\"subscribe\",\"consumer\":\"a\\u0000\"}", NDJSON_E_BAD_REQUEST, BAD_NAME, NULL},
+    {"{\"op\":\"forget\",\"consumer\":\"\xC3\xA9\"}", NDJSON_E_BAD_REQUEST, BAD_NAME, NULL},
+    {"{\"op\":\"forget\"}", NDJSON_E_BAD_REQUEST, "op \"forget\" needs \"consumer\"", NULL},
+    {"{\"op\":\"seek\",\"consumer\":\"a\"}", NDJSON_E_BAD_REQUEST, "op \"seek\" needs \"to\"",
+     NULL},
+    {"{\"op\":\"seek\",\"consumer\":\"a\",\"to\":\"now\"}", NDJSON_E_BAD_REQUEST,
+     "\"to\" must be \"oldest\", \"newest\" or a seq, a whole number", NULL},
+    {"{\"op\":\"ack\"}", NDJSON_E_BAD_REQUEST, "op \"ack\" needs \"seq\"", NULL},
+    {"{\"op\":\"ack\",\"seq\":-1}", NDJSON_E_BAD_REQUEST,
+     "\"seq\" must be the seq of an event, a whole number", NULL},
+    {"{\"op\":\"ack\",\"seq\":null}", NDJSON_E_BAD_REQUEST,
+     "\"seq\" must be the seq of an event, a whole number", NULL},
+    {"{\"op\":\"ack\",\"seq\":1,\"consumer\":\"a\"}", NDJSON_E_BAD_REQUEST,
+     "unknown field \"consumer\" for op \"ack\"", NULL},
+    {"{\"op\":\"subscribe\",\"from\":-1}", NDJSON_E_BAD_REQUEST, BAD_FROM, NULL},
+    {"{\"op\":\"subscribe\",\"from\":1.5}", NDJSON_E_BAD_REQUEST, BAD_FROM, NULL},
+    {"{\"op\":\"subscribe\",\"from\":9223372036854775808}", NDJSON_E_BAD_REQUEST, BAD_FROM, NULL},
+    {"{\"op\":\"subscribe\",\"from\":null}", NDJSON_E_BAD_REQUEST, BAD_FROM, NULL},
     {"{\"op\":\"subscribe\",\"notices\":0}", NDJSON_E_BAD_REQUEST,
      "\"notices\" must be true or false", NULL},
     {"{\"op\":\"subscribe\",\"instance\":1}", NDJSON_E_BAD_REQUEST, "\"instance\" must be a string",
@@ -244,6 +298,7 @@ static enum ndjson_error parse_padded(const char *before, size_t fill, const cha
 static void test_bounds(void **state)
 {
     static const char before[] = "{\"op\":\"ping\",\"id\":\"";
+    static const char forget[] = "{\"op\":\"forget\",\"consumer\":\"";
     static const char stream[] = "{\"op\":\"pause\",\"stream\":\"\\n";
     size_t fixed = sizeof stream - 1 + 2;
 
@@ -251,6 +306,9 @@ static void test_bounds(void **state)
     assert_int_equal(request.id.len, NDJSON_ID_MAX);
     assert_int_equal(parse_padded(before, NDJSON_ID_MAX - 1, "\"}"), NDJSON_E_BAD_REQUEST);
     assert_null(request.id.ptr);
+    assert_int_equal(parse_padded(forget, LIMIT_CONSUMER_NAME, "\"}"), NDJSON_OK);
+    assert_int_equal(parse_padded(forget, LIMIT_CONSUMER_NAME + 1, "\"}"), NDJSON_E_BAD_REQUEST);
+    assert_null(request.consumer.ptr);
     assert_int_equal(parse_padded(stream, LIMIT_LINE_IN - fixed, "\"}"), NDJSON_OK);
     assert_int_equal(request.stream.len, LIMIT_LINE_IN - fixed + 1);
     assert_int_equal(parse_padded(stream, LIMIT_LINE_IN - fixed + 1, "\"}"), NDJSON_E_TOO_LONG);

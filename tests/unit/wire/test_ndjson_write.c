@@ -14,6 +14,17 @@
 static int write_one(struct buf *out, int which)
 {
     static const struct ndjson_stream_state streams[] = {{"chat", "live"}, {"a\"b", "parked"}};
+    static const struct ndjson_consumer consumers[] = {
+        {.name = SLICE_INIT("a"),
+         .uid = 7,
+         .connected = true,
+         .pid = 99,
+         .cursor = UINT64_MAX,
+         .lag = 3,
+         .unacked = 2,
+         .window = 10},
+        {.name = SLICE_INIT("b"), .cursor = 5, .seen_ms = 1500},
+    };
 
     switch (which) {
     case 0:
@@ -48,6 +59,12 @@ static int write_one(struct buf *out, int which)
         return ndjson_write_store_reset(out, "c0ffee", 480);
     case 15:
         return ndjson_write_bye(out, "stopping");
+    case 16:
+        return ndjson_write_window_full(out, SLICE("mailer"), 1000, 12);
+    case 17:
+        return ndjson_write_consumers(out, SLICE("1"), consumers, 2);
+    case 18:
+        return ndjson_write_consumers(out, NONE, NULL, 0);
     default:
         return ndjson_write_bye(out, NULL);
     }
@@ -79,6 +96,13 @@ static const char *const lines[] = {
     "\"retry_in_ms\":0}\n",
     "{\"notice\":\"store_reset\",\"instance\":\"c0ffee\",\"newest\":480}\n",
     "{\"notice\":\"bye\",\"reason\":\"stopping\"}\n",
+    "{\"notice\":\"window_full\",\"consumer\":\"mailer\",\"window\":1000,\"unacked_from\":12}\n",
+    "{\"id\":1,\"ok\":\"consumers\",\"consumers\":[{\"consumer\":\"a\",\"uid\":7,\"connected\":"
+    "true,"
+    "\"pid\":99,\"window\":10,\"unacked\":2,\"cursor\":18446744073709551615,\"lag\":3,"
+    "\"seen_ms\":0},{\"consumer\":\"b\",\"uid\":0,\"connected\":false,\"cursor\":5,\"lag\":0,"
+    "\"seen_ms\":1500}]}\n",
+    "{\"ok\":\"consumers\",\"consumers\":[]}\n",
     "{\"notice\":\"bye\"}\n",
 };
 enum { LINES = sizeof lines / sizeof lines[0] };

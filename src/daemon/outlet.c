@@ -1,0 +1,268 @@
+#include "daemon/outlet.h"
+
+#include <string.h>
+
+void outlet_init(struct outlet *outlet, struct daemon *daemon, struct io_stream *stream,
+                 size_t head_max, const struct outlet_events *events, void *arg)
+{
+    outlet->daemon = daemon;
+    outlet->stream = stream;
+    outlet->events = events;
+    outlet->arg = arg;
+    buf_init(&outlet->head, head_max);
+}
+
+void outlet_fini(struct outlet *outlet)
+{
+    persist_read_cancel(outlet->daemon->persist, &outlet->read);
+    buf_fini(&outlet->head);
+}
+
+static struct fanout *fanout_of(const struct outlet *outlet)
+{
+    return hub_fanout(outlet->daemon->hub);
+}
+
+static void end(struct outlet *outlet)
+{
+    outlet->events->on_end(outlet->arg);
+}
+
+/* ---- subscribing ---- */
+
+void outlet_add_type(struct outlet *outlet, struct slice glob)
+{
+    unsigned i = outlet->filter.n_types;
+    size_t n = glob.len < LIMIT_EVENT_TYPE ? glob.len : LIMIT_EVENT_TYPE;
+    if (i >= FANOUT_TYPES_MAX)
+        return;
+    memcpy(outlet->types[i], glob.ptr, n);
+    outlet->filter.types[i] = slice_make(outlet->types[i], n);
+    outlet->filter.n_types++;
+}
+
+void outlet_subscribe(struct outlet *outlet, uint64_t from_seq, bool forgive)
+{
+    fanout_subscribe(fanout_of(outlet), &outlet->sub, &outlet->filter, from_seq);
+    /* One that is hot has all; what it loses later it is told. */
+    outlet->read.forgive = forgive && !outlet->sub.hot;
+    outlet->subscribed = true;
+}
+
+void outlet_consume(struct outlet *outlet, struct consumer *consumer, bool forgive)
+{
+    outlet_subscribe(outlet, consumer->cursor, forgive);
+    outlet->sub.consumer = consumer;
+}
+
+void outlet_unsubscribe(struct outlet *outlet)
+{
+    persist_read_cancel(outlet->daemon->persist, &outlet->read);
+    outlet->cold = outlet->subscribed = false;
+    outlet->sub.consumer = NULL;
+}
+
+/* ---- writing ---- */
+
+/* The first line of what may be several. */
+static struct slice first_line(struct slice lines)
+{
+    const char *end = slice_find_byte(lines, '\n');
+    return end == NULL ? lines : slice_make(lines.ptr, (size_t)(end - lines.ptr) + 1);
+}
+
+/* Writes now what fits; when nothing does, one line is queued, so that on_drain comes. Returns the
+ * bytes that count as written, or < 0: the stream is broken. */
+static ssize_t write_lines(struct outlet *outlet, const struct slice *lines, unsigned count)
+{
+    ssize_t n = io_stream_try_writev(outlet->stream, lines, count);
+    if (n != ERR_AGAIN)
+        return n;
+    struct slice line = first_line(lines[0]);
+    int status = io_stream_write(outlet->stream, line.ptr, line.len);
+    return status != 0 ? status : (ssize_t)line.len;
+}
+
+static int write_hot(struct outlet *outlet, const struct fanout_batch *batch)
+{
+    struct slice rest;
+    ssize_t n = write_lines(outlet, batch->line, batch->count);
+    if (n < 0)
+        return (int)n;
+    fanout_advance(fanout_of(outlet), &outlet->sub, batch, (size_t)n, &rest);
+    return rest.len > 0 ? io_stream_write(outlet->stream, rest.ptr, rest.len) : 0;
+}
+
+/* True: every line of the page is written, or the rest of its last one waits. */
+static int write_page(struct outlet *outlet, const struct persist_page *page, bool *all)
+{
+    size_t i = 0, begin = 0;
+    ssize_t n = 0;
+    if (page->gaps.len > 0 && io_stream_write(outlet->stream, page->gaps.ptr, page->gaps.len) != 0)
+        return ERR_IO;
+    if (page->count > 0) {
+        struct slice bytes = slice_make(page->bytes, page->lines[page->count - 1].end);
+        n = write_lines(outlet, &bytes, 1);
+        if (n < 0)
+            return (int)n;
+    }
+    for (; i < page->count && begin < (size_t)n; begin = page->lines[i++].end) {
+        const struct persist_line *line = &page->lines[i];
+        if (line->end > (size_t)n &&
+            io_stream_write(outlet->stream, page->bytes + n, line->end - (size_t)n) != 0)
+            return ERR_IO;
+        fanout_cold_sent(fanout_of(outlet), &outlet->sub, line->seq);
+    }
+    *all = i == page->count;
+    return 0;
+}
+
+/* ---- reading the store ---- */
+
+/* Who acknowledges has to read of a loss as of an event. */
+static void tell_gap(struct outlet *outlet, const struct persist_page *page)
+{
+    uint64_t to_seq = 0;
+    for (unsigned i = 0; i < LIMIT_STREAMS; i++)
+        if (page->told[i] > outlet->read.told[i] && page->told[i] > to_seq)
+            to_seq = page->told[i];
+    consumer_gap(outlet->sub.consumer, to_seq);
+}
+
+static void read_failed(struct outlet *outlet, const struct persist_page *page,
+                        const struct error *err)
+{
+    outlet->events->on_unreadable(outlet->arg, err);
+    if (err->code == ERR_CORRUPT)
+        fanout_cold_done(fanout_of(outlet), &outlet->sub, page->done_seq + 1);
+    else
+        outlet->ending = true;
+}
+
+static void on_page(void *arg, const struct persist_page *page, const struct error *err)
+{
+    struct outlet *outlet = arg;
+    bool all = false;
+    outlet->cold = false;
+    outlet->read.forgive = false;
+    if (page->gaps.len > 0 && outlet->sub.consumer != NULL)
+        tell_gap(outlet, page);
+    memcpy(outlet->read.told, page->told, sizeof(outlet->read.told));
+    if (write_page(outlet, page, &all) != 0) {
+        end(outlet);
+        return;
+    }
+    if (all && page->done_seq > outlet->sub.cursor)
+        fanout_cold_done(fanout_of(outlet), &outlet->sub, page->done_seq);
+    if (err != NULL && all)
+        read_failed(outlet, page, err);
+    outlet_pump(outlet);
+}
+
+static void read_cold(struct outlet *outlet)
+{
+    outlet->cold = true;
+    outlet->read.filter = &outlet->filter;
+    outlet->read.after_seq = outlet->sub.cursor;
+    outlet->read.to_seq = fanout_evicted_seq(fanout_of(outlet));
+    outlet->read.on_done = on_page;
+    outlet->read.arg = outlet;
+    outlet->read.max_lines = outlet->sub.consumer != NULL ? consumer_room(outlet->sub.consumer) : 0;
+    persist_read_start(outlet->daemon->persist, &outlet->read);
+}
+
+/* ---- turns ---- */
+
+/* What lies in the store alone is not begun any more by one that leaves: it comes back for it. */
+static enum fanout_next next_lines(struct outlet *outlet, struct fanout_batch *batch)
+{
+    if (!outlet->subscribed)
+        return FANOUT_NEXT_IDLE;
+    enum fanout_next next =
+        fanout_next(fanout_of(outlet), &outlet->sub, OUTLET_TURN_BYTES / 4, batch);
+    bool none = next == FANOUT_NEXT_COLD || next == FANOUT_NEXT_FULL;
+    return none && outlet->leaving ? FANOUT_NEXT_IDLE : next;
+}
+
+static int write_head(struct outlet *outlet)
+{
+    if (outlet->head.len == 0)
+        return 0;
+    int status = io_stream_write(outlet->stream, outlet->head.data, outlet->head.len);
+    buf_clear(&outlet->head);
+    return status;
+}
+
+static void yield_turn(struct outlet *outlet)
+{
+    outlet->daemon->serve_wanted = true;
+    io_idle_arm(outlet->daemon->soon);
+}
+
+/* One step of it. False: nothing more can be done now, or it is over. */
+static bool step(struct outlet *outlet, size_t *written)
+{
+    struct fanout_batch batch;
+    if (outlet->cold)
+        return false;
+    switch (next_lines(outlet, &batch)) {
+    case FANOUT_NEXT_IDLE:
+        if (!outlet->leaving)
+            return false;
+        outlet->events->on_last(outlet->arg);
+        outlet->ending = true;
+        return true;
+    case FANOUT_NEXT_COLD:
+        read_cold(outlet);
+        return false;
+    case FANOUT_NEXT_FULL:
+        if (outlet->full)
+            return false;
+        outlet->full = true;
+        outlet->events->on_full(outlet->arg);
+        return true;
+    case FANOUT_NEXT_LINES:
+        break;
+    }
+    *written += batch.bytes;
+    if (write_hot(outlet, &batch) == 0)
+        return true;
+    end(outlet);
+    return false;
+}
+
+void outlet_pump(struct outlet *outlet)
+{
+    size_t written = 0;
+    while (io_stream_queued(outlet->stream) == 0) {
+        if (written >= OUTLET_TURN_BYTES) {
+            yield_turn(outlet);
+            return;
+        }
+        written += outlet->head.len;
+        if (write_head(outlet) != 0) {
+            end(outlet);
+            return;
+        }
+        if (io_stream_queued(outlet->stream) > 0)
+            return;
+        if (outlet->events->on_room != NULL)
+            outlet->events->on_room(outlet->arg);
+        if (outlet->head.len > 0)
+            continue;
+        if (outlet->ending) {
+            end(outlet);
+            return;
+        }
+        if (!step(outlet, &written))
+            return;
+    }
+}
+
+void outlet_drained(struct outlet *outlet, int status)
+{
+    if (status != 0)
+        end(outlet);
+    else
+        outlet_pump(outlet);
+}
