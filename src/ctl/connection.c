@@ -128,23 +128,32 @@ static int write_request(struct buf *out, const char *op, const char *stream)
     return status == 0 ? buf_append_str(out, "}\n") : status;
 }
 
-int connection_ask(struct connection *connection, const struct ctl *ctl, const char *op,
-                   const char *stream, struct slice *answer)
+int connection_exchange(struct connection *connection, const struct ctl *ctl, struct slice request,
+                        struct slice *answer)
 {
     struct error err = {0};
-    struct buf request;
-    buf_init(&request, LIMIT_LINE_IN);
     int status = connection_open(connection, ctl->socket, &err);
-    if (status == 0 && write_request(&request, op, stream) != 0)
-        status = error_set(&err, ERR_LIMIT, "the stream's name is too long");
     if (status == 0)
-        status = connection_send(connection, buf_slice(&request), &err);
+        status = connection_send(connection, request, &err);
     if (status == 0)
         status = connection_line(connection, CTL_ANSWER_SECONDS * 1000, answer, &err);
-    buf_fini(&request);
     if (status == 0)
         return CTL_OK;
     connection_close(connection);
     fprintf(stderr, "hawserctl: %s\n", err.text);
     return CTL_UNREACHABLE;
+}
+
+int connection_ask(struct connection *connection, const struct ctl *ctl, const char *op,
+                   const char *stream, struct slice *answer)
+{
+    struct buf request;
+    int result = CTL_UNREACHABLE;
+    buf_init(&request, LIMIT_LINE_IN);
+    if (write_request(&request, op, stream) == 0)
+        result = connection_exchange(connection, ctl, buf_slice(&request), answer);
+    else
+        fprintf(stderr, "hawserctl: the stream's name is too long\n");
+    buf_fini(&request);
+    return result;
 }

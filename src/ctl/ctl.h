@@ -29,6 +29,7 @@ struct ctl {
 int ctl_status(struct ctl *ctl);
 int ctl_tail(struct ctl *ctl);
 int ctl_control(struct ctl *ctl); /* reconnect, pause, resume */
+int ctl_send(struct ctl *ctl);
 int ctl_check(struct ctl *ctl);
 int ctl_profiles(struct ctl *ctl);
 int ctl_usage(const char *complaint);
@@ -51,9 +52,11 @@ int connection_send(struct connection *connection, struct slice bytes, struct er
  * timeout_ms (-1: never). */
 int connection_line(struct connection *connection, int timeout_ms, struct slice *line,
                     struct error *err);
-/* Connects, sends {"op":OP,"stream":STREAM} (stream may be NULL) and gives the answer, valid until
- * the connection is closed. CTL_OK, or CTL_UNREACHABLE, said on stderr; then it is closed already.
- */
+/* Connects, sends a whole line and gives the answer, valid until the connection is closed. CTL_OK,
+ * or CTL_UNREACHABLE, said on stderr; then it is closed already. */
+int connection_exchange(struct connection *connection, const struct ctl *ctl, struct slice request,
+                        struct slice *answer);
+/* The same for {"op":OP,"stream":STREAM} (stream may be NULL). */
 int connection_ask(struct connection *connection, const struct ctl *ctl, const char *op,
                    const char *stream, struct slice *answer);
 

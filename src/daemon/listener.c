@@ -183,6 +183,7 @@ int listener_new(struct daemon *daemon, const struct settings_listen *settings,
     list_init(&listener->clients);
     listener->name = settings != NULL ? settings->name : "control";
     listener->control = settings == NULL || settings->control;
+    listener->send = settings == NULL || settings->send;
     listener->max_clients = settings != NULL ? settings->max_clients : 64;
     find_streams(listener, settings != NULL ? settings->streams : NULL);
     int status = open_socket(listener, settings, err);

@@ -15,6 +15,7 @@ struct listener {
     struct daemon *daemon;
     const char *name, *path;
     bool control;  /* right to change things */
+    bool send;     /* right to send upstream */
     bool everyone; /* else only uids, root and our own user */
     uid_t *uids;
     size_t n_uids;
