@@ -78,6 +78,8 @@ static const struct key listen_keys[] = {
      .help = "The streams that can be read here, as names with * and ?"},
     {"control", KEY_BOOL, AT(listen, control), .default_text = "no",
      .help = "Whether programs here may reconnect, pause and resume streams"},
+    {"send", KEY_BOOL, AT(listen, send), .default_text = "no",
+     .help = "Whether programs here may send to the services"},
     {"max_clients", KEY_COUNT, AT(listen, max_clients), .default_text = "1024", .min = 1,
      .max = 65536, .help = "Connections at once; one more is refused with an error"},
 };

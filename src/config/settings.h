@@ -57,6 +57,7 @@ struct settings_listen {
     const char *const *allow_users; /* NULL-terminated; {"*"} is everyone */
     const char *const *streams;     /* globs, NULL-terminated */
     bool control;
+    bool send; /* upstream */
     unsigned max_clients;
     const char *file;
     unsigned line;

@@ -278,6 +278,7 @@ int listener_new(struct daemon *daemon, const struct settings_listen *settings,
     listener->protocol = settings != NULL ? settings->protocol : SETTINGS_PROTOCOL_NDJSON;
     listener->tcp = settings != NULL && settings->tcp != NULL;
     listener->control = settings == NULL || settings->control;
+    listener->send = settings == NULL || settings->send;
     listener->max_clients = settings != NULL ? settings->max_clients : 64;
     find_streams(listener, settings != NULL ? settings->streams : NULL);
     int status = open_socket(listener, err);

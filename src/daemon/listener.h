@@ -40,6 +40,7 @@ struct listener {
     struct http_auth *auth; /* NULL: no token is asked for */
     struct io_timer *timer; /* the guests' deadlines; NULL: they have none */
     bool control;           /* right to change things */
+    bool send;              /* right to send upstream */
     bool everyone;          /* else only uids, root and our own user */
     uid_t *uids;
     size_t n_uids;

@@ -267,21 +267,75 @@ static void status(struct client *client, const struct ndjson_request *request)
         client_reply_error(client, request->id, NDJSON_E_INTERNAL, "the answer is too long");
 }
 
+/* The stream that the request names; NULL: the client has been told that there is none. */
+static struct upstream *named_stream(struct client *client, const struct ndjson_request *request)
+{
+    struct upstream *upstream = daemon_upstream(client->listener->daemon, request->stream);
+    if (upstream != NULL && listener_sees(client->listener, upstream->store_id))
+        return upstream;
+    client_reply_error(client, request->id, NDJSON_E_UNKNOWN_STREAM,
+                       "no such stream on this socket");
+    return NULL;
+}
+
 static void control(struct client *client, const struct ndjson_request *request, const char *op,
                     void (*act)(struct stream *stream))
 {
     if (!has_control(client, request))
         return;
-    struct upstream *upstream = daemon_upstream(client->listener->daemon, request->stream);
-    if (upstream == NULL || !listener_sees(client->listener, upstream->store_id)) {
-        client_reply_error(client, request->id, NDJSON_E_UNKNOWN_STREAM,
-                           "no such stream on this socket");
+    struct upstream *upstream = named_stream(client, request);
+    if (upstream == NULL)
         return;
-    }
     log_notice(upstream->settings->name, NULL, "%s, asked for by uid %d (pid %d)", op,
                (int)client->uid, (int)client->pid);
     act(upstream->stream);
     reply_ok(client, request, op);
+}
+
+static void refuse_send(struct client *client, const struct ndjson_request *request, int status,
+                        const char *state, int64_t retry_ms)
+{
+    enum ndjson_error error = NDJSON_E_INTERNAL;
+    char detail[200];
+    if (status == ERR_EOF) {
+        error = NDJSON_E_NOT_LIVE;
+        snprintf(detail, sizeof(detail), "the stream is %s; nothing was sent", state);
+    } else if (status == ERR_AGAIN) {
+        error = NDJSON_E_RATE_LIMITED;
+        snprintf(detail, sizeof(detail), "nothing was sent; try again in %lld ms",
+                 (long long)retry_ms);
+    } else if (status == ERR_PERM) {
+        error = NDJSON_E_FORBIDDEN;
+        snprintf(detail, sizeof(detail),
+                 "this service takes no data from its clients "
+                 "(connect.data = forbid)");
+    } else {
+        snprintf(detail, sizeof(detail), "%s; nothing was sent", error_text(status));
+    }
+    client_reply_error(client, request->id, error, detail);
+}
+
+static void send_upstream(struct client *client, const struct ndjson_request *request)
+{
+    int64_t retry_ms;
+    if (!client->listener->send) {
+        client_reply_error(client, request->id, NDJSON_E_FORBIDDEN,
+                           "this socket has no right to send; use control.sock, or send = yes");
+        return;
+    }
+    struct upstream *upstream = named_stream(client, request);
+    if (upstream == NULL)
+        return;
+    int status = stream_send(upstream->stream, request->message, &retry_ms);
+    log_debug(upstream->settings->name, NULL, "send of %zu bytes for uid %d (pid %d): %s",
+              request->message.len, (int)client->uid, (int)client->pid, error_text(status));
+    if (status != 0) {
+        struct session_status now;
+        stream_session_status(upstream->stream, &now);
+        refuse_send(client, request, status, session_state_name(now.state), retry_ms);
+        return;
+    }
+    reply_ok(client, request, "send");
 }
 
 void request_handle(struct client *client, struct slice line)
@@ -323,6 +377,9 @@ void request_handle(struct client *client, struct slice line)
         return;
     case NDJSON_FORGET:
         forget(client, request);
+        return;
+    case NDJSON_SEND:
+        send_upstream(client, request);
         return;
     }
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "engine/stream_private.h"
 
 #define HELD UINT64_MAX /* seq of an acknowledgement whose event flow holds */
@@ -107,6 +108,35 @@ void stream_sends_pump(struct stream *stream)
     stream->send_at_ms = INT64_MAX;
     if (stream->acks.count > 0)
         stream_acks_pump(stream);
+}
+
+int stream_send(struct stream *stream, struct slice text, int64_t *retry_ms)
+{
+    struct stream_link *link = stream_link_as(stream, STREAM_LINK);
+    struct session_status status;
+    *retry_ms = STREAM_SEND_RETRY_MS;
+    if (stream->profile->connect.data_forbidden)
+        return ERR_PERM;
+    if (text.len > STREAM_SEND_BYTES)
+        return ERR_LIMIT;
+    if (!utf8_valid(text.ptr, text.len))
+        return ERR_INVAL;
+    stream_session_status(stream, &status);
+    if (status.state != SESSION_LIVE || link == NULL || !link->open || link->closing)
+        return ERR_EOF;
+    if (stream->sends.count > 0) {
+        int64_t wait_ms = stream->send_at_ms - stream->ops->now_ms(stream->arg);
+        *retry_ms = wait_ms > 0 ? wait_ms : 1;
+        return ERR_AGAIN;
+    }
+    if (stream->broker != NULL && stream->profile->limits.sends.count > 0) {
+        int64_t wait_ms = broker_send(stream->broker, stream->ops->now_ms(stream->arg));
+        if (wait_ms > 0) {
+            *retry_ms = wait_ms;
+            return ERR_AGAIN;
+        }
+    }
+    return stream->ops->link_send(stream->arg, link->number, text);
 }
 
 /* ---- rendering ---- */

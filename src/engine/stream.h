@@ -137,6 +137,16 @@ void stream_body_open(struct stream *stream, uint64_t request);
 /* 0, or ERR_AGAIN: the bytes are taken, but no more until ops.http_resume(). */
 int stream_body(struct stream *stream, uint64_t request, struct slice bytes);
 
+/*
+ * A text that a local program has for the service (UTF-8). 0: it is handed to the link, and that is
+ * all that can be promised. ERR_EOF: the stream is not live. ERR_AGAIN: limits.sends has none left,
+ * or the link takes no more at present: *retry_ms says when to ask again; nothing is queued, so
+ * that what the profile itself has to send never waits behind a program. ERR_PERM: the service
+ * takes no data from its clients. ERR_LIMIT: over STREAM_SEND_BYTES. ERR_INVAL: no UTF-8.
+ */
+#define STREAM_SEND_BYTES (64u << 10) /* of one text */
+int stream_send(struct stream *stream, struct slice text, int64_t *retry_ms);
+
 bool stream_stopped(const struct stream *stream);
 
 struct stream_stats {

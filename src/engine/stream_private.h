@@ -16,7 +16,6 @@
 #define STREAM_CALL_MS 30000            /* for the answer to one of them */
 #define STREAM_SENDS_MAX 64             /* texts that wait for limits.sends or for the link */
 #define STREAM_SENDS_BYTES (256u << 10) /* of them */
-#define STREAM_SEND_BYTES (64u << 10)   /* of one text */
 #define STREAM_SEND_RETRY_MS 1000       /* after a link that took no more */
 #define STREAM_ACKS_MAX 1024            /* texts that wait for an event to be durable */
 #define STREAM_ACKS_BYTES (256u << 10)  /* of them; more holds the link up */

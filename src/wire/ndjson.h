@@ -24,7 +24,8 @@
     X(ACK, "ack")                                                                                  \
     X(CONSUMERS, "consumers")                                                                      \
     X(SEEK, "seek")                                                                                \
-    X(FORGET, "forget")
+    X(FORGET, "forget")                                                                            \
+    X(SEND, "send")
 enum ndjson_op {
 #define X(id, text) NDJSON_##id,
     NDJSON_OPS(X)
@@ -39,6 +40,8 @@ enum ndjson_op {
     X(UNKNOWN_CONSUMER, "unknown_consumer")                                                        \
     X(CONSUMER_BUSY, "consumer_busy")                                                              \
     X(FORBIDDEN, "forbidden")                                                                      \
+    X(NOT_LIVE, "not_live")                                                                        \
+    X(RATE_LIMITED, "rate_limited")                                                                \
     X(TOO_LONG, "too_long")                                                                        \
     X(TOO_MANY, "too_many")                                                                        \
     X(INTERNAL, "internal")
@@ -76,7 +79,8 @@ struct ndjson_request {
     unsigned window;       /* 0: not given */
     bool takeover;
     uint64_t ack_seq;
-    bool notices; /* default true */
+    struct slice message; /* SEND: `text` decoded, or `data` as it stands in the line */
+    bool notices;         /* default true */
     struct buf scratch;
 };
 /* 1 to LIMIT_CONSUMER_NAME letters, digits and any of . _ - : @ */

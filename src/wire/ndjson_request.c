@@ -214,6 +214,24 @@ static enum ndjson_error take_stream(struct parse *p, const struct json_value *v
     return NDJSON_OK;
 }
 
+static enum ndjson_error take_text(struct parse *p, const struct json_value *value)
+{
+    if (value->type != JSON_STRING)
+        return bad(p, "\"text\" must be a string; JSON is given as \"data\"");
+    if (p->request->message.ptr != NULL)
+        return bad(p, "give \"text\" or \"data\", not both");
+    p->request->message = string_text(p, value);
+    return NDJSON_OK;
+}
+
+static enum ndjson_error take_data(struct parse *p, const struct json_value *value)
+{
+    if (p->request->message.ptr != NULL)
+        return bad(p, "give \"text\" or \"data\", not both");
+    p->request->message = value->raw;
+    return NDJSON_OK;
+}
+
 #define OP(id) (1u << NDJSON_##id)
 #define ALL_OPS (~0u)
 
@@ -236,8 +254,10 @@ static const struct field {
     {"takeover", OP(SUBSCRIBE), 0, take_takeover},
     {"seq", OP(ACK), OP(ACK), take_seq},
     {"to", OP(SEEK), OP(SEEK), take_to},
-    {"stream", OP(STATUS) | OP(RECONNECT) | OP(PAUSE) | OP(RESUME),
-     OP(RECONNECT) | OP(PAUSE) | OP(RESUME), take_stream},
+    {"stream", OP(STATUS) | OP(RECONNECT) | OP(PAUSE) | OP(RESUME) | OP(SEND),
+     OP(RECONNECT) | OP(PAUSE) | OP(RESUME) | OP(SEND), take_stream},
+    {"text", OP(SEND), 0, take_text},
+    {"data", OP(SEND), 0, take_data},
 };
 
 static enum ndjson_error unknown_field(struct parse *p, const struct json_value *name)
@@ -307,6 +327,13 @@ static enum ndjson_error check_subscribe(struct parse *p)
         return NDJSON_OK;
     error_set(p->detail, ERR_PARSE, "%s is for a named consumer: give \"consumer\" as well", what);
     return NDJSON_E_BAD_REQUEST;
+}
+
+static enum ndjson_error check_send(struct parse *p)
+{
+    if (p->request->op != NDJSON_SEND || p->request->message.ptr != NULL)
+        return NDJSON_OK;
+    return bad(p, "op \"send\" needs \"text\" or \"data\"");
 }
 
 /* ---- what every request has ---- */
@@ -426,5 +453,7 @@ enum ndjson_error ndjson_request_parse(struct ndjson_request *request, struct sl
         rc = take_op(&p, &op);
     if (rc == NDJSON_OK)
         rc = take_fields(&p, &object);
-    return rc == NDJSON_OK ? check_subscribe(&p) : rc;
+    if (rc == NDJSON_OK)
+        rc = check_subscribe(&p);
+    return rc == NDJSON_OK ? check_send(&p) : rc;
 }

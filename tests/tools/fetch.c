@@ -105,7 +105,8 @@ static int run(struct fetch *fetch, const char *ca_file, bool pooled)
                                           .tls_timeout_ms = TIMEOUT_MS,
                                           .http_timeout_ms = TIMEOUT_MS};
     if (io_loop_new(&fetch->loop, &err) != 0 ||
-        (ca_file != NULL && tls_context_new(ca_file, &fetch->options.tls, &err) != 0)) {
+        (ca_file != NULL && tls_context_new(&(struct tls_context_options){.ca_file = ca_file},
+                                            &fetch->options.tls, &err) != 0)) {
         fprintf(stderr, "fetch: %s\n", err.text);
         return 2;
     }

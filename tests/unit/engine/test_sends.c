@@ -246,14 +246,79 @@ static void secret_that_is_not_there(void **arg)
     rig_close(&rig);
 }
 
+/* A program's text: handed over or not, and never queued in front of the profile's own. */
+static void texts_of_programs(void **arg)
+{
+    (void)arg;
+    struct rig rig;
+    int64_t retry_ms = -1;
+    static char large[STREAM_SEND_BYTES + 1];
+    struct rig_options options = {.profile = CONNECT FEED};
+    memset(large, 'x', sizeof(large));
+    rig_open(&rig, &options);
+    assert_int_equal(stream_send(rig.stream, SLICE("early"), &retry_ms), ERR_EOF);
+    rig_link_up(&rig, 1);
+    assert_int_equal(stream_send(rig.stream, SLICE("hello"), &retry_ms), 0);
+    rig_assert_saw(&rig, "send 1 hello");
+    assert_int_equal(stream_send(rig.stream, SLICE("\xff"), &retry_ms), ERR_INVAL);
+    assert_int_equal(stream_send(rig.stream, slice_make(large, sizeof(large)), &retry_ms),
+                     ERR_LIMIT);
+    assert_int_equal(stream_send(rig.stream, slice_make(large, sizeof(large) - 1), &retry_ms), 0);
+    rig.link_status = ERR_AGAIN;
+    assert_int_equal(stream_send(rig.stream, SLICE("full"), &retry_ms), ERR_AGAIN);
+    assert_true(retry_ms > 0);
+    rig.link_status = 0;
+    rig_pass(&rig, 60000);
+    rig_assert_silent(&rig, "full"); /* not kept for later */
+    rig_link_ends(&rig, 1, 1006);
+    assert_int_equal(stream_send(rig.stream, SLICE("late"), &retry_ms), ERR_EOF);
+    rig_close(&rig);
+}
+
+static void programs_share_the_limit(void **arg)
+{
+    (void)arg;
+    struct rig rig;
+    int64_t retry_ms = -1;
+    open_live(&rig, CONNECT FEED "[limits]\nsends = 2/10s\n"
+                                 "[on a]\nmatch = /t == \"a\"\ndo = send own\n"
+                                 "[send own]\ntext = own\n");
+    assert_int_equal(stream_send(rig.stream, SLICE("one"), &retry_ms), 0);
+    rig_message(&rig, 1, "{\"t\":\"a\"}");
+    rig_assert_saw(&rig, "send 1 own");
+    assert_int_equal(stream_send(rig.stream, SLICE("two"), &retry_ms), ERR_AGAIN);
+    assert_in_range(retry_ms, 1, 10000);
+    rig_message(&rig, 1, "{\"t\":\"a\"}"); /* waits: programs wait behind it */
+    assert_int_equal(stream_send(rig.stream, SLICE("two"), &retry_ms), ERR_AGAIN);
+    assert_in_range(retry_ms, 1, 10000);
+    rig_pass(&rig, 20000);
+    rig_assert_saw(&rig, "send 1 own");
+    assert_int_equal(stream_send(rig.stream, SLICE("two"), &retry_ms), 0);
+    rig_assert_saw(&rig, "send 1 two");
+    rig_close(&rig);
+}
+
+static void no_data_to_this_service(void **arg)
+{
+    (void)arg;
+    struct rig rig;
+    int64_t retry_ms;
+    open_live(&rig, CONNECT "data = forbid\n" FEED);
+    assert_int_equal(stream_send(rig.stream, SLICE("x"), &retry_ms), ERR_PERM);
+    rig_assert_silent(&rig, "send");
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(on_open_in_order),      cmocka_unit_test(one_of_and_once),
-        cmocka_unit_test(acks_after_disk),       cmocka_unit_test(acks_of_what_is_lost),
-        cmocka_unit_test(acks_hold_the_link_up), cmocka_unit_test(limit_of_sends),
-        cmocka_unit_test(more_than_may_wait),    cmocka_unit_test(link_takes_no_more),
-        cmocka_unit_test(answers_awaited),       cmocka_unit_test(secret_that_is_not_there),
+        cmocka_unit_test(on_open_in_order),        cmocka_unit_test(one_of_and_once),
+        cmocka_unit_test(acks_after_disk),         cmocka_unit_test(acks_of_what_is_lost),
+        cmocka_unit_test(acks_hold_the_link_up),   cmocka_unit_test(limit_of_sends),
+        cmocka_unit_test(more_than_may_wait),      cmocka_unit_test(link_takes_no_more),
+        cmocka_unit_test(answers_awaited),         cmocka_unit_test(secret_that_is_not_there),
+        cmocka_unit_test(texts_of_programs),       cmocka_unit_test(programs_share_the_limit),
+        cmocka_unit_test(no_data_to_this_service),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

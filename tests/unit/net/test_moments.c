@@ -35,7 +35,10 @@ static void prepare(struct op *op)
     op->bytes = 0;
     if (op->peer.tls)
         assert_int_equal(
-            tls_context_new("tests/unit/net/localhost-cert.pem", &op->options.tls, &err), 0);
+            tls_context_new(
+                &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"},
+                &op->options.tls, &err),
+            0);
 }
 
 static void end_peer(struct moments *m)

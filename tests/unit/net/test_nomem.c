@@ -84,7 +84,10 @@ static void prepare(struct op *op)
                                        .http_timeout_ms = 5000};
     if (op->peer.tls)
         assert_int_equal(
-            tls_context_new("tests/unit/net/localhost-cert.pem", &op->options.tls, &err), 0);
+            tls_context_new(
+                &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"},
+                &op->options.tls, &err),
+            0);
 }
 
 static void after_peer(struct op *op)

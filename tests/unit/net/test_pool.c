@@ -303,8 +303,16 @@ static void test_over_tls(void **state)
     struct client client;
     struct error err;
 
-    assert_int_equal(tls_context_new("tests/unit/net/localhost-cert.pem", &first, &err), 0);
-    assert_int_equal(tls_context_new("tests/unit/net/localhost-cert.pem", &second, &err), 0);
+    assert_int_equal(
+        tls_context_new(
+            &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"}, &first,
+            &err),
+        0);
+    assert_int_equal(
+        tls_context_new(
+            &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"}, &second,
+            &err),
+        0);
     setup_client(&client, *state, &small);
     peer_start(&peer, script_answers);
     for (int i = 0; i < 4; i++) {
@@ -332,8 +340,16 @@ static void test_other_trust(void **state)
     struct client client;
     struct error err;
 
-    assert_int_equal(tls_context_new("tests/unit/net/localhost-cert.pem", &first, &err), 0);
-    assert_int_equal(tls_context_new("tests/unit/net/localhost-cert.pem", &second, &err), 0);
+    assert_int_equal(
+        tls_context_new(
+            &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"}, &first,
+            &err),
+        0);
+    assert_int_equal(
+        tls_context_new(
+            &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"}, &second,
+            &err),
+        0);
     setup_client(&client, *state, &small);
     peer_start(&peer, script_answers);
     client.options.tls = first;

@@ -63,6 +63,8 @@ static void describe(char *out, size_t size)
     if (request.consumer.ptr != NULL)
         buf_appendf(&b, " as " SLICE_FMT " window %u%s", SLICE_ARG(request.consumer),
                     request.window, request.takeover ? " takeover" : "");
+    if (request.message.ptr != NULL)
+        buf_appendf(&b, " message " SLICE_FMT, SLICE_ARG(request.message));
     if (request.instance.ptr != NULL)
         buf_appendf(&b, " of " SLICE_FMT, SLICE_ARG(request.instance));
     snprintf(out, size, "%s", buf_cstr(&b));
@@ -73,6 +75,11 @@ static void test_good(void **state)
 {
     static const char *const rows[][2] = {
         {"{\"op\":\"ping\"}", "op 1"},
+        {"{\"op\":\"send\",\"stream\":\"chat\",\"text\":\"a\\u0062\\n\"}",
+         "op 10 stream chat message ab\n"},
+        {"{\"op\":\"send\",\"stream\":\"chat\",\"text\":\"\"}", "op 10 stream chat message "},
+        {"{\"data\": { \"a\" :1.0} ,\"stream\":\"chat\",\"op\":\"send\"}",
+         "op 10 stream chat message { \"a\" :1.0}"},
         {"{\"op\":\"status\",\"stream\":\"chat\"}", "op 2 stream chat"},
         {" {\"op\" : \"status\" , \"id\" : 1.5e3 }\r\n", "op 2 id 1.5e3"},
         {"{\"id\":\"a\\\"b\",\"op\":\"ping\"}", "op 1 id \"a\\\"b\""},
@@ -196,6 +203,16 @@ static const struct {
      NULL},
     {"{\"op\":\"seek\",\"consumer\":\"a\",\"to\":\"now\"}", NDJSON_E_BAD_REQUEST,
      "\"to\" must be \"oldest\", \"newest\" or a seq, a whole number", NULL},
+    {"{\"op\":\"send\",\"text\":\"a\"}", NDJSON_E_BAD_REQUEST, "op \"send\" needs \"stream\"",
+     NULL},
+    {"{\"op\":\"send\",\"stream\":\"a\"}", NDJSON_E_BAD_REQUEST,
+     "op \"send\" needs \"text\" or \"data\"", NULL},
+    {"{\"op\":\"send\",\"stream\":\"a\",\"data\":1,\"text\":\"a\"}", NDJSON_E_BAD_REQUEST,
+     "give \"text\" or \"data\", not both", NULL},
+    {"{\"op\":\"send\",\"stream\":\"a\",\"text\":\"\",\"data\":1}", NDJSON_E_BAD_REQUEST,
+     "give \"text\" or \"data\", not both", NULL},
+    {"{\"op\":\"send\",\"stream\":\"a\",\"text\":1}", NDJSON_E_BAD_REQUEST,
+     "\"text\" must be a string; JSON is given as \"data\"", NULL},
     {"{\"op\":\"ack\"}", NDJSON_E_BAD_REQUEST, "op \"ack\" needs \"seq\"", NULL},
     {"{\"op\":\"ack\",\"seq\":-1}", NDJSON_E_BAD_REQUEST,
      "\"seq\" must be the seq of an event, a whole number", NULL},
