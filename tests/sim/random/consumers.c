@@ -7,7 +7,7 @@
 
 #define PAGE_BYTES 8000 /* of a cold read, unless a single line is longer */
 
-bool consumers_matches(const struct world *world, const struct consumer *consumer,
+bool consumers_matches(const struct world *world, const struct reader *consumer,
                        const struct record *record)
 {
     bool reaction = record->position % 4 == 0;
@@ -22,7 +22,7 @@ bool consumers_matches(const struct world *world, const struct consumer *consume
 
 /* ---- what a line is to a consumer ---- */
 
-static void note_lost(struct world *world, struct consumer *consumer, struct slice line)
+static void note_lost(struct world *world, struct reader *consumer, struct slice line)
 {
     struct lost_range range = {.feed = truth_feed(world, line),
                                .from_seq = truth_number(line, "\"from_seq\":"),
@@ -47,7 +47,7 @@ static void note_lost(struct world *world, struct consumer *consumer, struct sli
     consumer->lost[consumer->n_lost++] = range;
 }
 
-static void note_record(struct world *world, struct consumer *consumer, struct slice line)
+static void note_record(struct world *world, struct reader *consumer, struct slice line)
 {
     struct record record;
     truth_read_line(world, line, &record);
@@ -73,7 +73,7 @@ static void note_record(struct world *world, struct consumer *consumer, struct s
     consumer->seen[consumer->n_seen++] = record;
 }
 
-static void note_line(struct world *world, struct consumer *consumer, struct slice line)
+static void note_line(struct world *world, struct reader *consumer, struct slice line)
 {
     if (slice_starts_with(line, SLICE("{\"notice\":"))) {
         if (!consumer->filter.notices)
@@ -89,7 +89,7 @@ static void note_line(struct world *world, struct consumer *consumer, struct sli
 }
 
 /* Bytes as they come off the socket: whole lines count. */
-static void receive(struct world *world, struct consumer *consumer, const char *bytes, size_t n)
+static void receive(struct world *world, struct reader *consumer, const char *bytes, size_t n)
 {
     while (n > 0) {
         const char *end = memchr(bytes, '\n', n);
@@ -106,7 +106,7 @@ static void receive(struct world *world, struct consumer *consumer, const char *
 
 /* ---- coming and going ---- */
 
-static void draw_filter(struct world *world, struct consumer *consumer)
+static void draw_filter(struct world *world, struct reader *consumer)
 {
     static const char *const globs[] = {"*", "swp.room.message", "*.reaction", "nothing.*"};
     unsigned all = 0;
@@ -128,7 +128,7 @@ static void draw_filter(struct world *world, struct consumer *consumer)
 }
 
 /* Where it begins anew. */
-static uint64_t draw_from(struct world *world, struct consumer *consumer)
+static uint64_t draw_from(struct world *world, struct reader *consumer)
 {
     uint64_t newest = fanout_published_seq(hub_fanout(world->hub));
     switch (world_below(world, 3)) {
@@ -147,7 +147,7 @@ static uint64_t draw_from(struct world *world, struct consumer *consumer)
 
 void consumers_connect(struct world *world, unsigned number)
 {
-    struct consumer *consumer = &world->consumers[number];
+    struct reader *consumer = &world->consumers[number];
     uint64_t from;
     if (!world->alive || consumer->connected)
         return;
@@ -182,7 +182,7 @@ void consumers_connect(struct world *world, unsigned number)
 
 static void disconnect(struct world *world, unsigned number)
 {
-    struct consumer *consumer = &world->consumers[number];
+    struct reader *consumer = &world->consumers[number];
     if (consumer->rest.len > 0)
         cover(COVER_CONSUMER_CUT);
     consumer->connected = consumer->reading = false;
@@ -207,7 +207,7 @@ static bool crashes(struct world *world)
 
 static bool on_visit(void *arg, const struct store_event *event)
 {
-    struct consumer *consumer = arg;
+    struct reader *consumer = arg;
     enum fanout_kind kind = event->kind == STORE_GAP ? FANOUT_GAP : FANOUT_EVENT;
     bool full = consumer->n_lines == sizeof(consumer->lines) / sizeof(consumer->lines[0]);
     if (!fanout_match(&consumer->filter, kind, event->stream, event->type))
@@ -222,7 +222,7 @@ static bool on_visit(void *arg, const struct store_event *event)
 
 static void on_lost(void *arg, unsigned id, uint64_t from_seq, uint64_t to_seq)
 {
-    struct consumer *consumer = arg;
+    struct reader *consumer = arg;
     char name[] = {'c', 'h', 'a', 't', (char)('0' + id), '\0'};
     if (to_seq <= consumer->told[id])
         return;
@@ -241,7 +241,7 @@ static uint64_t trimmed_seq(struct world *world, unsigned id)
     return info.trimmed_seq;
 }
 
-static void forgive_losses(struct world *world, struct consumer *consumer)
+static void forgive_losses(struct world *world, struct reader *consumer)
 {
     for (unsigned i = 0; i < world->n_feeds; i++)
         consumer->told[i] = consumer->forgiven[i] = trimmed_seq(world, i);
@@ -250,7 +250,7 @@ static void forgive_losses(struct world *world, struct consumer *consumer)
 
 static void read_cold(struct world *world, unsigned number)
 {
-    struct consumer *consumer = &world->consumers[number];
+    struct reader *consumer = &world->consumers[number];
     struct error err = {0};
     struct store_read read = {
         .after_seq = consumer->sub.cursor,
@@ -281,7 +281,7 @@ static void read_cold(struct world *world, unsigned number)
 
 void consumers_page(struct world *world, unsigned number, uint64_t connection)
 {
-    struct consumer *consumer = &world->consumers[number];
+    struct reader *consumer = &world->consumers[number];
     size_t begin = 0, n = consumer->page.len;
     unsigned i = 0;
     if (!world->alive || !consumer->connected || consumer->connection != connection)
@@ -309,7 +309,7 @@ void consumers_page(struct world *world, unsigned number, uint64_t connection)
 /* False: the consumer has crashed. */
 static bool read_hot(struct world *world, unsigned number, const struct fanout_batch *batch)
 {
-    struct consumer *consumer = &world->consumers[number];
+    struct reader *consumer = &world->consumers[number];
     size_t bytes = (size_t)rng_below(&world->rng, batch->bytes) + 1, left = bytes;
     struct slice rest;
     for (unsigned i = 0; i < batch->count && left > 0; i++) {
@@ -328,7 +328,7 @@ static bool read_hot(struct world *world, unsigned number, const struct fanout_b
 
 void consumers_pump(struct world *world, unsigned number, uint64_t connection)
 {
-    struct consumer *consumer = &world->consumers[number];
+    struct reader *consumer = &world->consumers[number];
     struct fanout_batch batch;
     unsigned turns = 1 + world_below(world, 4);
     if (!world->alive || !consumer->connected || consumer->connection != connection)
@@ -359,7 +359,7 @@ void consumers_pump(struct world *world, unsigned number, uint64_t connection)
 bool consumers_served(struct world *world)
 {
     for (unsigned i = 0; i < WORLD_CONSUMERS; i++) {
-        const struct consumer *consumer = &world->consumers[i];
+        const struct reader *consumer = &world->consumers[i];
         if (!consumer->connected || consumer->sub.cursor < truth_newest_seq(world))
             return false;
     }

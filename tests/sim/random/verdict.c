@@ -179,7 +179,7 @@ static void check_reasons(struct feed *feed)
 
 /* ---- consumers ---- */
 
-static bool was_told(const struct consumer *consumer, const struct record *record)
+static bool was_told(const struct reader *consumer, const struct record *record)
 {
     for (size_t i = 0; i < consumer->n_lost; i++)
         if (consumer->lost[i].feed == record->feed && record->seq >= consumer->lost[i].from_seq &&
@@ -192,7 +192,7 @@ static bool was_told(const struct consumer *consumer, const struct record *recor
  * deliver = received, a record may have been seen that a crash then took away. */
 void verdict_consumer(struct world *world, unsigned number, uint64_t up_to_seq)
 {
-    const struct consumer *consumer = &world->consumers[number];
+    const struct reader *consumer = &world->consumers[number];
     size_t k = 0;
     for (size_t i = 0; i < world->n_stored && world->stored[i].seq <= up_to_seq; i++) {
         const struct record *record = &world->stored[i];

@@ -249,7 +249,7 @@ struct lost_range {
     uint64_t connection; /* on which it was told */
 };
 
-struct consumer {
+struct reader {
     struct fanout_sub sub;
     struct fanout_filter filter;
     bool feeds[WORLD_FEEDS]; /* the filter, as truth has it */
@@ -333,7 +333,7 @@ struct world {
     } * names; /* what a seq has ever stood for: an open hash table */
     size_t n_names, cap_names;
     uint64_t highest_seen_seq, seen_in_life_seq, links_made, crashes, failed_commits;
-    struct consumer consumers[WORLD_CONSUMERS];
+    struct reader consumers[WORLD_CONSUMERS];
 };
 
 /* Ends the process with the invariant's number, the seed and how to run it again. */
@@ -407,7 +407,7 @@ void consumers_pump(struct world *world, unsigned number, uint64_t connection);
 void consumers_page(struct world *world, unsigned number, uint64_t connection);
 void consumers_lost(struct world *world); /* the daemon died: they lose their connection */
 void consumers_free(struct world *world);
-bool consumers_matches(const struct world *world, const struct consumer *consumer,
+bool consumers_matches(const struct world *world, const struct reader *consumer,
                        const struct record *record);
 bool consumers_served(struct world *world); /* they have all there is */
 
