@@ -419,8 +419,10 @@ enum tls_status tls_receive(struct tls *tls, void *bytes, size_t n, size_t *rece
             *received += (size_t)rc;
             continue;
         }
-        /* It has dealt with a message of its own, and there is more. */
-        if (rc == MBEDTLS_ERR_SSL_WANT_READ && tls->input.len != 0 && tls->input.len < before)
+        /* It has dealt with a message of its own, and there is more; or with records without a
+         * byte, which are no end (on_recv() never says that TCP is at its). */
+        if ((rc == MBEDTLS_ERR_SSL_WANT_READ && tls->input.len != 0 && tls->input.len < before) ||
+            (rc == 0 && tls->input.len < before))
             continue;
         if (rc == MBEDTLS_ERR_SSL_WANT_WRITE) /* see has_room() */
             rc = MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;

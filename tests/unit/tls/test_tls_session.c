@@ -216,6 +216,26 @@ static void test_short_records(void **state)
     server_stop(&server);
 }
 
+/* Records without a byte (RFC 5246 6.2.1 allows them) are no end. */
+static void test_empty_records(void **state)
+{
+    struct server server;
+    struct tls *tls = connect_to(&server, "a.example", 4096);
+    struct buf got;
+
+    buf_init(&got, BUF_UNBOUNDED);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(mbedtls_ssl_write(&server.ssl, (const unsigned char *)"", 0), 0);
+    server_write(&server, "after", 5);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(mbedtls_ssl_write(&server.ssl, (const unsigned char *)"", 0), 0);
+    assert_int_equal(client_receive(tls, &server, 1 << 20, &got), TLS_AGAIN_INPUT);
+    assert_string_equal(buf_cstr(&got), "after");
+    buf_fini(&got);
+    tls_free(tls);
+    server_stop(&server);
+}
+
 static void test_close(void **state)
 {
     struct server server;
@@ -419,12 +439,13 @@ static void test_primitives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshake),   cmocka_unit_test(test_server_name),
-        cmocka_unit_test(test_bulk),        cmocka_unit_test(test_short_records),
-        cmocka_unit_test(test_close),       cmocka_unit_test(test_tampered),
-        cmocka_unit_test(test_other_peers), cmocka_unit_test(test_old_server),
-        cmocka_unit_test(test_context),     cmocka_unit_test(test_system_bundle),
-        cmocka_unit_test(test_bad_hosts),   cmocka_unit_test(test_primitives),
+        cmocka_unit_test(test_handshake),     cmocka_unit_test(test_server_name),
+        cmocka_unit_test(test_bulk),          cmocka_unit_test(test_short_records),
+        cmocka_unit_test(test_empty_records), cmocka_unit_test(test_close),
+        cmocka_unit_test(test_tampered),      cmocka_unit_test(test_other_peers),
+        cmocka_unit_test(test_old_server),    cmocka_unit_test(test_context),
+        cmocka_unit_test(test_system_bundle), cmocka_unit_test(test_bad_hosts),
+        cmocka_unit_test(test_primitives),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
