@@ -489,6 +489,22 @@ def test_seek_and_forget(chat, service):
     assert listed(chat) is None
 
 
+@pytest.mark.parametrize("request_", [{"op": "seek", "to": "oldest"}, {"op": "forget"}],
+                         ids=["seek", "forget"])
+def test_F48_manages_itself_and_is_gone(chat, service, request_):
+    """It asks on the very connection that has the name, and has hung up when that is read."""
+    for _ in range(3):
+        with join(chat, control=True, takeover=True) as consumer:
+            chat.process.send_signal(signal.SIGSTOP)
+            consumer.send(consumer="mailer", **request_)
+        chat.process.send_signal(signal.SIGCONT)
+        assert chat.request(op="ping") == {"ok": "ping"}
+        wait_until(lambda: not listed(chat)["connected"], "it to be gone")
+    with join(chat, control=True) as consumer:
+        assert refusal(consumer, consumer="mailer", **request_) == "consumer_busy"
+    assert chat.process.poll() is None
+
+
 def test_from_moves_the_cursor(chat, service):
     with join(chat) as consumer:
         service.publish(5)
