@@ -505,6 +505,27 @@ def test_F48_manages_itself_and_is_gone(chat, service, request_):
     assert chat.process.poll() is None
 
 
+def test_F46_forgotten_while_it_is_saved(chat, service):
+    """A seek is on its way to the disk when the name is to be forgotten: both are answered when
+    they are there, and the name is gone for good."""
+    names = [f"brief-{i}" for i in range(60)]
+    with chat.consumer(control=True) as one, chat.consumer(control=True) as other:
+        for i, name in enumerate(names):
+            join(chat, name).close()
+            wait_until(lambda name=name: not listed(chat, name)["connected"], "it to be gone",
+                       every=0.001)
+            one.send(op="seek", consumer=name, to="oldest", id=i)
+            time.sleep(i % 20 * 0.0001)
+            other.send(op="forget", consumer=name, id=i)
+            assert other.reply() == {"ok": "forget", "id": i}
+            # The seek may have come when it was forgotten already.
+            reply = one.reply()
+            assert reply["id"] == i and reply.get("error") in (None, "unknown_consumer"), reply
+    chat.kill()
+    chat.start()
+    assert chat.request(op="consumers")["consumers"] == []
+
+
 def test_from_moves_the_cursor(chat, service):
     with join(chat) as consumer:
         service.publish(5)
