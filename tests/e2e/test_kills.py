@@ -11,6 +11,7 @@ import time
 
 import pytest
 from hawser_test.consumer import Closed, Consumer, assert_rising, assert_same
+from hawser_test.disk import Disk
 
 KILLS = int(os.environ.get("HAWSER_KILLS", 20))
 CONSUMERS = 5
@@ -65,7 +66,7 @@ class Acker(threading.Thread):
         request = {"consumer": self.name, "window": self.rng.choice([7, 100, 1000, 5000])}
         if not self.joined:
             request["from"] = "oldest"
-        reply = consumer.ask(op="subscribe", notices=False, **request)
+        reply = consumer.ask(op="subscribe", notices=False, timeout=60, **request)
         if reply.get("error") == "consumer_busy":  # our last connection is just being noticed
             return False
         assert reply.get("ok") == "subscribe", reply
@@ -117,8 +118,10 @@ class Acker(threading.Thread):
         self.acks += 1
 
 
-def kill_over_and_over(hawser, rng, ackers):
+def kill_over_and_over(hawser, rng, ackers, disk):
     for _ in range(KILLS):
+        # A slow sync leaves room for kills between what is said and what is on disk.
+        disk.order(rng.choice(["ok", "slow 5", "slow 40"]))
         hawser.spawn()
         # From the middle of its start to some time of being live.
         time.sleep(rng.choice([rng.uniform(0, 0.3), rng.uniform(0.2, 1.2), rng.uniform(0.5, 2)]))
@@ -139,6 +142,7 @@ def test_F46_killed_while_consumers_acknowledge(hawser, service, ca):
     print(f"HAWSER_SEED={seed}")
     rng = random.Random(seed)
     hawser.scaiwave(service, ca=ca, start="oldest")
+    disk = Disk(hawser)
     service.flow(RATE, size=200)
     book = Book()
     ackers = [Acker(hawser.socket, f"program-{i}", rng.random(), book) for i in range(CONSUMERS)]
@@ -146,8 +150,9 @@ def test_F46_killed_while_consumers_acknowledge(hawser, service, ca):
         acker.start()
     try:
         started = time.monotonic()
-        kill_over_and_over(hawser, rng, ackers)
+        kill_over_and_over(hawser, rng, ackers, disk)
         took = time.monotonic() - started
+        disk.order("ok")
         hawser.start()
         count = service.flow(0)["count"]
         deadline = time.monotonic() + 90
