@@ -40,7 +40,7 @@
 #include "base/rng.h"
 #include "profile/profile.h"
 
-#define SESSION_TEXT 320 /* bytes of a reason, with the NUL */
+#define SESSION_TEXT 512 /* bytes of a reason, with the NUL */
 
 #define SESSION_STATES(X)                                                                          \
     X(STARTING, "starting")                                                                        \

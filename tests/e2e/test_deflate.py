@@ -127,7 +127,7 @@ def test_F31_what_we_send_is_compressed_where_it_pays(echo):
 
     def script(connection):
         head = connection.accept_websocket("Sec-WebSocket-Extensions: permessage-deflate\r\n")
-        seen.append("permessage-deflate; client_max_window_bits" in head)
+        seen.append("permessage-deflate; client_no_context_takeover; client_max_window_bits" in head)
         server = raw_deflate()
         for text in ("x" * 500, "", "y" * 500):
             connection.send(compressed(server, json.dumps({"n": 1, "text": text}).encode()))

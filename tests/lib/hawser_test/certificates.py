@@ -22,7 +22,7 @@ class Authority:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.cert, self.key = self.directory / "ca.pem", self.directory / "ca.key"
         request = self.directory / "ca.csr"
-        openssl("req", *([] if issuer else ["-x509", "-days", "2"]), "-newkey", "ec", "-pkeyopt",
+        openssl("req", *([] if issuer else ["-x509", "-days", "3650"]), "-newkey", "ec", "-pkeyopt",
                 "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key, "-out",
                 request if issuer else self.cert, "-subj", f"/CN={name}",
                 "-addext", "basicConstraints=critical,CA:TRUE",
