@@ -16,13 +16,13 @@ def openssl(*arguments):
 
 
 class Authority:
-    def __init__(self, directory, name="hawser test CA", issuer=None):
+    def __init__(self, directory, name="hawser test CA", issuer=None, days=3650):
         """issuer: another authority, whose intermediate this one is then."""
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.cert, self.key = self.directory / "ca.pem", self.directory / "ca.key"
         request = self.directory / "ca.csr"
-        openssl("req", *([] if issuer else ["-x509", "-days", "3650"]), "-newkey", "ec", "-pkeyopt",
+        openssl("req", *([] if issuer else ["-x509", "-days", days]), "-newkey", "ec", "-pkeyopt",
                 "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key, "-out",
                 request if issuer else self.cert, "-subj", f"/CN={name}",
                 "-addext", "basicConstraints=critical,CA:TRUE",
