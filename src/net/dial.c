@@ -51,7 +51,7 @@ static uint16_t dialled_port(const struct conn *conn)
 static void fail(struct dial *dial, enum net_end_kind kind, const char *text)
 {
     struct conn *conn = dial->conn;
-    char with_proxy[sizeof((struct net_end *)0)->text];
+    char with_proxy[1024]; /* conn_fail() cuts it */
 
     if (conn->tunnel == NULL) {
         conn_fail(conn, kind, text);
