@@ -34,6 +34,8 @@ int ctl_send(struct ctl *ctl);
 int ctl_check(struct ctl *ctl);
 int ctl_profiles(struct ctl *ctl);
 int ctl_usage(const char *complaint);
+/* Prints the reply to something done, an error or with --json; CTL_OK or CTL_NOT_WELL. */
+int ctl_show_reply(const struct ctl *ctl, struct slice reply);
 
 /* Text of strangers that goes to a terminal: its control characters, those of C1 too, become '?'.
  */

@@ -44,6 +44,14 @@ static const struct command {
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+int ctl_show_reply(const struct ctl *ctl, struct slice reply)
+{
+    int result = slice_starts_with(reply, SLICE("{\"ok\"")) ? CTL_OK : CTL_NOT_WELL;
+    if (ctl->json || result != CTL_OK)
+        fprintf(result == CTL_OK ? stdout : stderr, "%.*s\n", (int)reply.len, reply.ptr);
+    return result;
+}
+
 int ctl_control(struct ctl *ctl)
 {
     struct connection connection;
@@ -52,9 +60,7 @@ int ctl_control(struct ctl *ctl)
         return ctl_usage("this command takes one stream");
     if (connection_ask(&connection, ctl, ctl->argv[0], ctl->argv[1], &reply) != CTL_OK)
         return CTL_UNREACHABLE;
-    int result = slice_starts_with(reply, SLICE("{\"ok\"")) ? CTL_OK : CTL_NOT_WELL;
-    if (ctl->json || result != CTL_OK)
-        fprintf(result == CTL_OK ? stdout : stderr, "%.*s\n", (int)reply.len, reply.ptr);
+    int result = ctl_show_reply(ctl, reply);
     connection_close(&connection);
     return result;
 }

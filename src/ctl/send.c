@@ -46,9 +46,7 @@ static int exchange(struct ctl *ctl, struct slice line)
     struct slice reply;
     if (connection_ask_line(&connection, ctl, line, &reply) != CTL_OK)
         return CTL_UNREACHABLE;
-    int result = slice_starts_with(reply, SLICE("{\"ok\"")) ? CTL_OK : CTL_NOT_WELL;
-    if (ctl->json || result != CTL_OK)
-        fprintf(result == CTL_OK ? stdout : stderr, "%.*s\n", (int)reply.len, reply.ptr);
+    int result = ctl_show_reply(ctl, reply);
     connection_close(&connection);
     return result;
 }

@@ -366,14 +366,17 @@ static enum ndjson_error find_free(struct consumers *consumers, struct client *c
         error_set(err, ERR_NOTFOUND, "no consumer \"%.*s\"", (int)name.len, name.ptr);
         return NDJSON_E_UNKNOWN_CONSUMER;
     }
-    if (named->client == NULL || io_stream_hung_up(named->client->outlet.stream)) {
-        if (named->client != NULL)
-            evict(consumers, named->client);
+    struct client *other = named->client;
+    /* Who asks is here, though it may have hung up since: it cannot wait for what it asks, and be
+     * evicted too. */
+    if (other == NULL || (other != client && io_stream_hung_up(other->outlet.stream))) {
+        if (other != NULL)
+            evict(consumers, other);
         client->wait.consumer = named;
         return NDJSON_OK;
     }
     error_set(err, ERR_BUSY, "consumer %s is connected (pid %d); end that first", named->name,
-              (int)named->client->pid);
+              (int)other->pid);
     return NDJSON_E_CONSUMER_BUSY;
 }
 

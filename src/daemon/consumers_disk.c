@@ -89,7 +89,9 @@ static void answer_waiting(struct consumers *consumers)
 /* What was under way is settled, one way or the other, and all who waited for it have been told. */
 static void settle(struct consumers *consumers, struct named *named)
 {
-    bool gone = named->forgotten ? !named->lost : named->lost && !named->on_disk;
+    bool more = consumer_need(&named->consumer) == CONSUMER_NEED_NOW;
+    /* What was under way may have begun before it was to be forgotten. */
+    bool gone = named->forgotten ? !named->lost && !more : named->lost && !named->on_disk;
     if (gone && named->client == NULL) {
         consumers_remove(consumers, named);
         return;

@@ -135,6 +135,8 @@ static void on_committed(void *arg, int status)
 static void on_waiting(void *arg)
 {
     struct daemon *daemon = arg;
+    /* Cursors that moved meanwhile are not put while a batch is under way; here they go along. */
+    consumers_put(daemon->consumers);
     hub_waiting(daemon->hub);
 }
 

@@ -403,7 +403,6 @@ static void done_read(struct io_job *job)
 {
     struct persist *persist = LIST_ENTRY(job, struct persist, cold.job);
     struct persist_read *read = persist->cold.current;
-    persist->cold.running = false;
     persist->cold.current = NULL;
     if (read != NULL) {
         struct persist_page page = {
@@ -418,6 +417,8 @@ static void done_read(struct io_job *job)
     }
     if (persist->cold.bytes.cap > 2 * PERSIST_READ_BYTES)
         buf_fini(&persist->cold.bytes); /* a giant line went by */
+    /* Not before: on_done may have asked for more, and the reader's thread would have the page. */
+    persist->cold.running = false;
     next_read(persist);
 }
 

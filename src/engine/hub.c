@@ -151,11 +151,20 @@ static uint64_t record_cost(const struct hub *hub, size_t length)
     return bytes + bytes / 4;
 }
 
-/* 0: a record of that length fits into the batch, and one for a gap of at most gap_length. */
-static int check_cost(struct hub *hub, size_t length, size_t gap_length)
+/* What events may take of the batch. They are many and may come without a pause, while an
+ * acknowledgement waits for the very end of the batch: part of it is not theirs, unless it takes
+ * all there is for a single one. */
+static uint64_t event_bytes(const struct hub *hub)
 {
-    uint64_t cost = record_cost(hub, length) + (gap_length > 0 ? record_cost(hub, gap_length) : 0);
-    if (hub->commit_bytes == 0 || hub->cost + cost <= hub->commit_bytes)
+    if (hub->batch[hub->filling]->count == 0)
+        return hub->commit_bytes;
+    return hub->commit_bytes - hub->commit_bytes / HUB_BATCH_STATES_PART;
+}
+
+/* 0: the cost fits into so much of the batch. */
+static int check_cost(struct hub *hub, uint64_t cost, uint64_t bytes)
+{
+    if (hub->commit_bytes == 0 || hub->cost + cost <= bytes)
         return 0;
     return cost > hub->commit_bytes ? ERR_LIMIT : no_room(hub);
 }
@@ -271,7 +280,7 @@ static int push_gap(struct hub *hub, struct hub_stream *stream, const struct hub
     int status = ndjson_write_gap(&line, hub->next_seq, stream->name, session_gap_name(gap->reason),
                                   gap->after, gap->before, gap->detail);
     if (status == 0)
-        status = check_cost(hub, line.len, 0);
+        status = check_cost(hub, record_cost(hub, line.len), hub->commit_bytes);
     char *at = status == 0 ? fanout_reserve(hub->fanout, line.len) : NULL;
     if (at != NULL) {
         memcpy(at, line.data, line.len);
@@ -315,7 +324,10 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
         return no_room(hub);
     struct slice type;
     size_t length = write_event(&form, at, &type);
-    status = check_cost(hub, event->type.len + length, extra);
+    uint64_t cost = record_cost(hub, event->type.len + length);
+    if (extra > 0)
+        cost += record_cost(hub, extra);
+    status = check_cost(hub, cost, event_bytes(hub));
     if (status != 0)
         return status;
     const struct fanout_entry *entry =

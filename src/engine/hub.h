@@ -28,6 +28,7 @@
  * consumer that reads on stays hot in a burst. */
 #define HUB_BATCH_RECORDS 4096
 #define HUB_BATCH_RING_PART 4   /* a quarter */
+#define HUB_BATCH_STATES_PART 4 /* of commit_bytes: a quarter, which events leave to states */
 #define HUB_BATCH_STATES 2048   /* saved states in one commit; of one key only the newest */
 #define HUB_RESERVE_BLOCK 65536 /* seqs reserved ahead with deliver = received */
 

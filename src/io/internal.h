@@ -30,7 +30,8 @@ struct io_loop {
     uv_loop_t uv;
     struct list_node objects;
     struct resolver *resolver;
-    bool in_read; /* the read buffer is lent to an on_read */
+    bool in_read;  /* the read buffer is lent to an on_read */
+    bool in_timer; /* timers that are due are called */
     char read_buffer[IO_READ_SIZE];
 };
 

@@ -32,7 +32,8 @@ int64_t io_wall_us(void);                /* unix time in microseconds */
 struct io_timer;
 typedef void (*io_timer_cb)(void *arg);
 int io_timer_new(struct io_loop *loop, io_timer_cb cb, void *arg, struct io_timer **out);
-/* One shot, counted from io_now_ms(); replaces what was set. */
+/* One shot, counted from io_now_ms(); replaces what was set. A timer that is set from a timer's
+ * callback fires in a later turn of the loop, however short the delay. */
 void io_timer_set(struct io_timer *timer, int64_t delay_ms);
 void io_timer_clear(struct io_timer *timer);
 void io_timer_close(struct io_timer *timer);

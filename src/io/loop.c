@@ -69,6 +69,7 @@ int io_loop_new(struct io_loop **out, struct error *err)
         return error_set(err, ERR_NOMEM, "event loop: out of memory");
     list_init(&loop->objects);
     loop->in_read = false;
+    loop->in_timer = false;
     rc = uv_loop_init(&loop->uv);
     if (rc != 0) {
         error_set(err, io_error_code(rc), "event loop: %s", uv_strerror(rc));

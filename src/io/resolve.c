@@ -40,6 +40,7 @@ struct lookup {
     struct list_node all;     /* in resolver->lookups, else alone */
     struct list_node waiters; /* resolves; none: nobody waits any more */
     bool has_thread;
+    bool finishing; /* those who wait are being told: lookup_finish() frees it */
 
     struct list_node node; /* in hub->finished */
     struct hub *hub;
@@ -172,6 +173,7 @@ static void resolve_finish(struct io_resolve *resolve, const struct lookup *look
 /* Tells all who wait, each of whom may cancel another or ask anew, and frees it. */
 static void lookup_finish(struct lookup *lookup)
 {
+    lookup->finishing = true;
     list_remove(&lookup->all);
     while (!list_empty(&lookup->waiters))
         resolve_finish(LIST_ENTRY(lookup->waiters.next, struct io_resolve, node), lookup);
@@ -236,7 +238,7 @@ static void resolve_abandon(struct io_resolve *resolve)
     struct lookup *lookup = resolve->lookup;
 
     list_remove(&resolve->node);
-    if (list_empty(&lookup->waiters) && !lookup->has_thread) {
+    if (list_empty(&lookup->waiters) && !lookup->has_thread && !lookup->finishing) {
         list_remove(&lookup->all);
         free(lookup);
     }

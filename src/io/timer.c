@@ -32,13 +32,19 @@ int io_timer_new(struct io_loop *loop, io_timer_cb cb, void *arg, struct io_time
 static void on_timer(uv_timer_t *uv)
 {
     struct io_timer *timer = uv->data;
+    struct io_loop *loop = timer->object.loop;
 
+    loop->in_timer = true;
     timer->cb(timer->arg);
+    loop->in_timer = false;
 }
 
 void io_timer_set(struct io_timer *timer, int64_t delay_ms)
 {
-    uv_timer_start(&timer->uv, on_timer, delay_ms > 0 ? (uint64_t)delay_ms : 0, 0);
+    /* libuv calls what is due until nothing is: from within, "now" would be now for ever. */
+    int64_t least_ms = timer->object.loop->in_timer ? 1 : 0;
+
+    uv_timer_start(&timer->uv, on_timer, (uint64_t)(delay_ms > least_ms ? delay_ms : least_ms), 0);
 }
 
 void io_timer_clear(struct io_timer *timer)

@@ -300,6 +300,9 @@ static void read_ended(struct conn *conn, int status, const char *text)
         snprintf(failure, sizeof failure, "%s in the TLS handshake with %s", how,
                  speaking_with(conn, with));
         conn_fail(conn, NET_END_CUT, failure);
+    } else if (status == 0 && conn->tls != NULL) {
+        conn->events->on_end(conn->arg, ERR_EOF,
+                             "connection closed without the end of TLS (close_notify)");
     } else {
         conn->events->on_end(conn->arg, status, text);
     }

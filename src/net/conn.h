@@ -24,7 +24,8 @@ struct conn_events {
     /* Bytes came. The owner advances *bytes past what it took; it leaves some only if it has called
      * conn_pause(), and gets the rest, or an empty slice, after conn_resume(). */
     void (*on_bytes)(void *arg, struct slice *bytes);
-    /* Nothing more comes: 0 for an end, or ERR_ and why. */
+    /* Nothing more comes: 0 for an end, or ERR_ and why. ERR_EOF: TCP ended, and TLS above it did
+     * not, so that anybody between may have cut off what the peer said. */
     void (*on_end)(void *arg, int status, const char *text);
     void (*on_deadline)(void *arg); /* conn_deadline()'s, or that of proxy or TLS */
     void (*destroy)(void *arg);

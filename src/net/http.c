@@ -253,15 +253,20 @@ static void on_bytes(void *arg, struct slice *bytes)
     leave(http);
 }
 
-/* A stream that breaks off is what deploys and balancers do; half an answer is a broken one. */
+/* A stream that breaks off is what deploys and balancers do; half an answer is a broken one. A body
+ * that only the connection's end ends is whole where TLS says so (RFC 9112 9.8): else whoever is
+ * between could shorten it. Of an error what has come is enough. */
 static void ended(struct net_http *http, int status, const char *text)
 {
-    struct error err;
+    bool cut = status == ERR_EOF && status_is_good(http);
+    struct error err = {0};
 
-    if (status != 0)
+    if (status != 0 && status != ERR_EOF)
         fail(http, http->open ? NET_END_CUT : NET_END_FAILED, text);
-    else if (http_parser_eof(http->parser, &err) == 0)
+    else if (http_parser_eof(http->parser, &err) == 0 && !cut)
         succeed(http, false);
+    else if (http_parser_headers_done(http->parser) && err.code == 0)
+        fail(http, http->open ? NET_END_CUT : NET_END_HANDSHAKE, text);
     else if (http_parser_headers_done(http->parser))
         fail(http, http->open ? NET_END_CUT : NET_END_HANDSHAKE, err.text);
     else

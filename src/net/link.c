@@ -187,6 +187,11 @@ static void on_end(void *arg, int status, const char *text)
     struct net_link *link = arg;
     char ending[200];
 
+    /* Frames have an end of their own, so that of TLS says nothing more. */
+    if (status == ERR_EOF) {
+        status = 0;
+        text = "";
+    }
     switch (link->state) {
     case LINK_UPGRADING:
         upgrade_ended(link, status, text);

@@ -36,6 +36,7 @@ struct tls {
     struct buf output;
 
     bool established, resumed;
+    size_t refusals;             /* bytes of them, see TLS_REFUSALS_MAX */
     struct tls_session *offered; /* to the server, to be resumed; NULL: none */
     enum tls_status ended;       /* TLS_SUCCESS until TLS_FAILED or TLS_CLOSED */
     struct tls_cert leaf;        /* of the server itself */
@@ -395,6 +396,15 @@ enum tls_status tls_send(struct tls *tls, const void *bytes, size_t n, size_t *s
     return TLS_SUCCESS;
 }
 
+static bool refused_too_often(struct tls *tls)
+{
+    if (tls->refusals <= TLS_REFUSALS_MAX)
+        return false;
+    tls->ended = TLS_FAILED;
+    error_set(&tls->error, ERR_TLS, "the server asks for a new handshake too often");
+    return true;
+}
+
 enum tls_status tls_receive(struct tls *tls, void *bytes, size_t n, size_t *received)
 {
     unsigned char *at = bytes;
@@ -405,10 +415,12 @@ enum tls_status tls_receive(struct tls *tls, void *bytes, size_t n, size_t *rece
     assert(tls->established);
     /* Short records are common; several fill one call. */
     while (*received < n) {
-        size_t before = tls->input.len;
+        size_t before = tls->input.len, written = tls->output.len;
         int rc = mbedtls_ssl_read(&tls->ssl, at + *received, n - *received);
         enum tls_status status;
 
+        /* What a read writes is a refusal, but for the alert that goes with a failure. */
+        tls->refusals += tls->output.len - written;
 #ifdef MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
         if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
             keep_session(tls);
@@ -419,8 +431,12 @@ enum tls_status tls_receive(struct tls *tls, void *bytes, size_t n, size_t *rece
             *received += (size_t)rc;
             continue;
         }
-        /* It has dealt with a message of its own, and there is more. */
-        if (rc == MBEDTLS_ERR_SSL_WANT_READ && tls->input.len != 0 && tls->input.len < before)
+        if (refused_too_often(tls))
+            return *received > 0 ? TLS_SUCCESS : TLS_FAILED;
+        /* It has dealt with a message of its own, and there is more; or with records without a
+         * byte, which are no end (on_recv() never says that TCP is at its). */
+        if ((rc == MBEDTLS_ERR_SSL_WANT_READ && tls->input.len != 0 && tls->input.len < before) ||
+            (rc == 0 && tls->input.len < before))
             continue;
         if (rc == MBEDTLS_ERR_SSL_WANT_WRITE) /* see has_room() */
             rc = MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;

@@ -72,6 +72,10 @@ enum { TLS_SESSIONS_MAX = 8, TLS_SESSION_AGE_S = 86400, TLS_TICKET_MAX = 4096 };
 /* Ciphertext that tls_output() holds at most; it has room for three full records. */
 enum { TLS_OUTPUT_MAX = 64 * 1024 };
 
+/* Bytes of refusals to handshake anew, one to each request of the server's (RFC 5246 7.2.2), after
+ * which a connection fails: they would all be held where the server does not read. */
+enum { TLS_REFUSALS_MAX = 32 * 1024 };
+
 struct tls;
 /* host: a DNS name (SNI and name check) or an IP address literal (no SNI, iPAddress SAN check).
  * port: with the host, whose session may be resumed. ERR_INVAL where host can be neither. */

@@ -489,6 +489,43 @@ def test_seek_and_forget(chat, service):
     assert listed(chat) is None
 
 
+@pytest.mark.parametrize("request_", [{"op": "seek", "to": "oldest"}, {"op": "forget"}],
+                         ids=["seek", "forget"])
+def test_F48_manages_itself_and_is_gone(chat, service, request_):
+    """It asks on the very connection that has the name, and has hung up when that is read."""
+    for _ in range(3):
+        with join(chat, control=True, takeover=True) as consumer:
+            chat.process.send_signal(signal.SIGSTOP)
+            consumer.send(consumer="mailer", **request_)
+        chat.process.send_signal(signal.SIGCONT)
+        assert chat.request(op="ping") == {"ok": "ping"}
+        wait_until(lambda: not listed(chat)["connected"], "it to be gone")
+    with join(chat, control=True) as consumer:
+        assert refusal(consumer, consumer="mailer", **request_) == "consumer_busy"
+    assert chat.process.poll() is None
+
+
+def test_F46_forgotten_while_it_is_saved(chat, service):
+    """A seek is on its way to the disk when the name is to be forgotten: both are answered when
+    they are there, and the name is gone for good."""
+    names = [f"brief-{i}" for i in range(60)]
+    with chat.consumer(control=True) as one, chat.consumer(control=True) as other:
+        for i, name in enumerate(names):
+            join(chat, name).close()
+            wait_until(lambda name=name: not listed(chat, name)["connected"], "it to be gone",
+                       every=0.001)
+            one.send(op="seek", consumer=name, to="oldest", id=i)
+            time.sleep(i % 20 * 0.0001)
+            other.send(op="forget", consumer=name, id=i)
+            assert other.reply() == {"ok": "forget", "id": i}
+            # The seek may have come when it was forgotten already.
+            reply = one.reply()
+            assert reply["id"] == i and reply.get("error") in (None, "unknown_consumer"), reply
+    chat.kill()
+    chat.start()
+    assert chat.request(op="consumers")["consumers"] == []
+
+
 def test_from_moves_the_cursor(chat, service):
     with join(chat) as consumer:
         service.publish(5)

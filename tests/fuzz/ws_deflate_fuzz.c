@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ZLIB_CONST
 #include <zlib.h>
@@ -34,6 +35,8 @@ struct trace {
     unsigned offers;
     unsigned messages;
     bool closed;
+    bool refused; /* it ended with 1007 */
+    size_t said;  /* of out, before how it ended */
 };
 
 static void add(struct trace *trace, int type, struct slice payload)
@@ -128,8 +131,25 @@ static void decode(struct slice stream, size_t step, struct trace *trace)
     }
     CHECK(rc == 0 || rc == ERR_PROTOCOL);
     CHECK(rc == 0 || close_code == 1002 || close_code == 1007);
+    trace->refused = rc != 0 && close_code == 1007;
+    trace->said = trace->out.len;
     CHECK(buf_appendf(&trace->out, "%d %d %s", rc, close_code, rc != 0 ? err.text : "") == 0);
     ws_decoder_free(decoder);
+}
+
+/*
+ * However it is cut, the same. But for one thing: zlib sees that a distance reaches beyond the
+ * window that was agreed on only where the bytes it reaches for are not by chance still in the
+ * output of the same call. So of a server that breaks its word one cut may bring more than the
+ * other, and the same until then.
+ */
+static bool same(const struct trace *a, const struct trace *b)
+{
+    size_t n = a->said < b->said ? a->said : b->said;
+
+    if (a->terms.server_bits < 15 && (a->refused || b->refused))
+        return memcmp(a->out.data, b->out.data, n) == 0;
+    return slice_eq(buf_slice(&a->out), buf_slice(&b->out));
 }
 
 /* The payload alone as one message, in a frame of ours: it is what zlib makes of it, or nothing. */
@@ -184,7 +204,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     parts.refuse_every = data[0] >> 4 == 1 ? 2 : data[0] >> 4;
     decode(stream, stream.len + 1, &whole);
     decode(stream, 1 + data[0] % 16, &parts);
-    CHECK(slice_eq(buf_slice(&whole.out), buf_slice(&parts.out)));
+    CHECK(same(&whole, &parts));
     buf_fini(&whole.out);
     buf_fini(&parts.out);
     check_payload(stream, &whole.terms);

@@ -1,22 +1,16 @@
 #!/usr/bin/python3
 """Shows that the random test of the broker sees what it claims to see.
 
-Each mutant is a deliberate bug: a few words of src/broker replaced in a copy. With it the random test
-must fail; one that survives, or whose words are no longer in the source just once, fails this test.
-
     tests/unit/broker/mutants.py [NAME...]      all, or those whose names contain one of these
 """
 
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
-CC = os.environ.get("CC", "cc")
-FLAGS = ["-std=gnu11", "-O1", "-D_GNU_SOURCE", "-w"]
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "lib"))
+
+from hawser_test import mutants  # noqa: E402
 
 # name: file, what stands there, what the mutant has
 MUTANTS = {
@@ -57,73 +51,5 @@ MUTANTS = {
                                    "client->scope->dirty"),
 }
 
-
-def run(command, **options):
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          stdin=subprocess.DEVNULL, **options)
-
-
-def compile_all(sources, into, include):
-    done = run([CC, *FLAGS, *[f"-I{path}" for path in include], "-c", *map(str, sources)], cwd=into)
-    if done.returncode != 0:
-        sys.exit(f"the build failed:\n{done.stdout[-3000:]}")
-
-
-class Tree:
-    """A copy of src/broker, and what does not change compiled once."""
-
-    def __init__(self, directory):
-        self.src = Path(directory) / "src"
-        self.common, self.own = Path(directory) / "common", Path(directory) / "own"
-        self.common.mkdir()
-        self.own.mkdir()
-        shutil.copytree(ROOT / "src/broker", self.src / "broker")
-        self.include = [self.src, ROOT / "src"]
-        compile_all((ROOT / "src/base").glob("*.c"), self.common, self.include)
-        compile_all((self.src / "broker").glob("*.c"), self.own, self.include)
-        compile_all([ROOT / "tests/unit/broker/test_random.c"], self.own, self.include)
-
-    def test(self):
-        exe = self.own / "test"
-        done = run([CC, "-o", exe, *self.own.glob("*.o"), *self.common.glob("*.o"), "-lcmocka",
-                    "-lpthread"])
-        if done.returncode != 0:
-            sys.exit(f"the build failed:\n{done.stdout[-3000:]}")
-        return run([exe], timeout=60)
-
-    def judge(self, name, old, new):
-        """What the random test says of the mutant."""
-        path = self.src / "broker" / name
-        text = path.read_text()
-        if text.count(old) != 1:
-            sys.exit(f"{name}: stands there {text.count(old)} times, wanted once:\n{old}")
-        path.write_text(text.replace(old, new))
-        compile_all([path], self.own, self.include)
-        try:
-            return self.test()
-        finally:
-            path.write_text(text)
-            compile_all([path], self.own, self.include)
-
-
-def main():
-    wanted = [name for name in MUTANTS
-              if not sys.argv[1:] or any(part in name for part in sys.argv[1:])]
-    survivors = 0
-    with tempfile.TemporaryDirectory(prefix="hawser-broker-mutants-") as directory:
-        tree = Tree(directory)
-        sane = tree.test()
-        if sane.returncode != 0:
-            sys.exit(f"without a mutant, too:\n{sane.stdout}")
-        for name in wanted:
-            done = tree.judge(*MUTANTS[name])
-            said = [line for line in done.stdout.splitlines() if "seed" in line]
-            survivors += done.returncode == 0
-            print(f"{'killed' if done.returncode else 'NOT KILLED'}: {name}\n    "
-                  f"{said[0] if said else ''}", flush=True)
-    print(f"{len(wanted) - survivors} of {len(wanted)} mutants killed")
-    return 1 if survivors else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(mutants.main("broker", "test_random.c", MUTANTS))

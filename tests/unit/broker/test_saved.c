@@ -1,33 +1,7 @@
 /* What outlives the process: saved before it is granted, taken up again, or as if there were none.
  */
 #include "unit/broker/rig.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static unsigned allocations;
-
-void *__wrap_malloc(size_t size)
-{
-    allocations++;
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    allocations++;
-    return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    allocations++;
-    return __real_realloc(old, size);
-}
+#include "unit/nomem.h"
 
 static const struct profile limited = {
     .limits = {.connects = {2, 300000}, .scope = PROFILE_SCOPE_CREDENTIAL}};
@@ -257,7 +231,7 @@ static void test_memory_is_taken_when_clients_are_made(void **state)
     open_first(&rig);
     for (unsigned i = 0; i < 8; i++)
         rig_add(&rig, &all, "h", "c");
-    unsigned before = allocations;
+    unsigned long before = nomem_count;
     for (unsigned i = 0; i < 200; i++) {
         struct broker_client *client = rig.clients[i % 8].broker;
         broker_ask(client, (enum broker_slot)(i % 3), i % 5 == 0, rig.now_ms);
@@ -270,7 +244,7 @@ static void test_memory_is_taken_when_clients_are_made(void **state)
         broker_drop(client, BROKER_FALLBACK, rig.now_ms);
         broker_ended(client, (enum broker_slot)(i % 3), rig.now_ms);
     }
-    assert_int_equal(allocations, before);
+    assert_int_equal(nomem_count, before);
     assert_true(rig.n_granted > 20);
     rig_close(&rig);
 }
@@ -288,5 +262,7 @@ int main(void)
         cmocka_unit_test(test_the_fullest),
         cmocka_unit_test(test_memory_is_taken_when_clients_are_made),
     };
+
+    nomem_here = true;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

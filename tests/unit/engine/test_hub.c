@@ -257,6 +257,39 @@ static void test_a_commit_is_no_larger_than_the_store_takes(void **state)
     close_hub(&probe);
 }
 
+/* Events that come without a pause fill each batch; an acknowledgement that comes at its end is
+ * still taken, and one event may be as large as the batch. */
+static void test_events_leave_room_for_what_is_saved(void **state)
+{
+    static char text[180000];
+    struct probe probe = {0};
+    struct hub_options options = {.ring_bytes = 1 << 22,
+                                  .ring_entries = 4096,
+                                  .ops = &ops,
+                                  .ops_arg = &probe,
+                                  .commit_bytes = 400000,
+                                  .page_bytes = 4096};
+    struct flow_event large = {.data = slice_make(text, sizeof(text)),
+                               .data_kind = FLOW_DATA_BINARY};
+    char key[32];
+    (void)state;
+    assert_int_equal(hub_new(&options, &probe.hub), 0);
+    assert_int_equal(hub_stream_new(probe.hub, "chat", 3, SLICE(""), &probe.stream), 0);
+    for (unsigned round = 0; round < 2; round++) {
+        while (put(&probe, "a", NULL) == 0)
+            continue;
+        for (unsigned i = 0; i < 10; i++) {
+            snprintf(key, sizeof(key), "consumer/c%u", i);
+            assert_true(hub_save(probe.hub, slice_str(key), SLICE("cursor")) != 0);
+        }
+        commit(&probe, 0);
+    }
+    assert_int_equal(hub_event(probe.hub, probe.stream, &large), 0);
+    assert_int_equal(put(&probe, "a", NULL), ERR_AGAIN);
+    commit(&probe, 0);
+    close_hub(&probe);
+}
+
 /* A batch is one transaction: only its newest position counts, and each batch has its own copy. */
 static void test_only_the_newest_position_of_a_batch(void **state)
 {
@@ -521,6 +554,7 @@ int main(void)
         cmocka_unit_test(test_one_commit_flies_while_the_next_is_filled),
         cmocka_unit_test(test_a_full_batch_is_urgent),
         cmocka_unit_test(test_a_commit_is_no_larger_than_the_store_takes),
+        cmocka_unit_test(test_events_leave_room_for_what_is_saved),
         cmocka_unit_test(test_only_the_newest_position_of_a_batch),
         cmocka_unit_test(test_a_gap_that_forgets_takes_the_position_with_it),
         cmocka_unit_test(test_a_full_batch_says_again),

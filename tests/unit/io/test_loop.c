@@ -106,6 +106,31 @@ static void test_timer_closed_in_its_callback(void **state)
     fixture_run(*state, 1);
 }
 
+/* Sets itself to fire at once, again and again, while somebody else waits for his turn. */
+static void on_again(void *arg)
+{
+    struct step *step = arg;
+
+    traced(step->name);
+    assert_true(step->again-- > 0);
+    io_timer_set(step->timer, 0);
+}
+
+static void test_a_timer_that_sets_itself_lets_others_run(void **state)
+{
+    struct step again = {.f = *state, .name = 'a', .again = 5}, other = {.f = *state, .name = 'o'};
+
+    trace[0] = '\0';
+    assert_int_equal(io_timer_new(again.f->loop, on_again, &again, &again.timer), 0);
+    assert_int_equal(io_idle_new(other.f->loop, on_step, &other, &other.idle), 0);
+    io_idle_arm(other.idle);
+    io_timer_set(again.timer, 0);
+    fixture_run(*state, 1);
+    assert_non_null(strchr(trace, 'o'));
+    io_timer_close(again.timer);
+    io_idle_close(other.idle);
+}
+
 static void on_idle(void *arg)
 {
     struct step *step = arg;
@@ -231,6 +256,7 @@ int main(void)
         io_test(test_cleared_and_closed_timers_are_silent),
         io_test(test_negative_delay_is_at_once_not_inline),
         io_test(test_timer_closed_in_its_callback),
+        io_test(test_a_timer_that_sets_itself_lets_others_run),
         io_test(test_idle_armed_twice_fires_once),
         io_test(test_idle_does_not_sleep),
         io_test(test_idle_armed_by_a_timer),

@@ -1,5 +1,6 @@
 /* getaddrinfo() is ours here (the linker's --wrap): names decide what it does. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -12,6 +13,18 @@
 int __wrap_getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
                        struct addrinfo **out);
 void __wrap_freeaddrinfo(struct addrinfo *list);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                          void *arg);
+
+static bool no_threads;
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+                          void *arg)
+{
+    return no_threads ? EAGAIN : __real_pthread_create(thread, attr, fn, arg);
+}
 
 /* Names that begin with "hang" are held until the gate opens. */
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -324,6 +337,23 @@ static void test_callback_cancels_another(void **state)
     assert_int_equal(a.calls + b.calls, 1);
 }
 
+/* Where there is no thread, all who wait are told; the first may cancel the last. */
+static void test_callback_cancels_who_shares_without_a_thread(void **state)
+{
+    struct answer a = {.f = *state}, b = {.f = *state};
+
+    a.cancels = &b;
+    ask(&a, "one", 5000);
+    ask(&b, "one", 5000);
+    no_threads = true;
+    fixture_run(*state, 1);
+    fixture_run_ms(*state, 10);
+    no_threads = false;
+    assert_int_equal(a.calls, 1);
+    assert_int_equal(b.calls, 0);
+    assert_non_null(strstr(a.text, "resolve one: cannot start a thread: "));
+}
+
 static void test_loop_freed_under_a_hanging_thread(void **state)
 {
     struct answer a = {.f = *state};
@@ -399,6 +429,7 @@ int main(void)
         io_test(test_one_thread_a_name),
         io_test(test_callback_cancels_who_shares),
         io_test(test_callback_cancels_another),
+        io_test(test_callback_cancels_who_shares_without_a_thread),
         io_test(test_loop_freed_under_a_hanging_thread),
         io_test(test_loopback),
     };

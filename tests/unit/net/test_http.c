@@ -154,6 +154,51 @@ static void test_body_until_the_end(void **state)
     assert_string_equal(request.body, "all of it");
 }
 
+/* `rounds`: whether TLS is ended before TCP. */
+static void script_until_end_of_tls(struct peer *peer)
+{
+    script_until_end(peer);
+    if (peer->rounds != 0)
+        mbedtls_ssl_close_notify(&peer->ssl);
+}
+
+static void script_error_until_end(struct peer *peer)
+{
+    (void)peer_read_request(peer);
+    peer_say(peer, "HTTP/1.1 503 Busy\r\n\r\nall of it");
+}
+
+/* RFC 9112 9.8: TCP's end is anybody's to make. An answer that is no 2xx does with what has come.
+ */
+static void test_body_until_the_end_of_tls(void **state)
+{
+    struct request cut = {.f = *state}, whole = cut, error = cut;
+    struct peer peer = {.tls = true};
+    struct tls_context *tls;
+    struct error err;
+
+    assert_int_equal(
+        tls_context_new(
+            &(struct tls_context_options){.ca_file = "tests/unit/net/localhost-cert.pem"}, &tls,
+            &err),
+        0);
+    cut.options.tls = whole.options.tls = error.options.tls = tls;
+    run(&cut, &peer, script_until_end_of_tls, "");
+    peer = (struct peer){.tls = true, .rounds = 1};
+    run(&whole, &peer, script_until_end_of_tls, "");
+    peer = (struct peer){.tls = true};
+    run(&error, &peer, script_error_until_end, "");
+    tls_context_unref(tls);
+    assert_true(cut.failed);
+    assert_int_equal(cut.end.kind, NET_END_HANDSHAKE);
+    assert_string_equal(cut.end.text, "connection closed without the end of TLS (close_notify)");
+    assert_false(whole.failed);
+    assert_string_equal(whole.body, "all of it");
+    assert_false(error.failed);
+    assert_int_equal(error.status, 503);
+    assert_string_equal(error.body, "all of it");
+}
+
 static void script_cut(struct peer *peer)
 {
     (void)peer_read_request(peer);
@@ -335,6 +380,7 @@ int main(void)
         io_test(test_post),
         io_test(test_chunked_byte_by_byte),
         io_test(test_body_until_the_end),
+        io_test(test_body_until_the_end_of_tls),
         io_test(test_body_that_is_cut),
         io_test(test_reset),
         io_test(test_no_answer),

@@ -11,47 +11,7 @@
 #include "unit/io/fixture.h"
 #include "unit/net/peer.h"
 #include "unit/net/web.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static __thread bool is_ours; /* the peers' memory does not end */
-static long left = -1;        /* allocations until one fails; below 0: none does */
-static bool for_good;         /* then all further ones fail too */
-static bool failed;           /* one has */
-
-static bool fails(void)
-{
-    if (!is_ours || left < 0)
-        return false;
-    if (left > 0) {
-        left--;
-        return false;
-    }
-    if (!for_good)
-        left = -1;
-    failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
+#include "unit/nomem.h"
 
 struct op {
     struct fixture *f;
@@ -117,8 +77,8 @@ static void on_link_open(void *arg, const struct http_response *response)
     int sent = net_link_send(op->link, WS_TEXT, SLICE("hello"));
     int pinged = net_link_ping(op->link);
 
-    assert_true(sent == 0 || failed);
-    assert_true(pinged == 0 || failed);
+    assert_true(sent == 0 || nomem_failed);
+    assert_true(pinged == 0 || nomem_failed);
 }
 
 static int on_message(void *arg, enum ws_type type, struct slice payload)
@@ -274,29 +234,29 @@ static bool trial(const struct op_kind *kind, struct op *op, long n, bool persis
     void *f;
     int rc;
 
-    left = -1;
+    nomem_left = -1;
     assert_int_equal(fixture_setup(&f), 0);
     op->f = f;
     kind->before(op);
     op->ends = 0;
     op->good = false;
-    left = n;
-    for_good = persistent;
-    failed = false;
+    nomem_left = n;
+    nomem_for_good = persistent;
+    nomem_failed = false;
     rc = kind->start(op, &err);
     if (rc == 0)
         fixture_run(op->f, 1);
     else
-        assert_true(failed && rc == ERR_NOMEM && err.text[0] != '\0' && op->ends == 0);
-    left = -1;
+        assert_true(nomem_failed && rc == ERR_NOMEM && err.text[0] != '\0' && op->ends == 0);
+    nomem_left = -1;
     fixture_run_ms(op->f, 1);
     if (rc == 0 && op->ends != 1)
         fail_msg("%s, allocation %ld: %d ends", kind->name, n, op->ends);
-    if (!failed && !op->good)
+    if (!nomem_failed && !op->good)
         fail_msg("%s: did not succeed with all its memory", kind->name);
     kind->after(op);
     fixture_teardown(&f);
-    return !failed;
+    return !nomem_failed;
 }
 
 static void try(const struct op_kind *kind, struct op *op)
@@ -353,6 +313,6 @@ int main(void)
         cmocka_unit_test(test_pool),
     };
 
-    is_ours = true;
+    nomem_here = true;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,48 +2,8 @@
  * Memory that ends: loading, scanning and rendering with the first, second, third, ... allocation
  * failing, until all succeed. Each time it is ERR_NOMEM, and nothing is kept.
  */
+#include "unit/nomem.h"
 #include "unit/profile/support.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static long left = -1; /* allocations until one fails; below 0: none does */
-static bool for_good;  /* then all further ones fail too */
-
-static bool failed; /* one has */
-
-static bool fails(void)
-{
-    if (left < 0)
-        return false;
-    if (left > 0) {
-        left--;
-        return false;
-    }
-    if (!for_good)
-        left = -1;
-    failed = true;
-    return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
 
 static const char *const variables[] = {
     "secret.token", "t", "position", "1", "secret.api_key", "k", "secret.refresh_token", "r", NULL};
@@ -103,17 +63,17 @@ static void run_out(const char *name, const struct settings_stream *stream)
     struct diag *diag;
     long n;
 
-    left = -1;
+    nomem_left = -1;
     diag = diag_new();
     assert_non_null(diag);
     for (n = 0;; n++) {
         int rc;
 
-        failed = false;
-        left = n;
+        nomem_failed = false;
+        nomem_left = n;
         rc = live(name, stream, diag);
-        left = -1;
-        if (!failed) {
+        nomem_left = -1;
+        if (!nomem_failed) {
             assert_int_equal(rc, 0);
             break;
         }
@@ -155,9 +115,9 @@ static void test_scaiwave(void **state)
 
     for (size_t i = 0; i < COUNT(entries); i++)
         rest[i] = &entries[i];
-    for_good = false;
+    nomem_for_good = false;
     run_out("scaiwave", &stream);
-    for_good = true;
+    nomem_for_good = true;
     run_out("scaiwave", &stream);
 }
 
@@ -167,9 +127,9 @@ static void test_others(void **state)
                                         "jetstream", "kraken", "ntfy"};
 
     for (size_t i = 0; i < COUNT(names); i++) {
-        for_good = false;
+        nomem_for_good = false;
         run_out(names[i], NULL);
-        for_good = true;
+        nomem_for_good = true;
         run_out(names[i], NULL);
     }
 }
@@ -196,21 +156,21 @@ static void test_reading_allocates_nothing(void **state)
 
     for (size_t i = 0; i < COUNT(entries); i++)
         rest[i] = &entries[i];
-    left = -1;
+    nomem_left = -1;
     assert_non_null(diag);
     assert_int_equal(profile_load(dirs, "scaiwave", &stream, diag, &profile), 0);
     assert_int_equal(profile_scanner_new(profile, &scanner), 0);
-    failed = false;
-    for_good = true;
-    left = 0;
+    nomem_failed = false;
+    nomem_for_good = true;
+    nomem_left = 0;
     profile_frame_begin(scanner, slice_str(text), NULL, &frame);
     for (; profile_frame_next(scanner, &frame, &message); n++)
         actions += message.n_actions;
     if (profile_page_parse(scanner, slice_str(page), &items, NULL) == 0)
         while (profile_page_next(scanner, &items, &message))
             n++;
-    left = -1;
-    assert_false(failed);
+    nomem_left = -1;
+    assert_false(nomem_failed);
     assert_int_equal(n, 2 + 1 + 1 + 1 + 2);
     assert_int_equal(actions, 3);
     profile_scanner_free(scanner);
@@ -226,5 +186,6 @@ int main(void)
         cmocka_unit_test(test_reading_allocates_nothing),
     };
 
+    nomem_here = true;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,57 @@ static void test_short_records(void **state)
     server_stop(&server);
 }
 
+/* Records without a byte (RFC 5246 6.2.1 allows them) are no end. */
+static void test_empty_records(void **state)
+{
+    struct server server;
+    struct tls *tls = connect_to(&server, "a.example", 4096);
+    struct buf got;
+
+    buf_init(&got, BUF_UNBOUNDED);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(mbedtls_ssl_write(&server.ssl, (const unsigned char *)"", 0), 0);
+    server_write(&server, "after", 5);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(mbedtls_ssl_write(&server.ssl, (const unsigned char *)"", 0), 0);
+    assert_int_equal(client_receive(tls, &server, 1 << 20, &got), TLS_AGAIN_INPUT);
+    assert_string_equal(buf_cstr(&got), "after");
+    buf_fini(&got);
+    tls_free(tls);
+    server_stop(&server);
+}
+
+/* What the server asks for after the handshake is refused, and each refusal has to be sent: a
+ * server that asks and does not read must not make us hold ever more of them. */
+static void test_requests_to_renegotiate(void **state)
+{
+    struct server server;
+    struct tls *tls = connect_to(&server, "a.example", 4096);
+    struct buf got;
+    size_t size;
+
+    if (strncmp(tls_describe(tls), "TLSv1.2", 7) != 0)
+        skip(); /* there is no renegotiation in TLS 1.3 */
+    buf_init(&got, BUF_UNBOUNDED);
+    mbedtls_ssl_conf_renegotiation(&server.config, MBEDTLS_SSL_RENEGOTIATION_ENABLED);
+    assert_int_equal(mbedtls_ssl_renegotiate(&server.ssl), 0);
+    assert_int_equal(client_receive(tls, &server, 1 << 20, &got), TLS_AGAIN_INPUT);
+    size = tls_output(tls)->len;
+    assert_true(size > 0);
+    for (size_t n = 2 * size; n <= TLS_REFUSALS_MAX; n += size)
+        assert_int_equal(mbedtls_ssl_renegotiate(&server.ssl), 0);
+    server_write(&server, "still", 5);
+    assert_int_equal(client_receive(tls, &server, 1 << 20, &got), TLS_AGAIN_INPUT);
+    assert_string_equal(buf_cstr(&got), "still");
+    assert_true(tls_output(tls)->len + size > TLS_REFUSALS_MAX);
+    assert_int_equal(mbedtls_ssl_renegotiate(&server.ssl), 0);
+    assert_int_equal(client_receive(tls, &server, 1 << 20, &got), TLS_FAILED);
+    assert_string_equal(tls_error(tls)->text, "the server asks for a new handshake too often");
+    buf_fini(&got);
+    tls_free(tls);
+    server_stop(&server);
+}
+
 static void test_close(void **state)
 {
     struct server server;
@@ -419,12 +470,13 @@ static void test_primitives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handshake),   cmocka_unit_test(test_server_name),
-        cmocka_unit_test(test_bulk),        cmocka_unit_test(test_short_records),
-        cmocka_unit_test(test_close),       cmocka_unit_test(test_tampered),
-        cmocka_unit_test(test_other_peers), cmocka_unit_test(test_old_server),
-        cmocka_unit_test(test_context),     cmocka_unit_test(test_system_bundle),
-        cmocka_unit_test(test_bad_hosts),   cmocka_unit_test(test_primitives),
+        cmocka_unit_test(test_handshake),     cmocka_unit_test(test_server_name),
+        cmocka_unit_test(test_bulk),          cmocka_unit_test(test_short_records),
+        cmocka_unit_test(test_empty_records), cmocka_unit_test(test_requests_to_renegotiate),
+        cmocka_unit_test(test_close),         cmocka_unit_test(test_tampered),
+        cmocka_unit_test(test_other_peers),   cmocka_unit_test(test_old_server),
+        cmocka_unit_test(test_context),       cmocka_unit_test(test_system_bundle),
+        cmocka_unit_test(test_bad_hosts),     cmocka_unit_test(test_primitives),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -9,48 +9,11 @@
 
 #include <cmocka.h>
 
+#include "unit/nomem.h"
 #include "wire/ws.h"
 
 /* Of RFC 7692 7.2.3, and the second refers to the first. */
 #define MESSAGES "\xc1\x07\xf2\x48\xcd\xc9\xc9\x07\x00\xc1\x05\xf2\x00\x11\x00\x00"
-
-static unsigned countdown; /* the allocation that fails; 0: none */
-static bool for_good;
-
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *memory, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *memory, size_t n);
-
-static bool fails(void)
-{
-    if (countdown == 0)
-        return false;
-    if (countdown > 1) {
-        countdown--;
-        return false;
-    }
-    if (!for_good)
-        countdown = 0;
-    return true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return fails() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *memory, size_t n)
-{
-    return fails() ? NULL : __real_realloc(memory, n);
-}
 
 /* ---- in ---- */
 
@@ -137,11 +100,11 @@ static void fail_each(bool (*work)(void), unsigned at_least)
         bool done = false;
 
         for (unsigned n = 1; !done; n++) {
-            for_good = k != 0;
-            countdown = n;
+            nomem_for_good = k != 0;
+            nomem_left = n - 1;
             done = work();
             assert_true(!done || n > at_least);
-            countdown = 0;
+            nomem_left = -1;
         }
     }
 }
@@ -163,5 +126,6 @@ int main(void)
         cmocka_unit_test(test_send),
     };
 
+    nomem_here = true;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
