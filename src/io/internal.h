@@ -49,7 +49,7 @@ void resolver_close(struct resolver *resolver);
 /* libuv's errors are negated errno values; UV_EOF and the like have none and become ERR_IO. */
 int io_error_code(int uv_status);
 
-/* Runs fn(arg) on a new thread that takes no signals. 0 or an errno. */
+/* Runs fn(arg) on a new thread that takes no signals but its own faults. 0 or an errno. */
 int io_thread_create(pthread_t *thread, void *(*fn)(void *), void *arg);
 
 struct io_stream {

@@ -50,10 +50,14 @@ int io_error_code(int uv_status)
 
 int io_thread_create(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
+    /* What a thread does to itself: blocked, the kernel kills without asking a handler. */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
     sigset_t all, before;
     int rc;
 
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     rc = pthread_create(thread, NULL, fn, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -351,8 +351,10 @@ int store_append_with(struct store *store, const struct store_record *records, s
                       .reserve_seq = reserve_seq};
     int rc;
 
+    store_enter(store);
     pthread_mutex_lock(&store->write);
     rc = append_locked(store, &b, err);
     pthread_mutex_unlock(&store->write);
+    store_leave();
     return rc;
 }

@@ -50,10 +50,13 @@ struct reader {
     MDB_cursor *cursors[LIMIT_STREAMS];
 };
 
+enum { STORE_DIED = 128 /* bytes of how a process died, with its NUL */ };
+
 struct store {
     struct store_options options;
     char *path;
     int lock_fd;
+    char died[STORE_DIED]; /* how a process died in it, "": none since the last check */
     MDB_env *env;
     MDB_dbi meta, names;
     MDB_dbi states;
@@ -90,6 +93,40 @@ struct store {
 int store_errno(struct error *err, const char *what, const char *path);
 int store_open_env(struct store *store, const char *name, unsigned more_flags, struct error *err);
 void store_close_env(struct store *store);
+
+/* guard.c: the lock, and deaths inside the store */
+
+/* Sees to it that this process's death inside a store will be known. */
+void store_guard(void);
+/* Around all that touches the map or LMDB, by thread: a fault in between is the store's. */
+void store_enter(const struct store *store);
+void store_leave(void);
+void store_on_assert(MDB_env *env, const char *text);
+/* Takes the lock; store->died says how the one before died, if that was inside. */
+int store_lock(struct store *store, struct error *err);
+/* The store has been found sound. */
+void store_forget_death(struct store *store);
+
+/* check.c: looking at all of it, after a death inside. ERR_CORRUPT: it must not be opened. */
+int store_check(struct store *store, struct error *err);
+
+/* In the child that checks. */
+struct store_check {
+    int fd; /* where it reports */
+    bool damaged;
+    size_t values;
+};
+enum {                          /* kinds of lines in the report */
+       STORE_CHECK_AT = '@',    /* it comes to this now */
+       STORE_CHECK_VALUE = '-', /* a damaged value: not served, the rest is */
+       STORE_CHECK_MORE = '+',
+       STORE_CHECK_FATAL = '!', /* what keeps the store shut */
+};
+void store_check_say(struct store_check *check, char kind, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* pages.c */
+void store_check_pages(struct store_check *check, const char *path);
 
 /* create.c */
 int store_make_dir(const char *path, struct error *err);

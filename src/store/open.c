@@ -1,5 +1,5 @@
 /*
- * Opening and closing: the lock, LMDB's environment, format and identity.
+ * Opening and closing: LMDB's environment, format and identity.
  *
  * MDB_NOMEMINIT is not used: it would write whatever the heap held (tokens, say) into the unused
  * parts of pages. LMDB keeps its page buffers, so that clearing them costs nothing per transaction.
@@ -7,14 +7,10 @@
 #include "store/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "base/log.h"
 
 enum {
     MAP_START = 4 * LIMIT_MIB,
@@ -26,45 +22,6 @@ int store_errno(struct error *err, const char *what, const char *path)
     int code = error_from_errno(errno);
 
     return error_set(err, code, "%s: %s: %s", path, what, strerror(errno));
-}
-
-static int busy(int fd, const char *path, struct error *err)
-{
-    char pid[24];
-    ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
-    uint64_t number;
-
-    pid[n > 0 ? n : 0] = '\0';
-    pid[strcspn(pid, "\n")] = '\0';
-    if (slice_parse_u64(slice_str(pid), &number) != 0)
-        return error_set(err, ERR_BUSY, "%s: in use by another process", path);
-    return error_set(err, ERR_BUSY, "%s: in use by process %llu; stop it first", path,
-                     (unsigned long long)number);
-}
-
-/* The lock is flock's: it ends with the process however that ends, and holds within one too. */
-static int take_lock(const char *path, int *out, struct error *err)
-{
-    char name[4096], pid[24];
-    int fd, len;
-
-    if ((size_t)snprintf(name, sizeof name, "%s/lock", path) >= sizeof name)
-        return error_set(err, ERR_LIMIT, "%s: the path is too long", path);
-    fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return store_errno(err, "cannot open", name);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int rc = errno == EWOULDBLOCK ? busy(fd, path, err) : store_errno(err, "cannot lock", name);
-
-        close(fd);
-        return rc;
-    }
-    len = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    /* The pid only makes a message better: a full disk must not keep the store shut. */
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)len, 0) != len)
-        log_debug(NULL, NULL, "%s: cannot write the pid", name);
-    *out = fd;
-    return 0;
 }
 
 /*
@@ -88,15 +45,6 @@ static int extend_file(struct store *store, struct error *err)
     return 0;
 }
 
-static void on_lmdb_assert(MDB_env *env, const char *text)
-{
-    const char *path = NULL;
-
-    mdb_env_get_path(env, &path);
-    log_error(NULL, NULL, "%s: LMDB: %s; the store is damaged", path != NULL ? path : "store",
-              text);
-}
-
 int store_open_env(struct store *store, const char *name, unsigned more_flags, struct error *err)
 {
     unsigned flags = MDB_NOTLS | (store->options.no_sync ? MDB_NOSYNC : 0) | more_flags;
@@ -108,7 +56,7 @@ int store_open_env(struct store *store, const char *name, unsigned more_flags, s
 
     if (rc != 0)
         return store_lmdb_error(store, rc, "cannot open", err);
-    mdb_env_set_assert(store->env, on_lmdb_assert);
+    mdb_env_set_assert(store->env, store_on_assert);
     mdb_env_set_maxdbs(store->env, 2 * LIMIT_STREAMS + 4);
     mdb_env_set_maxreaders(store->env, READERS);
     mdb_env_set_mapsize(store->env, map);
@@ -231,11 +179,15 @@ int store_open(const struct store_options *options, struct store **out, struct e
     store = store_new(options);
     if (store == NULL)
         return error_set(err, ERR_NOMEM, "%s: out of memory", options->path);
+    store_guard();
     rc = store_make_dir(store->path, err);
     if (rc == 0)
-        rc = take_lock(store->path, &store->lock_fd, err);
+        rc = store_lock(store, err);
+    store_enter(store);
     if (rc == 0)
         rc = store_create(store, err);
+    if (rc == 0)
+        rc = store_check(store, err);
     if (rc == 0)
         rc = store_open_env(store, store->path, 0, err);
     if (rc == 0)
@@ -244,6 +196,7 @@ int store_open(const struct store_options *options, struct store **out, struct e
         rc = store_upgrade(store, err);
     if (rc == 0)
         rc = store_fit(store, 0, err);
+    store_leave();
     if (rc != 0) {
         store_close(store);
         return rc;
@@ -256,8 +209,10 @@ void store_close(struct store *store)
 {
     if (store == NULL)
         return;
+    store_enter(store);
     store_readers_free(store);
     store_close_env(store);
+    store_leave();
     /* The lock goes last: the next one must find the environment closed. */
     if (store->lock_fd >= 0)
         close(store->lock_fd);
@@ -286,6 +241,7 @@ void store_info(struct store *store, struct store_info *out)
              u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14],
              u[15]);
     memcpy(out->hash_key, store->instance.hash_key, sizeof out->hash_key);
+    store_enter(store);
     pthread_rwlock_rdlock(&store->map);
     for (size_t i = 0; i < LIMIT_STREAMS; i++) {
         uint64_t seq = store->streams[i] == NULL ? 0 : atomic_load(&store->streams[i]->oldest_seq);
@@ -299,4 +255,5 @@ void store_info(struct store *store, struct store_info *out)
     out->reserved_seq = atomic_load(&store->reserved_known);
     out->file_bytes = store->unmapped ? 0 : store_file_end(store);
     pthread_rwlock_unlock(&store->map);
+    store_leave();
 }

@@ -33,9 +33,11 @@ int store_reader_take(struct store *store, struct reader **out, struct error *er
     struct reader *reader;
     int rc;
 
+    store_enter(store);
     pthread_rwlock_rdlock(&store->map);
     if (store->unmapped) {
         pthread_rwlock_unlock(&store->map);
+        store_leave();
         return error_set(err, ERR_IO, "%s: its map was lost; it must be opened again", store->path);
     }
     pthread_mutex_lock(&store->readers_lock);
@@ -68,6 +70,7 @@ err_after_reader:
     free(reader);
 err_after_lock:
     pthread_rwlock_unlock(&store->map);
+    store_leave();
     return rc;
 }
 
@@ -79,6 +82,7 @@ void store_reader_give(struct store *store, struct reader *reader)
     store->readers = reader;
     pthread_mutex_unlock(&store->readers_lock);
     pthread_rwlock_unlock(&store->map);
+    store_leave();
 }
 
 void store_readers_free(struct store *store)

@@ -371,9 +371,11 @@ int store_retain(struct store *store, int64_t now_us, bool *more, struct error *
     int rc;
 
     *more = false;
+    store_enter(store);
     pthread_mutex_lock(&store->write);
     rc = retain_locked(store, &r, err);
     pthread_mutex_unlock(&store->write);
+    store_leave();
     if (rc == 0)
         *more = r.more;
     return rc;

@@ -13,7 +13,10 @@
  * to the new pages that failed. Never serves a record whose checksum is wrong: ERR_CORRUPT names
  * stream and seq, and a read after it goes on behind it. Locking: a map is grown and a database
  * opened only while no transaction is open in the process (an internal reader-writer lock sees to
- * it). So callbacks must not call the store.
+ * it). So callbacks must not call the store. A death inside (SIGBUS, SIGSEGV, an LMDB assertion; in
+ * a callback too) is noted in the lock file: store_open then has a child process check all of the
+ * store first, and refuses it with ERR_CORRUPT while its pages are damaged. Owns for that the
+ * process's handlers of the two signals, which hand every fault on.
  */
 #ifndef HAWSER_STORE_STORE_H
 #define HAWSER_STORE_STORE_H

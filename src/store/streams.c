@@ -283,9 +283,11 @@ int store_stream_open(struct store *store, const struct store_stream_options *op
     if (len == 0 || len > LIMIT_STREAM_NAME)
         return error_set(err, ERR_INVAL, "stream name of %zu bytes: 1 to %d are allowed", len,
                          LIMIT_STREAM_NAME);
+    store_enter(store);
     pthread_mutex_lock(&store->write);
     rc = open_locked(store, options, out, err);
     pthread_mutex_unlock(&store->write);
+    store_leave();
     return rc;
 }
 

@@ -42,9 +42,11 @@ int store_lmdb_error(const struct store *store, int rc, const char *what, struct
         advice = no_space(rc) ? "; make room in its file system" : "";
     } else if (rc == MDB_MAP_FULL) {
         code = ERR_FULL;
-    } else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID) {
+    } else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
+               rc == MDB_CURSOR_FULL || rc == MDB_PAGE_FULL) {
         code = ERR_CORRUPT;
-        advice = "; move the directory away to start with an empty store";
+        advice = "; pages of data.mdb are damaged, and what is on them is not served: put a copy in"
+                 " its place, or move the directory away to start with an empty store";
     } else if (rc == MDB_VERSION_MISMATCH) {
         code = ERR_FORMAT;
         advice = "; it was written by another version of LMDB";

@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -78,6 +79,31 @@ static void test_jobs_run_in_order(void **state)
     io_worker_stop(worker);
 }
 
+static sigset_t mask_seen;
+
+static void run_mask(struct io_job *job)
+{
+    pthread_sigmask(SIG_BLOCK, NULL, &mask_seen);
+    run(job);
+}
+
+/* The kernel kills at once a thread that blocks the fault that it makes: no handler would see it.
+ */
+static void test_a_thread_takes_its_own_faults(void **state)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    struct io_worker *worker = start(*state);
+    struct test_job job = make_job(*state, worker, 0);
+
+    job.job.run = run_mask;
+    io_worker_submit(worker, &job.job);
+    fixture_run(*state, 1);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        assert_false(sigismember(&mask_seen, faults[i]));
+    assert_true(sigismember(&mask_seen, SIGTERM)); /* that is the loop's */
+    io_worker_stop(worker);
+}
+
 static void test_stop_waits_for_the_running_job_and_drops_the_rest(void **state)
 {
     struct io_worker *worker = start(*state);
@@ -134,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         io_test(test_jobs_run_in_order),
+        io_test(test_a_thread_takes_its_own_faults),
         io_test(test_stop_waits_for_the_running_job_and_drops_the_rest),
         io_test(test_stop_within_done),
         io_test(test_submit_within_done),
