@@ -64,6 +64,9 @@ struct broker_options {
 
 int broker_new(const struct broker_options *options, struct broker **out);
 void broker_free(struct broker *broker);
+/* Other bounds for all streams, from now on. */
+void broker_configure(struct broker *broker, struct profile_rate dial_rate, unsigned dial_per_host,
+                      int64_t now_ms);
 
 struct broker_client_options {
     const char *name;       /* of the stream */
