@@ -194,6 +194,14 @@ int broker_client_new(struct broker *broker, const struct broker_client_options 
     return 0;
 }
 
+const char *broker_unrestored(const struct broker_client *client)
+{
+    const struct scope *scope = client->scope;
+    if (scope == NULL || scope->refs > 1 || scope->connects.n > 0 || scope->sessions.n > 0)
+        return NULL;
+    return scope->key;
+}
+
 /* ---- what a slot takes and gives back ---- */
 
 void broker_take(struct slot *slot)

@@ -85,6 +85,10 @@ void broker_client_free(struct broker_client *client); /* gives back what it has
  * was set back) is as 0. */
 void broker_restore(struct broker *broker, struct slice key, struct slice value, int64_t ago_ms);
 
+/* The key under which its scope is saved, if nothing has been counted there yet; NULL: it need not be
+ * restored. Until the client is freed. */
+const char *broker_unrestored(const struct broker_client *client);
+
 /* ---- slots; times are monotonic ms ---- */
 enum broker_slot { BROKER_LINK, BROKER_SUCCESSOR, BROKER_FALLBACK };
 /* at_start: with the daemon; such asks are spread. While the connection of this slot is still

@@ -20,6 +20,7 @@ static const char usage[] =
     "  reconnect STREAM       drop the link or cut the wait, and dial now\n"
     "  pause STREAM           close the link and stay away; resume STREAM ends that\n"
     "  send STREAM TEXT|-     send a text to the service; - reads it from standard input\n"
+    "  reload                 read the configuration anew; print what has changed, or its errors\n"
     "without a daemon:\n"
     "  check [--config FILE]  read configuration and profiles, tell every error\n"
     "  profiles [show NAME]   list the profiles, or print one\n"
@@ -41,6 +42,7 @@ static const struct command {
     {"status", ctl_status},     {"tail", ctl_tail},           {"reconnect", ctl_control},
     {"pause", ctl_control},     {"resume", ctl_control},      {"check", ctl_check},
     {"profiles", ctl_profiles}, {"consumers", ctl_consumers}, {"send", ctl_send},
+    {"reload", ctl_reload},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -15,6 +15,7 @@
  *       feed    one that only reads; http_client, http_events, http_pages, http_auth, metrics
  *       outlet  how the log reaches any of them
  *     consumers the named consumers: who has which name, and what of it is on disk
+ *     reload    from one configuration to the next; generation  each of them, while it is used
  *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
  *     paths     directories that are ours
  */
@@ -26,7 +27,6 @@
 #include "engine/stream.h"
 #include "io/io.h"
 #include "net/net.h"
-#include "profile/configuration.h"
 #include "tls/tls.h"
 
 #define DAEMON_STOP_MS 5000    /* a clean stop takes at most this */
@@ -49,13 +49,17 @@ enum daemon_phase {
 
 struct upstream;
 struct listener;
+struct generation;
+struct reload;
 struct slots;
 struct vaults;
 struct consumers;
 struct net_memory;
 
 struct daemon {
-    const struct settings *settings;
+    struct generation *generation;   /* the newest configuration */
+    const struct settings *settings; /* its own */
+    struct reload *reload;
     const char *state_dir, *runtime_dir;
     struct io_loop *loop;
     struct persist *persist;
@@ -64,11 +68,13 @@ struct daemon {
     struct vaults *vaults;
     struct net_pool *pool; /* of the connections of all streams' requests */
     struct consumers *consumers;
-    struct net_memory *memory;   /* which of a host's addresses answered */
-    struct io_network *network;  /* NULL: it cannot be watched */
-    struct upstream **upstreams; /* as configured */
+    size_t ring_bytes;          /* of the hub */
+    struct net_memory *memory;  /* which of a host's addresses answered */
+    struct io_network *network; /* NULL: it cannot be watched */
+    /* As configured; behind them those that a reload has removed and that are not over. */
+    struct upstream **upstreams;
     size_t n_upstreams;
-    struct listener **listeners; /* the control socket first */
+    struct listener **listeners; /* the same, the control socket first */
     size_t n_listeners;
     struct buf framed;    /* lines in another form, on their way to an outlet's stream */
     struct io_idle *soon; /* flush the hub and serve clients, once an iteration */
@@ -79,13 +85,17 @@ struct daemon {
     int64_t started_ms, last_commit_ms, stop_ms; /* stop_ms: since when it stops */
 };
 
-/* Builds everything from a checked configuration (borrowed, outlives the daemon) and starts the
- * streams. ERR_ codes and err as the parts give them; then nothing is left running. */
-int daemon_start(struct daemon *daemon, const struct configuration *configuration,
-                 struct error *err);
+/* Builds everything from a checked configuration and starts the streams. ERR_ codes and err as the
+ * parts give them; then nothing is left running. */
+int daemon_start(struct daemon *daemon, struct generation *generation, struct error *err);
 void daemon_run(struct daemon *daemon); /* until stopped */
 void daemon_fini(struct daemon *daemon);
 
+/* What settings come to, for a start and for a reload. */
+int daemon_check_store(const struct settings *settings, struct error *err);
+uint64_t daemon_commit_bytes(const struct settings *settings);
+/* The largest message that there is room for. */
+uint64_t daemon_max_message(const struct daemon *daemon);
 /* The stream of that name, or NULL. */
 struct upstream *daemon_upstream(struct daemon *daemon, struct slice name);
 
