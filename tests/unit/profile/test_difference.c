@@ -16,7 +16,7 @@
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 static const char profile_text[] =
-    "[profile]\ntitle = Test\nparams = host, kind=a\nsecrets = token=\n"
+    "[profile]\ntitle = Test\nparams = host kind=a\nsecrets = token=\n"
     "[connect]\nurl = wss://${host}/${kind}\n"
     "header.Authorization = Bearer ${secret.token}\n"
     "[heartbeat]\nidle = 40s\n";
@@ -209,7 +209,7 @@ static unsigned all_of(const struct fixture *f)
 static void test_each_key(void **state)
 {
     struct fixture *f = *state;
-    char before[2048], after[2048];
+    char before[4096], after[4096];
     for (size_t i = 0; i < COUNT(rows); i++) {
         const struct row *row = &rows[i];
         write_row(f, row, row->from, before, sizeof(before));
