@@ -125,8 +125,10 @@ static int run(struct generation *generation)
         return EXIT_FAILURE;
     }
     daemon_run(&daemon);
+    struct generation *newest = generation_hold(daemon.generation); /* its levels are in use */
     daemon_fini(&daemon);
     log_notice(NULL, NULL, "stopped");
+    generation_drop(newest);
     return EXIT_SUCCESS;
 }
 
