@@ -15,7 +15,8 @@
 static const char usage[] =
     "usage: hawserd [--config FILE] [--check] [--version]\n"
     "\n"
-    "Holds WebSocket feeds for local programs. Runs in the foreground.\n"
+    "Holds WebSocket feeds for local programs. Runs in the foreground. SIGHUP reads the\n"
+    "configuration anew, as hawserctl reload does.\n"
     "  --config FILE  configuration, with conf.d beside it (default " CONFIGURATION_DEFAULT ")\n"
     "  --check        read the configuration and profiles, tell every error, and exit\n"
     "  --version      print the version and exit\n"

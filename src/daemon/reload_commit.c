@@ -58,7 +58,7 @@ static int prepare_streams(struct commit *c)
         struct turn *turn = &c->reload->turns[i];
         const struct settings_stream *settings = &c->new->streams[turn->index];
         struct error err;
-        if (!turn->added)
+        if (!turn->added || reload_credential_is_busy(turn)) /* then it is made later */
             continue;
         int status = upstream_new(c->daemon, c->reload->next, turn->index, turn->store_id,
                                   &c->made[turn->index], &err);
@@ -173,13 +173,14 @@ static void place_streams(struct commit *c)
     size_t n = 0;
     for (size_t i = 0; i < c->new->n_streams; i++) {
         struct upstream *upstream = c->made[i];
-        if (upstream == NULL) {
+        if (c->difference->streams[i].old < 0) {
+            reload_turn(c->reload, i)->upstream = upstream;
+        } else {
             upstream = daemon_upstream(c->daemon, slice_str(c->new->streams[i].name));
             keep(c, upstream, i);
-        } else {
-            reload_turn(c->reload, i)->upstream = upstream;
         }
-        c->upstreams[n++] = upstream;
+        if (upstream != NULL)
+            c->upstreams[n++] = upstream;
     }
     for (size_t i = 0; i < c->old->n_streams; i++) {
         if (!c->difference->stream_gone[i])

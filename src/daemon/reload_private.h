@@ -12,7 +12,8 @@ enum reload_phase { RELOAD_IDLE, RELOAD_READING, RELOAD_OPENING, RELOAD_TURNING 
 /* What becomes of one stream. */
 enum turn_phase {
     TURN_STOPPING, /* the old one says goodbye */
-    TURN_MAKING,   /* there is none */
+    TURN_MAKING,   /* there is none, and one is to be made */
+    TURN_UNMADE,   /* it could not be, and is tried again later */
     TURN_OPENING,  /* the store is asked */
     TURN_AGAIN,    /* it could not, and is asked again later */
     TURN_DONE
@@ -64,6 +65,9 @@ bool reload_turns_prepare(struct reload *reload);
 void reload_turns_begin(struct reload *reload);
 /* True: all are done. */
 bool reload_turns_run(struct reload *reload);
+/* A stream that goes and has not let go yet may be changing the very credential that this one would
+ * share, or has it from an older profile. */
+bool reload_credential_is_busy(const struct turn *turn);
 struct turn *reload_turn(struct reload *reload, size_t index);
 
 /* reload.c: the store has answered all that reload_turns_prepare() has asked. */

@@ -125,15 +125,14 @@ static void on_opened(void *arg, int status, const struct error *err)
 
 /* ---- one stream ---- */
 
-/* Another that has not let go yet may change the very credential that this one would share. */
-static bool credential_is_busy(const struct turn *turn)
+bool reload_credential_is_busy(const struct turn *turn)
 {
     const struct reload *reload = turn->reload;
     const struct profile *profile = configuration_of(turn)->profiles[turn->index];
     for (size_t i = 0; i < reload->n_turns; i++) {
         const struct turn *other = &reload->turns[i];
-        if (other != turn && other->phase == TURN_STOPPING && other->upstream != NULL &&
-            vault_shares(&other->upstream->vault, profile))
+        bool goes = other->phase == TURN_STOPPING && other->upstream != NULL;
+        if (other != turn && goes && vault_shares(&other->upstream->vault, profile))
             return true;
     }
     return false;
@@ -156,7 +155,7 @@ static void stopping(struct turn *turn, int64_t now_ms)
         log_warning(upstream->settings->name, NULL, "it did not say goodbye in time");
         upstream_cut(upstream);
     }
-    if (!upstream_over(upstream) || (turn->begins && credential_is_busy(turn)))
+    if (!upstream_over(upstream))
         return;
     let_go(turn);
     turn->phase = turn->begins ? TURN_MAKING : TURN_DONE;
@@ -174,10 +173,12 @@ static void making(struct turn *turn)
                      &err) != 0) {
         log_error(NULL, NULL, "reload: %s; trying again in %d s", err.text, RELOAD_AGAIN_MS / 1000);
         turn->upstream = NULL;
+        turn->phase = TURN_UNMADE;
         turn->reload->again_ms = io_now_ms(daemon->loop) + RELOAD_AGAIN_MS;
         return;
     }
     turn->upstream->opening = true;
+    turn->upstream->fingerprint_changed = turn->opening.state.fingerprint_changed;
     put_in(daemon, turn->upstream);
     open_in_store(turn, true);
 }
@@ -187,10 +188,12 @@ static void run(struct turn *turn, int64_t now_ms, bool again)
     switch (turn->phase) {
     case TURN_STOPPING:
         stopping(turn, now_ms);
-        if (turn->phase == TURN_MAKING)
-            making(turn);
         break;
     case TURN_MAKING:
+        if (!reload_credential_is_busy(turn))
+            making(turn);
+        break;
+    case TURN_UNMADE:
         if (again)
             making(turn);
         break;
@@ -212,9 +215,13 @@ bool reload_turns_run(struct reload *reload)
     bool again = now_ms >= reload->again_ms, done = true, stops = false;
     if (again)
         reload->again_ms = INT64_MAX;
+    for (size_t i = 0; i < reload->n_turns; i++)
+        run(&reload->turns[i], now_ms, again);
+    /* Those that go have let go by now of what those that come may wait for. */
     for (size_t i = 0; i < reload->n_turns; i++) {
         struct turn *turn = &reload->turns[i];
-        run(turn, now_ms, again);
+        if (turn->phase == TURN_MAKING)
+            run(turn, now_ms, false);
         done &= turn->phase == TURN_DONE;
         stops |= turn->phase == TURN_STOPPING && !turn->upstream->cut;
     }
@@ -258,10 +265,11 @@ int reload_turns_new(struct reload *reload)
         turn->index = i;
         turn->begins = stream->old < 0 || (stream->what & DIFFERENCE_ANEW) != 0;
         turn->added = stream->old < 0;
+        turn->phase = turn->begins && !turn->added ? TURN_STOPPING : TURN_OPENING;
     }
     for (size_t i = 0; i < old->n_streams; i++)
         if (difference->stream_gone[i])
-            (void)add(reload, old->streams[i].name);
+            add(reload, old->streams[i].name)->phase = TURN_STOPPING;
     return 0;
 }
 
@@ -292,11 +300,11 @@ void reload_turns_begin(struct reload *reload)
     reload->cut_ms = io_now_ms(reload->daemon->loop) + RELOAD_STOP_MS;
     for (size_t i = 0; i < reload->n_turns; i++) {
         struct turn *turn = &reload->turns[i];
-        if (turn->added || !(turn->begins || turn->upstream->leaving)) {
-            open_in_store(turn, turn->added);
-        } else {
-            turn->phase = TURN_STOPPING;
+        if (turn->phase == TURN_STOPPING)
             upstream_stop(turn->upstream);
-        }
+        else if (turn->upstream == NULL)
+            turn->phase = TURN_MAKING;
+        else
+            open_in_store(turn, turn->added);
     }
 }
