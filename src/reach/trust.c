@@ -1,4 +1,4 @@
-#include "daemon/trust.h"
+#include "reach/trust.h"
 
 #include <sys/stat.h>
 

@@ -6,8 +6,8 @@
  * trailing newline is cut. Leaves: running programs, and when to read, to vault.
  * Fails: the text names the source, never the value.
  */
-#ifndef HAWSER_DAEMON_SECRETS_H
-#define HAWSER_DAEMON_SECRETS_H
+#ifndef HAWSER_REACH_SECRETS_H
+#define HAWSER_REACH_SECRETS_H
 
 #include <stdbool.h>
 

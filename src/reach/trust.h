@@ -7,8 +7,8 @@
  * for themselves as long as they need it. Fails: by trust_need(), with what is wrong with which
  * file.
  */
-#ifndef HAWSER_DAEMON_TRUST_H
-#define HAWSER_DAEMON_TRUST_H
+#ifndef HAWSER_REACH_TRUST_H
+#define HAWSER_REACH_TRUST_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -8,12 +8,12 @@
  * which hosts are allowed at all to profile_address_ok(), how often to the caller. Fails: ERR_PARSE
  * for a Location that is no address, ERR_REFUSED for a weaker one. Pure.
  */
-#ifndef HAWSER_DAEMON_REDIRECT_H
-#define HAWSER_DAEMON_REDIRECT_H
+#ifndef HAWSER_REACH_REDIRECT_H
+#define HAWSER_REACH_REDIRECT_H
 
 #include "base/buf.h"
 #include "base/error.h"
-#include "daemon/redact.h"
+#include "reach/redact.h"
 
 #define REDIRECTS_MAX 5
 

@@ -10,8 +10,8 @@
  * Owns: copies of the newest REDACT_KEPT values, so that one that was rolled a moment ago, and that
  * an open link still carries, is known too. Wiped at the end.
  */
-#ifndef HAWSER_DAEMON_REDACT_H
-#define HAWSER_DAEMON_REDACT_H
+#ifndef HAWSER_REACH_REDACT_H
+#define HAWSER_REACH_REDACT_H
 
 #include "base/buf.h"
 #include "base/error.h"

@@ -1,11 +1,11 @@
-#include "daemon/outgoing.h"
+#include "reach/outgoing.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/limits.h"
-#include "daemon/redirect.h"
+#include "reach/redirect.h"
 
 static struct buf *const_parts(struct outgoing *out, size_t i)
 {

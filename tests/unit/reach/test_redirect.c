@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/redirect.h"
+#include "reach/redirect.h"
 
 static const char headers[] = "Accept: x\r\nAuthorization: Bearer s3cret-one\r\n"
                               "X-Token: a.s3cret-one\r\ncookie: a=b\r\nOrigin: https://o\r\n";

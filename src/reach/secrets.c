@@ -1,4 +1,4 @@
-#include "daemon/secrets.h"
+#include "reach/secrets.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/base64.h"
-#include "daemon/redact.h"
+#include "reach/redact.h"
 
 static void expect(const struct redact *redact, const char *before, const char *after)
 {

@@ -4,11 +4,11 @@
  *
  * Owns: copies, wiped: they hold secrets.
  */
-#ifndef HAWSER_DAEMON_OUTGOING_H
-#define HAWSER_DAEMON_OUTGOING_H
+#ifndef HAWSER_REACH_OUTGOING_H
+#define HAWSER_REACH_OUTGOING_H
 
-#include "daemon/redact.h"
 #include "profile/profile.h"
+#include "reach/redact.h"
 #include "wire/cookie.h"
 #include "wire/http.h"
 

@@ -1,4 +1,4 @@
-#include "daemon/redact.h"
+#include "reach/redact.h"
 
 #include <ctype.h>
 #include <string.h>

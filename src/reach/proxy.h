@@ -8,8 +8,8 @@
  * Fails: with a text that names the variable or the secret's source, never a value; lacks_secret
  * tells that it is the password that cannot be had.
  */
-#ifndef HAWSER_DAEMON_PROXY_H
-#define HAWSER_DAEMON_PROXY_H
+#ifndef HAWSER_REACH_PROXY_H
+#define HAWSER_REACH_PROXY_H
 
 #include "base/buf.h"
 #include "config/proxy_url.h"

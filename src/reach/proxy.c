@@ -1,12 +1,12 @@
-#include "daemon/proxy.h"
+#include "reach/proxy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
-#include "daemon/secrets.h"
 #include "net/proxy.h"
+#include "reach/secrets.h"
 #include "wire/http.h"
 
 static void on_watch(void *arg)

@@ -1,10 +1,10 @@
 /* end: how the endings of net's links and requests look to the session. */
-#ifndef HAWSER_DAEMON_END_H
-#define HAWSER_DAEMON_END_H
+#ifndef HAWSER_REACH_END_H
+#define HAWSER_REACH_END_H
 
-#include "daemon/redact.h"
 #include "net/net.h"
 #include "profile/profile.h"
+#include "reach/redact.h"
 
 void end_from_net(const struct redact *redact, const struct net_end *from, struct profile_end *to);
 /* Text from outside: one printable line, secrets out before it is cut. */

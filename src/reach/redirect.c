@@ -1,4 +1,4 @@
-#include "daemon/redirect.h"
+#include "reach/redirect.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "daemon/end.h"
+#include "reach/end.h"
 
 #include <stdio.h>
 
