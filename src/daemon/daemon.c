@@ -290,6 +290,12 @@ static int check_store_size(const struct settings *settings, struct error *err)
                      (unsigned long long)least);
 }
 
+static void on_checking(void *arg, uint64_t bytes)
+{
+    (void)arg;
+    notify_checking(bytes);
+}
+
 static int start_store(struct daemon *daemon, struct error *err)
 {
     char path[4096];
@@ -301,6 +307,7 @@ static int start_store(struct daemon *daemon, struct error *err)
         .path = path,
         .retain_size_bytes = daemon->settings->store.retain_size_bytes,
         .min_free_percent = daemon->settings->store.min_free_percent,
+        .checking = on_checking,
     };
     status = persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
     return status != 0 ? error_wrap(err, "store") : 0;
@@ -379,16 +386,24 @@ static int start_listeners(struct daemon *daemon, struct error *err)
     return status;
 }
 
-static int start_loop(struct daemon *daemon, struct error *err)
+/* Not before the store is open, which may take its time: until then a signal ends the process at
+ * once, for nothing has begun that would have to end well. */
+static int start_signals(struct daemon *daemon, struct error *err)
 {
     static const int signums[] = {SIGTERM, SIGINT, SIGHUP};
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < sizeof(signums) / sizeof(signums[0]); i++)
+        status = io_signal_start(daemon->loop, signums[i], on_signal, daemon, &daemon->signals[i]);
+    return status != 0 ? error_set(err, status, "signals: %s", error_text(status)) : 0;
+}
+
+static int start_loop(struct daemon *daemon, struct error *err)
+{
+    signal(SIGHUP, SIG_IGN); /* nothing runs yet that it could change */
     int status = io_loop_new(&daemon->loop, err);
     if (status != 0)
         return status;
-    for (size_t i = 0; status == 0 && i < sizeof(signums) / sizeof(signums[0]); i++)
-        status = io_signal_start(daemon->loop, signums[i], on_signal, daemon, &daemon->signals[i]);
-    if (status == 0)
-        status = io_idle_new(daemon->loop, on_soon, daemon, &daemon->soon);
+    status = io_idle_new(daemon->loop, on_soon, daemon, &daemon->soon);
     if (status == 0)
         status = io_timer_new(daemon->loop, on_commit_timer, daemon, &daemon->commit_timer);
     if (status == 0)
@@ -406,6 +421,8 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
         status = start_loop(daemon, err);
     if (status == 0)
         status = start_store(daemon, err);
+    if (status == 0)
+        status = start_signals(daemon, err);
     if (status == 0)
         status = start_hub(daemon, configuration, err);
     if (status == 0)

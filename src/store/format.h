@@ -10,7 +10,7 @@
 /* clang-format off */
 /*
  * The directory holds data.mdb and lock.mdb (LMDB's), and `lock`, which the daemon keeps locked
- * and which holds its pid in decimal (and, in a line "died: HOW", that it died inside the store);
+ * and which holds its pid in decimal (and, in a line "suspect: WHY", that it is to be checked);
  * new.mdb is a store that is just being made. In data.mdb are these databases:
  *
  *   meta      three rows, key is text

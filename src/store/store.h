@@ -14,9 +14,10 @@
  * stream and seq, and a read after it goes on behind it. Locking: a map is grown and a database
  * opened only while no transaction is open in the process (an internal reader-writer lock sees to
  * it). So callbacks must not call the store. A death inside (SIGBUS, SIGSEGV, an LMDB assertion; in
- * a callback too) is noted in the lock file: store_open then has a child process check all of the
- * store first, and refuses it with ERR_CORRUPT while its pages are damaged. Owns for that the
- * process's handlers of the two signals, which hand every fault on.
+ * a callback too), or a page that LMDB finds to be damaged, is noted in the lock file: store_open
+ * then has a child process check all of the store first, which takes as long as reading it, and
+ * refuses it with ERR_CORRUPT while its pages are damaged. Owns for that the process's handlers of
+ * the two signals, which hand every fault on.
  */
 #ifndef HAWSER_STORE_STORE_H
 #define HAWSER_STORE_STORE_H
@@ -53,6 +54,9 @@ struct store_options {
     bool no_sync;                                    /* for simulations only */
     int (*fault)(void *arg, enum store_fault point); /* NULL outside tests */
     void *fault_arg;
+    /* Each second while store_open checks the store: bytes looked at so far. NULL is allowed. */
+    void (*checking)(void *arg, uint64_t bytes);
+    void *checking_arg;
 };
 
 struct store;
