@@ -116,7 +116,7 @@ int store_check(struct store *store, struct error *err);
 
 /* In the child that checks. */
 struct store_check {
-    int fd; /* where it reports */
+    int fd; /* where it reports, -1: nowhere */
     bool damaged;
     size_t found;        /* things that are damaged */
     uint64_t went, told; /* bytes looked at, and when it last said so */
@@ -132,8 +132,9 @@ void store_check_say(struct store_check *check, char kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void store_check_went(struct store_check *check, uint64_t bytes);
 
-/* pages.c */
+/* pages.c, rows.c: the two passes; the second only when the first has found nothing. */
 void store_check_pages(struct store_check *check, const char *path);
+void store_check_rows(struct store_check *check, const struct store *store);
 
 /* create.c */
 int store_make_dir(const char *path, struct error *err);

@@ -212,6 +212,9 @@ static bool leaf_value(struct pages *p, struct walk *w, uint64_t page, const str
     if (bytes != sizeof tree)
         return bad(p, w->name, page, "the root of a database is damaged");
     memcpy(&tree, value, sizeof tree);
+    /* e.<id> and d.<id> have numbers as keys, all others text. */
+    if (tree.flags != (w->key_bytes > 1 && w->key[1] == '.' ? MDB_INTEGERKEY : 0))
+        return bad(p, w->name, page, "the flags of a database are damaged");
     snprintf(name, sizeof name, "database %.*s", (int)(w->key_bytes < 40 ? w->key_bytes : 40),
              (const char *)w->key);
     return walk_tree(p, name, &tree, level, false, false);
@@ -318,10 +321,9 @@ static bool walk_tree(struct pages *p, const char *name, const struct tree *tree
                       bool main, bool frees)
 {
     struct walk w = {.name = name, .tree = tree, .main = main, .frees = frees};
-    unsigned flags = tree->flags & ~(frees ? ENV_NOSUBDIR : 0u);
 
     store_check_say(p->check, STORE_CHECK_AT, "the pages of %s", name);
-    if (frees ? flags != MDB_INTEGERKEY : main ? flags != 0 : (flags & ~MDB_INTEGERKEY) != 0)
+    if (main && tree->flags != 0)
         return bad(p, name, tree->root, "its flags are damaged");
     if ((tree->root == NO_PAGE) != (tree->depth == 0))
         return bad(p, name, tree->root, "its root is damaged");
@@ -378,7 +380,9 @@ static bool look(struct pages *p)
     read_ahead(p, (uint64_t)st.st_size);
     p->last = meta.last_page;
     p->count = (uint64_t)st.st_size / p->page_bytes;
-    if (p->count > p->last && p->last != UINT64_MAX)
+    if (p->last >= meta.map_bytes / p->page_bytes)
+        return bad(p, "the file", p->last, "its end is damaged");
+    if (p->count > p->last)
         p->count = p->last + 1;
     p->used = calloc(1, p->count / 8 + 1);
     p->free = calloc(1, p->count / 8 + 1);
