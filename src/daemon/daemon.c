@@ -308,6 +308,7 @@ static int start_store(struct daemon *daemon, struct error *err)
         .retain_size_bytes = daemon->settings->store.retain_size_bytes,
         .min_free_percent = daemon->settings->store.min_free_percent,
         .checking = on_checking,
+        .stream_states = slots_stream_states,
     };
     status = persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
     return status != 0 ? error_wrap(err, "store") : 0;
@@ -349,6 +350,19 @@ static int start_hub(struct daemon *daemon, const struct configuration *configur
         .ops_arg = daemon,
     };
     return hub_new(&options, &daemon->hub) != 0 ? error_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
+/* Before any is opened: a new one may get the id of one that is no longer configured, which nobody
+ * may have by then. */
+static int keep_streams(struct daemon *daemon, struct error *err)
+{
+    const struct settings *settings = daemon->settings;
+    const char *names[LIMIT_STREAMS];
+    uint64_t kept[STORE_ID_WORDS];
+    for (size_t i = 0; i < settings->n_streams; i++)
+        names[i] = settings->streams[i].name;
+    store_streams_keep(persist_store(daemon->persist), names, settings->n_streams, kept);
+    return consumers_restore(daemon->consumers, kept, err);
 }
 
 static int start_upstreams(struct daemon *daemon, const struct configuration *configuration,
@@ -437,9 +451,9 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     if (status == 0)
         status = vaults_new(daemon->loop, daemon->state_dir, &daemon->vaults, err);
     if (status == 0)
-        status = start_upstreams(daemon, configuration, err);
+        status = keep_streams(daemon, err);
     if (status == 0)
-        status = consumers_restore(daemon->consumers, err);
+        status = start_upstreams(daemon, configuration, err);
     if (status == 0)
         status = start_listeners(daemon, err);
     return status;

@@ -8,6 +8,8 @@
 #include "daemon/secrets.h"
 #include "daemon/upstream.h"
 
+const char *const slots_stream_states[] = {"stream/", "source/", NULL};
+
 struct slots {
     struct daemon *daemon;
     struct broker *broker;

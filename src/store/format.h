@@ -46,6 +46,8 @@
  *              8  i64 saved_us                             by the wall clock
  *             16  value
  *
+ * Of a stream that has been forgotten e.<id> and d.<id> stay, empty, until another gets the id.
+ *
  * Formats: in 1 the database `state` was made with the first state; since 2 it is always there. An
  * older store is upgraded when it is opened (upgrade.c); a newer one is refused.
  *

@@ -35,7 +35,9 @@ struct stream {
     char name[LIMIT_STREAM_NAME + 1];
     unsigned id; /* as in row, which the writer writes while others read */
     MDB_dbi records, keys;
-    bool opened; /* in this process: has a share of the file, can be appended to */
+    bool opened;            /* in this process: has a share of the file, can be appended to */
+    _Atomic bool removed;   /* it is not configured */
+    _Atomic bool forgotten; /* and nothing is left of it but its place here */
     struct format_row row;
     uint64_t dedup;              /* keys on disk */
     _Atomic uint64_t oldest_seq; /* stored, 0: none */
@@ -169,6 +171,8 @@ enum store_write_mode {
 int store_write(struct store *store, enum store_write_mode mode, uint64_t need, store_body body,
                 void *arg, struct error *err);
 int store_put(struct store *store, MDB_txn *txn, MDB_dbi dbi, struct slice key, struct slice value);
+/* Where it is more than what is reserved already. */
+int store_put_reserved(struct store *store, MDB_txn *txn, uint64_t seq);
 
 /* space.c */
 
@@ -187,6 +191,15 @@ int store_leave_reserve(struct store *store, struct error *err);
 int store_streams_load(struct store *store, MDB_txn *txn, struct error *err);
 int store_put_row(struct store *store, MDB_txn *txn, const char *name,
                   const struct format_row *row);
+
+/* forget.c: for the writer */
+
+/* One whose id a new stream may get, with all that it still has: NULL: none. */
+struct stream *store_stream_to_evict(const struct store *store);
+/* In a transaction; one of the others when that is on disk. */
+int store_forget(struct store *store, MDB_txn *txn, const struct stream *stream);
+void store_forgotten(struct store *store, struct stream *stream);
+void store_evicted(struct store *store); /* its place is taken at once */
 
 /* state.c */
 int store_states_check(const struct store_state *states, size_t count, struct error *err);

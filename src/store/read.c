@@ -151,9 +151,11 @@ static int add_source(struct merge *m, struct reader *reader, const struct strea
     int rc;
 
     /* Both also bound what retention has taken, so that most streams cost nothing here. */
-    if (atomic_load(&stream->newest_seq) <= after)
+    if (atomic_load(&stream->newest_seq) <= after || atomic_load(&stream->forgotten))
         return 0;
     rc = mdb_get(reader->txn, m->store->names, &key, &value);
+    if (rc == MDB_NOTFOUND)
+        return 0; /* it is just being forgotten */
     if (rc != 0)
         return fail_stream(m, stream, rc, err);
     if (format_row_decode(value.mv_data, value.mv_size, name, &row) != 0)
@@ -311,7 +313,7 @@ int store_stream_info(struct store *store, unsigned stream, struct store_stream_
     if (rc != 0)
         return rc;
     s = stream < LIMIT_STREAMS ? store->streams[stream] : NULL;
-    if (s == NULL) {
+    if (s == NULL || atomic_load(&s->forgotten)) {
         rc = error_set(err, ERR_NOTFOUND, "%s: no stream %u", store->path, stream);
         goto out;
     }

@@ -140,3 +140,14 @@ int store_put(struct store *store, MDB_txn *txn, MDB_dbi dbi, struct slice key, 
 
     return rc != 0 ? rc : mdb_put(txn, dbi, &k, &v, 0);
 }
+
+int store_put_reserved(struct store *store, MDB_txn *txn, uint64_t seq)
+{
+    uint8_t bytes[FORMAT_RESERVED_BYTES];
+
+    if (seq <= store->reserved_seq)
+        return 0;
+    format_reserved_encode(bytes, seq);
+    return store_put(store, txn, store->meta, SLICE("reserved"),
+                     slice_make((char *)bytes, sizeof bytes));
+}
