@@ -46,7 +46,7 @@ struct crowd {
     int epoll;
 
     /* until */
-    uint64_t begin_after, until;
+    uint64_t begin_after;
     int64_t from_ns, from_cpu_us, from_own_cpu_us;
     bool counting;
     int64_t *latency_ns;

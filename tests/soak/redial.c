@@ -204,9 +204,11 @@ static void hear(struct link *link)
     }
     while ((n = get(link, link->head + link->head_len, sizeof link->head - 1 - link->head_len)) >
            0) {
-        link->head_len = link->phase == PHASE_HEAD ? link->head_len + (size_t)n : 0;
+        if (link->phase == PHASE_ENDED)
+            break; /* the answer to 1012: the server is to close first, RFC 6455 section 7.1.1 */
+        link->head_len += (size_t)n;
         link->head[link->head_len] = '\0';
-        if (link->phase == PHASE_HEAD && strstr(link->head, "\r\n\r\n") != NULL) {
+        if (strstr(link->head, "\r\n\r\n") != NULL) {
             link->phase = PHASE_ENDED;
             if (answer(link)) {
                 drop(link, true);
@@ -214,7 +216,7 @@ static void hear(struct link *link)
             }
         }
     }
-    if (n == 0)
+    if (n >= 0)
         drop(link, false);
 }
 
