@@ -20,6 +20,7 @@ from hawser_test.program import Program
 
 LONG = int(os.environ.get("HAWSER_SOAK", 0))
 MIB = 1 << 20
+SLACK = (4 if LONG else 16) * MIB  # the tail in memory has not been filled by a short one
 
 
 @pytest.fixture
@@ -67,8 +68,8 @@ def test_F55_consumers_come_and_go(hawser, seed):
                   f"gone; {time.monotonic() - begin:.0f} s", flush=True)
         assert max(fds) <= quiet + 2 * readers  # those who went may not have been seen off
         if not is_sanitized(hawser):
-            assert_flat(alone[1:], "memory without readers", 4 * MIB)
-            assert_flat(together[slices:], "memory with readers", 4 * MIB)
+            assert_flat(alone[1:], "memory without readers", SLACK)
+            assert_flat(together[slices:], "memory with readers", SLACK)
     finally:
         load.close()
 
@@ -114,6 +115,6 @@ def test_F55_reconnects(hawser, ca, seed):
                   f"{told['connections'] / (time.monotonic() - begin):.0f} a second", flush=True)
         assert max(fds) < 40 + 4 * STREAMS
         if not is_sanitized(hawser):
-            assert_flat(memory[1:], "memory", 4 * MIB)
+            assert_flat(memory[1:], "memory", SLACK)
     finally:
         redial.stop()

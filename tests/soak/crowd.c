@@ -291,6 +291,7 @@ static void go(unsigned i)
 static void step(unsigned i)
 {
     struct reader *reader = crowd.readers[i];
+    uint64_t bytes = reader->bytes;
 
     if (reader->fd < 0) {
         come(i);
@@ -304,8 +305,10 @@ static void step(unsigned i)
     }
     if (reader->kind == READER_NAMED && !reader->busy && (reader->full || below(2) == 0))
         reader_ack(reader, below(2) == 0);
-    if (crowd.life[i]-- == 0)
+    if (crowd.life[i] == 0)
         go(i);
+    else if (reader->bytes > bytes || below(8) == 0)
+        crowd.life[i]--; /* it is mostly patient while nothing comes */
 }
 
 static void report_churn(void)

@@ -88,7 +88,22 @@ static bool begins(const char *line, size_t len, const char *with)
 
 static bool holds(const char *line, size_t len, const char *what)
 {
-    return memmem(line, len, what, strlen(what)) != NULL;
+    for (size_t i = 0; i < len; i++)
+        if (begins(line + i, len - i, what))
+            return true;
+    return false;
+}
+
+/* `{"seq":480,"stream":`, where a gap has a notice instead. */
+static bool is_event(const char *line, size_t len)
+{
+    size_t i = 7;
+
+    if (!begins(line, len, "{\"seq\":"))
+        return false;
+    while (i < len && line[i] >= '0' && line[i] <= '9')
+        i++;
+    return begins(line + i, len - i, ",\"stream\":");
 }
 
 static void take_other(struct reader *reader, const char *line, size_t len)
@@ -122,8 +137,7 @@ static void take_line(struct reader *reader, const char *line, size_t len)
         line += 6;
         len -= 6;
     }
-    if (begins(line, len, "{\"seq\":") && len > 7 && line[7] != 'n' &&
-        !holds(line, len < 64 ? len : 64, "\"notice\":"))
+    if (is_event(line, len))
         take_event(reader, line, len);
     else
         take_other(reader, line, len);
