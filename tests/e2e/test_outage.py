@@ -188,8 +188,7 @@ def test_F40_sync_page_limit_of_the_service(hawser, ca, service):
 def test_F41_sync_lags_behind_the_link(hawser, service, ca):
     hawser.scaiwave(service, ca=ca, start="oldest", catchup__settle="5s")
     hawser.start().wait_state("live")
-    # The answer takes its time, so that the link has shown something that sync has to reach.
-    service.set(sync_lag_ms=1500, sync_delay_ms=300)
+    service.set(sync_lag_ms=1500)
     with hawser.consumer() as consumer:
         consumer.subscribe()
         through(consumer, service, lambda: service.drop("rst"),
