@@ -40,7 +40,7 @@ MUTANTS = {
         "src/session/heal.c",
         "return sync->request == 0 && sync->doubt_at_ms < at ? sync->doubt_at_ms : at;",
         "return at;")]),
-    "what proves a doubt is one page": ({1}, [(
+    "what proves a doubt is one page": ({1, 3}, [(
         "src/session/doubt.c", "if (promised && sync->stale_pages < SESSION_STALE_PAGES) {",
         "if (false) {")]),
     "any position follows": ({1, 4}, [(
