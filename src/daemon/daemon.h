@@ -17,13 +17,16 @@
  *     consumers the named consumers: who has which name, and what of it is on disk
  *     reload    from one configuration to the next; generation  each of them, while it is used
  *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
- *     paths     directories that are ours
+ *     turns     how long the loop works at a stretch
+ *     metrics   what was counted, for Prometheus; metrics_page  its text; link_counts  how links
+ * end paths     directories that are ours
  */
 #ifndef HAWSER_DAEMON_DAEMON_H
 #define HAWSER_DAEMON_DAEMON_H
 
 #include "base/list.h"
 #include "daemon/persist.h"
+#include "daemon/turns.h"
 #include "engine/stream.h"
 #include "io/io.h"
 #include "net/net.h"
@@ -62,6 +65,7 @@ struct daemon {
     struct reload *reload;
     const char *state_dir, *runtime_dir;
     struct io_loop *loop;
+    struct turns turns; /* of the loop */
     struct persist *persist;
     struct hub *hub;
     struct slots *slots;

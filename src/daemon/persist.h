@@ -12,6 +12,7 @@
 #ifndef HAWSER_DAEMON_PERSIST_H
 #define HAWSER_DAEMON_PERSIST_H
 
+#include "base/histogram.h"
 #include "base/list.h"
 #include "engine/hub.h"
 #include "io/io.h"
@@ -70,7 +71,8 @@ struct persist_opening {
 void persist_opening_init(struct persist_opening *opening);
 void persist_opening_fini(struct persist_opening *opening); /* not while it is under way */
 void persist_opening_start(struct persist *persist, struct persist_opening *opening);
-/* The stream is not opened again when the store is. */
+/* The stream is configured no more: it is not opened again when the store is, and is forgotten when
+ * nothing is left of it, after the next persist_bounds_start(). */
 void persist_stream_close(struct persist *persist, unsigned id);
 
 /* Other bounds of the store, taken by its writer. */
@@ -94,10 +96,15 @@ typedef void (*persist_state_visitor)(void *arg, struct slice key, struct slice 
                                       int64_t ago_ms);
 int persist_states(struct persist *persist, persist_state_visitor visit, void *arg,
                    struct error *err);
+/* Saves them at once; at start-up only. */
+int persist_put_states(struct persist *persist, const struct store_state *states, size_t n,
+                       struct error *err);
 /* As of the newest commit or look at retention. */
 const struct store_info *persist_info(const struct persist *persist);
 const char *persist_trouble(const struct persist *persist); /* NULL, or what is wrong, for status */
 uint64_t persist_commits(const struct persist *persist);
+/* How long commits took, in microseconds; of one that waited for space its last part. */
+const struct histogram *persist_commit_times(const struct persist *persist);
 
 /* One line of a page. */
 struct persist_line {

@@ -224,6 +224,40 @@ void reload_ask(struct reload *reload, struct client *client)
     io_idle_arm(reload->daemon->soon);
 }
 
+/* ---- the store's bounds ---- */
+
+static void on_bounds(void *arg)
+{
+    struct reload *reload = arg;
+    reload->bounds_running = false;
+    io_idle_arm(reload->daemon->soon);
+}
+
+void reload_bounds(struct reload *reload)
+{
+    const struct settings_store *store = &reload->daemon->settings->store;
+    reload->bounds = (struct persist_bounds){
+        .retain_size_bytes = store->retain_size_bytes,
+        .min_free_percent = store->min_free_percent,
+        .on_done = on_bounds,
+        .arg = reload,
+    };
+    reload->bounds_running = true;
+    persist_bounds_start(reload->daemon->persist, &reload->bounds);
+}
+
+/* True: all is done. */
+static bool turn(struct reload *reload)
+{
+    if (!reload_turns_run(reload) || reload->bounds_running)
+        return false;
+    if (!reload->removed)
+        return true;
+    reload->removed = false;
+    reload_bounds(reload);
+    return false;
+}
+
 /* ---- those who were told to go ---- */
 
 static int64_t sweep(struct reload *reload)
@@ -267,7 +301,7 @@ void reload_run(struct reload *reload)
         return;
     if (reload->phase == RELOAD_IDLE && reload->wanted)
         begin(reload);
-    if (reload->phase == RELOAD_TURNING && reload_turns_run(reload) && !reload->bounds_running)
+    if (reload->phase == RELOAD_TURNING && turn(reload))
         finish(reload);
     if (reload->sweeping)
         at_ms = sweep(reload);

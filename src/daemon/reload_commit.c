@@ -193,13 +193,6 @@ static void place_streams(struct commit *c)
     c->daemon->n_upstreams = n;
 }
 
-static void on_bounds(void *arg)
-{
-    struct reload *reload = arg;
-    reload->bounds_running = false;
-    io_idle_arm(reload->daemon->soon);
-}
-
 static void tell_parts(struct commit *c)
 {
     struct daemon *daemon = c->daemon;
@@ -211,14 +204,7 @@ static void tell_parts(struct commit *c)
         return;
     hub_configure(daemon->hub, daemon_commit_bytes(c->new),
                   store->deliver == SETTINGS_DELIVER_RECEIVED);
-    c->reload->bounds = (struct persist_bounds){
-        .retain_size_bytes = store->retain_size_bytes,
-        .min_free_percent = store->min_free_percent,
-        .on_done = on_bounds,
-        .arg = c->reload,
-    };
-    c->reload->bounds_running = true;
-    persist_bounds_start(daemon->persist, &c->reload->bounds);
+    reload_bounds(c->reload);
 }
 
 static void dismiss(struct commit *c)

@@ -49,8 +49,12 @@ struct reload {
     size_t n_turns, n_opening; /* the store has been asked, and has not answered */
     struct persist_bounds bounds;
     bool bounds_running;
+    bool removed;             /* a stream, and the store has not been told */
     int64_t cut_ms, again_ms; /* who has not stopped by then is cut; INT64_MAX */
 };
+
+/* Tells the store what it may fill, and which streams there are. */
+void reload_bounds(struct reload *reload);
 
 /* reload_commit.c: 0, or < 0 with every reason in the diag of `next`, and nothing has changed. */
 int reload_commit(struct reload *reload);

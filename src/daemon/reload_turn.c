@@ -162,6 +162,7 @@ static void stopping(struct turn *turn, int64_t now_ms)
     if (turn->begins)
         return;
     persist_stream_close(turn->reload->daemon->persist, turn->store_id);
+    turn->reload->removed = true;
     view(turn->reload);
 }
 

@@ -17,6 +17,7 @@ static const struct {
     {"daemon", "runtime_dir", DIFFERENCE_NEVER},
     {"daemon", "profile_dir", DIFFERENCE_READ}, /* what is found there may change streams */
     {"daemon", "log", DIFFERENCE_LOG},
+    {"daemon", "log_format", DIFFERENCE_LOG},
     {"daemon", "dial_rate", DIFFERENCE_DIALS},
     {"daemon", "dial_per_host", DIFFERENCE_DIALS},
 

@@ -120,6 +120,7 @@ static const struct row {
     {"daemon", "state_dir", "/a", "/b", "", DIFFERENCE_NEVER},
     {"daemon", "runtime_dir", "/a", "/b", "", DIFFERENCE_NEVER},
     {"daemon", "log", NULL, "debug", "", DIFFERENCE_LOG},
+    {"daemon", "log_format", NULL, "json", "", DIFFERENCE_LOG},
     {"daemon", "dial_rate", NULL, "20/m", "", DIFFERENCE_DIALS},
     {"daemon", "dial_per_host", NULL, "5", "", DIFFERENCE_DIALS},
 
