@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "daemon/client.h"
 #include "daemon/feed.h"
+#include "daemon/generation.h"
 #include "daemon/http_auth.h"
 #include "daemon/http_client.h"
 #include "daemon/outlet.h"
@@ -462,5 +463,6 @@ void listener_free(struct listener *listener)
         io_timer_close(listener->timer);
     http_auth_free(listener->auth);
     free(listener->uids);
+    generation_drop(listener->kept);
     free(listener);
 }

@@ -42,6 +42,7 @@ struct listener {
     struct daemon *daemon;
     const char *name;
     const struct settings_listen *settings; /* NULL: the control socket */
+    struct generation *kept; /* of one that is configured no more: its settings are there */
     enum settings_protocol protocol;
     bool tcp;               /* no one's credentials are known */
     struct http_auth *auth; /* NULL: no token is asked for */

@@ -143,8 +143,10 @@ static void place_listeners(struct commit *c)
     for (size_t i = 0; i < c->old->n_listens; i++) {
         if (c->difference->socket_gone[i])
             io_listener_close(sockets[i]);
-        if (c->difference->listen_gone[i])
-            c->listeners[n++] = old_listener(c, (int)i);
+        if (!c->difference->listen_gone[i])
+            continue;
+        old_listener(c, (int)i)->kept = generation_hold(c->daemon->generation);
+        c->listeners[n++] = old_listener(c, (int)i);
     }
     for (size_t i = 1 + c->old->n_listens; i < c->daemon->n_listeners; i++)
         c->listeners[n++] = c->daemon->listeners[i]; /* they had to go before */
