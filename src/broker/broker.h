@@ -85,8 +85,8 @@ void broker_client_free(struct broker_client *client); /* gives back what it has
  * was set back) is as 0. */
 void broker_restore(struct broker *broker, struct slice key, struct slice value, int64_t ago_ms);
 
-/* The key under which its scope is saved, if nothing has been counted there yet; NULL: it need not be
- * restored. Until the client is freed. */
+/* The key under which its scope is saved, if nothing has been counted there yet; NULL: it need not
+ * be restored. Until the client is freed. */
 const char *broker_unrestored(const struct broker_client *client);
 
 /* ---- slots; times are monotonic ms ---- */
