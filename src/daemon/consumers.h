@@ -27,8 +27,10 @@ struct consumers;
 int consumers_new(struct daemon *daemon, struct consumers **out, struct error *err);
 /* When all clients are gone, and the store is closed: it may still be counting. NULL is allowed. */
 void consumers_free(struct consumers *consumers);
-/* Before any client is there. */
-int consumers_restore(struct consumers *consumers, struct error *err);
+/* Before any client is there, and before any stream is opened. streams: that the store has and that
+ * are configured, by id: of no other stream a consumer keeps the number, not even on disk. */
+int consumers_restore(struct consumers *consumers, const uint64_t streams[STORE_ID_WORDS],
+                      struct error *err);
 size_t consumers_count(const struct consumers *consumers, size_t *connected);
 
 /* ---- from daemon ---- */

@@ -278,6 +278,17 @@ static int reopen_streams(struct persist *persist, struct error *err)
     return status;
 }
 
+static void keep_streams(struct persist *persist)
+{
+    const char *names[LIMIT_STREAMS];
+    uint64_t kept[STORE_ID_WORDS];
+    size_t n = 0;
+    for (unsigned i = 0; i < LIMIT_STREAMS; i++)
+        if (persist->streams[i].name != NULL)
+            names[n++] = persist->streams[i].name;
+    store_streams_keep(persist->store, names, n, kept);
+}
+
 static void run_reopen(struct io_job *job)
 {
     struct write_job *reopen = (struct write_job *)job;
@@ -287,6 +298,8 @@ static void run_reopen(struct io_job *job)
     reopen->status = store_open(&persist->options, &persist->store, &reopen->err);
     if (reopen->status == 0)
         reopen->status = reopen_streams(persist, &reopen->err);
+    if (reopen->status == 0)
+        keep_streams(persist);
 }
 
 static void next_read(struct persist *persist);
@@ -597,6 +610,12 @@ int persist_states(struct persist *persist, persist_state_visitor visitor, void 
         return status;
     log_error(NULL, NULL, "store: %s", err->text);
     return 0;
+}
+
+int persist_put_states(struct persist *persist, const struct store_state *states, size_t n,
+                       struct error *err)
+{
+    return store_append_with(persist->store, NULL, 0, states, n, io_wall_us(), 0, err);
 }
 
 const struct store_info *persist_info(const struct persist *persist)

@@ -54,6 +54,9 @@ typedef void (*persist_state_visitor)(void *arg, struct slice key, struct slice 
                                       int64_t ago_ms);
 int persist_states(struct persist *persist, persist_state_visitor visit, void *arg,
                    struct error *err);
+/* Saves them at once; at start-up only. */
+int persist_put_states(struct persist *persist, const struct store_state *states, size_t n,
+                       struct error *err);
 /* As of the newest commit or look at retention. */
 const struct store_info *persist_info(const struct persist *persist);
 const char *persist_trouble(const struct persist *persist); /* NULL, or what is wrong, for status */

@@ -100,6 +100,13 @@ static void tell(struct stream *stream, uint64_t link, enum flow_result result)
     case FLOW_UNKEYED:
         stream_post_link(stream, SESSION_EV_UNKEYED, link, NULL);
         return;
+    case FLOW_DOUBT:
+        stream_post_link(stream, SESSION_EV_DOUBT, link, NULL);
+        return;
+    case FLOW_FOLLOWS:
+        stream_check_flow(stream);
+        stream_post_link(stream, SESSION_EV_FOLLOWS, link, NULL);
+        return;
     case FLOW_EMITTED:
         stream_check_flow(stream);
         return;

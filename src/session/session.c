@@ -250,6 +250,11 @@ static void on_flow(struct session *s, const struct session_event *event,
             session_on_met(s, out);
     } else if (up && event->kind == SESSION_EV_HOLE) {
         session_on_hole(s, out, event->text);
+    } else if (up && event->kind == SESSION_EV_DOUBT) {
+        session_on_doubt(s, out);
+    } else if (event->kind == SESSION_EV_FOLLOWS) {
+        if (up)
+            session_on_follows(s, out);
     } else if (up) {
         session_on_unkeyed(s, out);
     } else if (s->link_phase == SESSION_LINK_CLOSING && event->link == s->link &&
@@ -378,6 +383,8 @@ static void dispatch(struct session *s, const struct session_event *event,
     switch (event->kind) {
     case SESSION_EV_MET:
     case SESSION_EV_HOLE:
+    case SESSION_EV_DOUBT:
+    case SESSION_EV_FOLLOWS:
     case SESSION_EV_UNKEYED:
         on_flow(s, event, out);
         return;
@@ -486,7 +493,7 @@ void session_init(struct session *session, const struct session_init_args *args)
                             !args->has_position,
         .leaving = SESSION_STATE_COUNT,
         .age_at_ms = SESSION_NEVER,
-        .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1},
+        .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1, .doubt_at_ms = SESSION_NEVER},
         .audit = {.at_ms = SESSION_NEVER},
         .fallback = {.next_ms = SESSION_NEVER,
                      .primary_ms = SESSION_NEVER,
