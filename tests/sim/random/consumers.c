@@ -197,6 +197,7 @@ static void connect_named(struct world *world, unsigned number)
         draw_filter(world, consumer);
     verdict_consumer(world, number, consumer->last_seq);
     begin_anew(world, number);
+    consumer->start_seq = consumer->last_seq; /* it may end before it begins */
     set_streams(world, consumer);
     consumer->connected = true;
     consumer->reading = false;
