@@ -402,7 +402,8 @@ void consumers_pump(struct world *world, unsigned number, uint64_t connection)
     if (!world->alive || !consumer->connected || consumer->connection != connection)
         return;
     /* In the calm, hours may pass until a parked stream tries again. */
-    uint64_t pace_ms = (uint64_t)consumer->pace_ms * (world->faults ? 1 : 20);
+    bool behind = consumer->sub.cursor < truth_newest_seq(world);
+    uint64_t pace_ms = (uint64_t)consumer->pace_ms * (world->faults || behind ? 1 : 20);
     world_plan(world, (int64_t)rng_below(&world->rng, pace_ms) + 1, WORLD_CONSUME, number,
                connection, 0);
     if (!consumer->reading)
