@@ -203,6 +203,7 @@ void stream_pong(struct stream *stream, uint64_t number, int64_t rtt_ms)
         return;
     if (link->role == STREAM_LINK) {
         stream->stats.rtt_ms = rtt_ms;
+        histogram_add(&stream->stats.rtts_ms, rtt_ms);
         arrivals_pong(&stream->arrivals, stream->ops->now_ms(stream->arg), rtt_ms);
         look_at_arrivals(stream);
     }

@@ -229,6 +229,8 @@ static void on_link(struct session *s, const struct session_event *event,
 static void on_dead_link(struct session *s, struct session_actions *out,
                          const struct profile_end *end)
 {
+    if (end->kind == PROFILE_END_CLOSE)
+        s->dead_links++;
     /* Half-open: nobody would read a close frame. And two links that close are one too many. */
     if (end->kind == PROFILE_END_CLOSE || s->handover.link != 0)
         session_link_abort(s, out);
@@ -541,6 +543,7 @@ void session_status(const struct session *session, struct session_status *out)
         .since_ms = session->since_ms,
         .retry_at_ms = session->retry_at_ms,
         .link = session->link,
+        .dead_links = session->dead_links,
         .attempts = session->attempts,
         .successor = session->handover.link,
         .fallback = session->fallback.open,

@@ -444,6 +444,7 @@ struct session {
     struct session_slot slot;
     int64_t close_by_ms; /* CLOSING: LINK_ABORT then */
     struct session_pulse pulse;
+    uint64_t dead_links;
     struct session_rhythm rhythm;
     struct session_rtt rtt;
     bool rtt_reconnects;
@@ -501,6 +502,7 @@ struct session_status {
     enum session_state state;
     int64_t since_ms, retry_at_ms; /* by the fallback: of the WebSocket */
     uint64_t link;                 /* 0: none */
+    uint64_t dead_links;           /* that answered no heartbeat, or had gone silent */
     unsigned attempts;             /* links in a row without reset_after of life */
     uint64_t successor;            /* 0: none */
     bool fallback;                 /* the fallback delivers */

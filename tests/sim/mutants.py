@@ -87,8 +87,8 @@ MUTANTS = {
         "    (void)flow, (void)key;")]),
     # 3 in order
     "a hold is no hold": ({1, 3}, [(
-        "src/flow/held.c", "    flow_drop_held(flow);\n    flow->mode = FLOW_MODE_HOLD;",
-        "    flow_drop_held(flow);\n    flow->mode = FLOW_MODE_PASS;")]),
+        "src/flow/held.c", "    flow_doubt(flow, false);\n    flow->mode = FLOW_MODE_HOLD;",
+        "    flow_doubt(flow, false);\n    flow->mode = FLOW_MODE_PASS;")]),
     "an answer that was cancelled is taken": ({1, 2, 3, 9}, [(
         "src/engine/requests.c",
         "} else if (number != 0 && number == stream->request.wire) {\n        enum session_purpose",
