@@ -72,6 +72,21 @@ def upstream(ca):
     service.stop()
 
 
+@pytest.fixture
+def chat(machine, upstream, ca):
+    """hawserd with one stream, live, whatever the test before has left."""
+    upstream.up()
+    machine.run("rm", "-rf", DROPIN)
+    machine.write("/etc/hawser/ca.pem", ca.cert.read_text())
+    machine.write("/etc/hawser/chat-token", TOKEN + "\n", 0o600)
+    dropin(machine, "token", "LoadCredential=chat-token:/etc/hawser/chat-token")
+    configure(machine, BASIC + CHAT.format(host=upstream.host, token="credential:chat-token"))
+    machine.run("systemctl", "stop", "hawserd.socket")
+    machine.run("systemctl", "restart", "hawserd")
+    wait_show(machine, "StatusText", "^1 stream live$")
+    return machine
+
+
 @pytest.fixture(autouse=True)
 def told(machine, request):
     """What the machine has to say of a failure."""
@@ -128,8 +143,7 @@ def test_package_is_as_debian_expects(debs):
 def test_package_lintian(debs):
     if not shutil.which("lintian"):
         pytest.skip("there is no lintian")
-    done = subprocess.run(["lintian", "--fail-on", "error,warning", "--no-tag-display-limit",
-                           debs[0]], capture_output=True, text=True)
+    done = subprocess.run(["lintian", "--fail-on", "error,warning", "--tag-display-limit", "0", debs[0]], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -151,10 +165,8 @@ def test_installed_and_running(machine):
 
 
 def test_units_are_good_and_tight(machine):
-    said = machine.run("systemd-analyze", "verify", "hawserd.service", "hawserd.socket", errors=True)
-    # Its manual pages are not unpacked here.
-    complaints = [line for line in said.splitlines() if "man:" not in line and "man " not in line]
-    assert not complaints, said
+    said = machine.run("systemd-analyze", "verify", "--man=no", "hawserd.service", "hawserd.socket", errors=True)
+    assert not said
     rows = json.loads(machine.run("systemd-analyze", "security", "--json=short", "hawserd"))
     overall = machine.run("systemd-analyze", "security", "hawserd").strip().splitlines()[-1]
     figure = float(re.search(r": ([0-9.]+) ", overall).group(1))
@@ -163,15 +175,9 @@ def test_units_are_good_and_tight(machine):
     assert figure <= SECURITY_MOST, exposed
 
 
-def test_F05_credential_of_the_manager(machine, upstream, ca):
-    machine.write("/etc/hawser/ca.pem", ca.cert.read_text())
-    machine.write("/etc/hawser/chat-token", TOKEN + "\n", 0o600)
-    dropin(machine, "token", "LoadCredential=chat-token:/etc/hawser/chat-token")
-    configure(machine, BASIC + CHAT.format(host=upstream.host, token="credential:chat-token"))
-    machine.run("systemctl", "restart", "hawserd")
-    wait_show(machine, "StatusText", "^1 stream live$")
+def test_F38_credential_of_the_manager(chat, upstream):
     published = upstream.publish(5)
-    with connect(machine) as consumer:
+    with connect(chat) as consumer:
         consumer.subscribe(**{"from": "oldest"})
         consumer.wait_events(5)
         assert_same(consumer.ids(), published.ids)
@@ -179,7 +185,7 @@ def test_F05_credential_of_the_manager(machine, upstream, ca):
 
 # ---- hurt ----
 
-def test_F57_consumers_lose_nothing_over_a_restart(machine, upstream):
+def test_F57_consumers_lose_nothing_over_a_restart(chat, upstream):
     """Nobody is refused either: who connects while there is no hawserd waits."""
     refused, found, seqs, stop = [], [], [], threading.Event()
 
@@ -188,7 +194,7 @@ def test_F57_consumers_lose_nothing_over_a_restart(machine, upstream):
             try:
                 with socket.socket(socket.AF_UNIX) as client:
                     client.settimeout(30)
-                    client.connect(str(machine.path(EVENTS)))
+                    client.connect(str(chat.path(EVENTS)))
                     if not client.recv(4096):
                         continue  # it came too late for the old one to greet it
             except (ConnectionRefusedError, FileNotFoundError) as error:
@@ -199,8 +205,8 @@ def test_F57_consumers_lose_nothing_over_a_restart(machine, upstream):
         position = first
         while not stop.is_set():
             try:
-                with connect(machine) as consumer:
-                    consumer.subscribe(**{"from": position + 1})
+                with connect(chat) as consumer:
+                    consumer.subscribe(**{"from": position})
                     while not stop.is_set():
                         line = consumer.line(1)
                         if "id" in line and "seq" in line:
@@ -210,7 +216,7 @@ def test_F57_consumers_lose_nothing_over_a_restart(machine, upstream):
             except Exception:
                 continue
 
-    with connect(machine) as consumer:
+    with connect(chat) as consumer:
         newest = consumer.greeting["newest"]
     threads = [threading.Thread(target=knock), threading.Thread(target=read, args=(newest,))]
     for thread in threads:
@@ -219,7 +225,7 @@ def test_F57_consumers_lose_nothing_over_a_restart(machine, upstream):
     try:
         for _ in range(3):
             published += upstream.publish(30).ids
-            machine.run("systemctl", "restart", "hawserd")
+            chat.run("systemctl", "restart", "hawserd")
             published += upstream.publish(30).ids
         wait_until(lambda: len(found) >= len(published), lambda: f"{len(published)} events, {len(found)}")
     finally:
@@ -231,105 +237,94 @@ def test_F57_consumers_lose_nothing_over_a_restart(machine, upstream):
     assert not refused, f"{len(refused)} were refused"
 
 
-def test_F57_stop_within_five_seconds_says_1001(machine, upstream):
+def test_F57_stop_within_five_seconds_says_1001(chat, upstream):
     upstream.stats(clear=True)
     started = time.monotonic()
-    machine.run("systemctl", "stop", "hawserd")
+    chat.run("systemctl", "stop", "hawserd")
     assert time.monotonic() - started < 5
-    assert machine.show("hawserd", "Result") == "success"
+    assert chat.show("hawserd", "Result") == "success"
     closes = upstream.wait(lambda stats: stats["closes"], "the close")["closes"]
     assert closes[-1]["code"] == 1001, closes
-    machine.run("systemctl", "start", "hawserd")
-    wait_show(machine, "StatusText", "^1 stream live$")
 
 
-def test_F56_stopped_loop_is_killed_and_started_again(machine, upstream):
-    dropin(machine, "watchdog", "WatchdogSec=3s\nRestartSec=100ms")
-    machine.run("systemctl", "restart", "hawserd")
-    before, count = pid(machine), restarts(machine)
-    machine.run("kill", "-STOP", str(before))
-    wait_until(lambda: restarts(machine) > count, "the watchdog to bite", 60, every=0.1)
-    wait_show(machine, "StatusText", "^1 stream live$")
-    assert pid(machine) != before
-    assert "Watchdog timeout" in machine.journal()
-    machine.path(f"{DROPIN}/watchdog.conf").unlink()
-    machine.run("systemctl", "daemon-reload")
+def test_F56_stopped_loop_is_killed_and_started_again(chat, upstream):
+    dropin(chat, "watchdog", "WatchdogSec=3s\nRestartSec=100ms")
+    chat.run("systemctl", "restart", "hawserd")
+    before, count = pid(chat), restarts(chat)
+    chat.run("systemctl", "kill", "-s", "STOP", "hawserd")
+    wait_until(lambda: restarts(chat) > count, "the watchdog to bite", 60, every=0.1)
+    wait_show(chat, "StatusText", "^1 stream live$")
+    assert pid(chat) != before
+    assert "Watchdog timeout" in chat.journal()
 
 
-def test_F58_configuration_error_ends_with_78_and_is_not_tried_again(machine, upstream):
-    text = machine.path("/etc/hawser/hawser.ini").read_text()
-    configure(machine, text + "\n[stream chat]\nprofile = nonsense\nhots = x\n")
-    machine.run("systemctl", "restart", "hawserd", status=1)
-    assert machine.show("hawserd", "ExecMainStatus") == "78"
-    assert machine.show("hawserd", "ActiveState") == "failed"
-    assert "hots" in machine.journal("hawserd", "-n", "20")
+def test_F58_configuration_error_ends_with_78_and_is_not_tried_again(chat, upstream):
+    text = chat.path("/etc/hawser/hawser.ini").read_text()
+    configure(chat, text + "\n[listen more]\npaht = /run/hawser/more.sock\n")
+    chat.run("systemctl", "restart", "hawserd", status=1)
+    assert chat.show("hawserd", "ExecMainStatus") == "78"
+    assert chat.show("hawserd", "ActiveState") == "failed"
+    assert "paht" in chat.journal("hawserd", "-n", "20")
     with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
-        connect(machine)
-    configure(machine, text)
-    machine.run("systemctl", "start", "hawserd")
-    wait_show(machine, "StatusText", "^1 stream live$")
+        connect(chat)
+    configure(chat, text)
+    chat.run("systemctl", "start", "hawserd")
+    wait_show(chat, "StatusText", "^1 stream live$")
 
 
-def test_F60_status_line_says_what_is_not_well(machine, upstream):
+def test_F60_status_line_says_what_is_not_well(chat, upstream):
     upstream.down()
-    wait_show(machine, "StatusText", "^0 of 1 stream live; chat (waiting|dialing)")
-    assert "chat " in machine.run("systemctl", "status", "--no-pager", "hawserd")
+    wait_show(chat, "StatusText", "^0 of 1 stream live; chat (waiting|dialing)")
+    assert "chat " in chat.run("systemctl", "status", "--no-pager", "hawserd")
     upstream.up()
-    wait_show(machine, "StatusText", "^1 stream live$")
+    wait_show(chat, "StatusText", "^1 stream live$")
 
 
 # ---- exec: in the sandbox ----
 
-def test_F38_exec_credential_within_the_sandbox(machine, upstream):
-    machine.write("/usr/local/bin/chat-token", f"#!/bin/sh\necho {TOKEN}\n", 0o755)
-    configure(machine, BASIC + CHAT.format(host=upstream.host, token="exec:/usr/local/bin/chat-token"))
-    machine.run("systemctl", "restart", "hawserd")
-    wait_show(machine, "StatusText", "^1 stream live$")
+def test_F38_exec_credential_within_the_sandbox(chat, upstream):
+    chat.write("/usr/local/bin/chat-token", f"#!/bin/sh\necho {TOKEN}\n", 0o755)
+    configure(chat, BASIC + CHAT.format(host=upstream.host, token="exec:/usr/local/bin/chat-token"))
+    chat.run("systemctl", "restart", "hawserd")
+    wait_show(chat, "StatusText", "^1 stream live$")
 
 
-def test_F38_exec_credential_that_wants_more_has_the_dropin(machine, upstream):
+def test_F38_exec_credential_that_wants_more_has_the_dropin(chat, upstream):
     """One that reads /proc/meminfo and sets its own priority, as large runtimes do."""
-    machine.write("/usr/local/bin/chat-token", "#!/bin/sh\nset -e\ngrep -q MemTotal /proc/meminfo\n"
+    chat.write("/usr/local/bin/chat-token", "#!/bin/sh\nset -e\ngrep -q MemTotal /proc/meminfo\n"
                   f"renice 10 $$ >&2\necho {TOKEN}\n", 0o755)
-    machine.run("systemctl", "restart", "hawserd")
-    wait_show(machine, "StatusText", "^0 of 1 stream live; chat .*(exit status|chat-token)")
-    machine.run("cp", "/usr/share/doc/hawser/examples/exec-credentials.conf", DROPIN)
-    machine.run("systemctl", "daemon-reload")
-    machine.run("systemctl", "restart", "hawserd")
-    wait_show(machine, "StatusText", "^1 stream live$")
-    machine.path(f"{DROPIN}/exec-credentials.conf").unlink()
-    machine.run("systemctl", "daemon-reload")
-    configure(machine, BASIC + CHAT.format(host=upstream.host, token="credential:chat-token"))
-    machine.run("systemctl", "restart", "hawserd")
-    wait_show(machine, "StatusText", "^1 stream live$")
+    configure(chat, BASIC + CHAT.format(host=upstream.host, token="exec:/usr/local/bin/chat-token"))
+    chat.run("systemctl", "restart", "hawserd")
+    wait_show(chat, "StatusText", "^0 of 1 stream live; chat .*(exit status|chat-token)")
+    chat.run("cp", "/usr/share/doc/hawser/examples/exec-credentials.conf", DROPIN)
+    chat.run("systemctl", "daemon-reload")
+    chat.run("systemctl", "restart", "hawserd")
+    wait_show(chat, "StatusText", "^1 stream live$")
 
 
 # ---- the socket unit ----
 
-def test_F57_socket_unit_listens_while_there_is_no_hawserd(machine, upstream):
-    machine.run("systemctl", "stop", "hawserd")
-    machine.run("systemctl", "start", "hawserd.socket")
-    assert machine.show("hawserd", "ActiveState") == "inactive"
-    assert machine.run("stat", "-c", "%U:%G %a", EVENTS).strip() == "hawser:hawser 660"
-    with connect(machine, timeout=60) as consumer:  # which starts it
+def test_F57_socket_unit_listens_while_there_is_no_hawserd(chat, upstream):
+    chat.run("systemctl", "stop", "hawserd")
+    chat.run("systemctl", "start", "hawserd.socket")
+    assert chat.show("hawserd", "ActiveState") == "inactive"
+    assert chat.run("stat", "-c", "%U:%G %a", EVENTS).strip() == "hawser:hawser 660"
+    with connect(chat, timeout=60) as consumer:  # which starts it
         consumer.subscribe(**{"from": "now"})
         published = upstream.publish(3)
         consumer.wait_events(3)
         assert_same(consumer.ids(), published.ids)
-    assert machine.show("hawserd", "ActiveState") == "active"
-    machine.run("systemctl", "stop", "hawserd.socket", "hawserd.service")
-    machine.run("systemctl", "start", "hawserd")
-    wait_show(machine, "StatusText", "^1 stream live$")
+    assert chat.show("hawserd", "ActiveState") == "active"
 
 
 # ---- the journal ----
 
-def test_F60_journal_fields(machine, upstream):
+def test_F60_journal_fields(chat, upstream):
     dials = len(upstream.stats()["dials"])
     upstream.drop()
     upstream.wait(lambda stats: len(stats["dials"]) > dials, "hawserd to dial again")
-    wait_show(machine, "StatusText", "^1 stream live$")
-    records = [json.loads(line) for line in machine.journal(
+    wait_show(chat, "StatusText", "^1 stream live$")
+    records = [json.loads(line) for line in chat.journal(
         "hawserd", "-o", "json", "HAWSER_STREAM=chat").splitlines()]
     assert any(re.fullmatch("[0-9a-f]{8}", record.get("HAWSER_LINK", "")) for record in records)
     assert all(record["SYSLOG_IDENTIFIER"] == "hawserd" for record in records)
@@ -338,39 +333,39 @@ def test_F60_journal_fields(machine, upstream):
 
 # ---- reload ----
 
-def test_F58_reload(machine, upstream):
-    text = machine.path("/etc/hawser/hawser.ini").read_text()
-    before, links = pid(machine), len(upstream.stats()["dials"])
-    configure(machine, text + "\n[listen more]\npath = /run/hawser/more.sock\n")
-    machine.run("systemctl", "reload", "hawserd")
-    with connect(machine, "/run/hawser/more.sock") as consumer:
+def test_F58_reload(chat, upstream):
+    text = chat.path("/etc/hawser/hawser.ini").read_text()
+    before, links = pid(chat), len(upstream.stats()["dials"])
+    configure(chat, text + "\n[listen more]\npath = /run/hawser/more.sock\n")
+    chat.run("systemctl", "reload", "hawserd")
+    with connect(chat, "/run/hawser/more.sock") as consumer:
         assert consumer.greeting
-    configure(machine, text + "\n[listen more]\npaht = /run/hawser/more.sock\n")
-    machine.run("systemctl", "reload", "hawserd", status=1)
-    assert "paht" in machine.journal("hawserd", "-n", "20")
-    with connect(machine, "/run/hawser/more.sock") as consumer:
+    configure(chat, text + "\n[listen more]\npaht = /run/hawser/more.sock\n")
+    chat.run("systemctl", "reload", "hawserd", status=1)
+    assert "paht" in chat.journal("hawserd", "-n", "20")
+    with connect(chat, "/run/hawser/more.sock") as consumer:
         assert consumer.greeting
-    configure(machine, text)
-    machine.run("systemctl", "reload", "hawserd")
-    assert not machine.path("/run/hawser/more.sock").exists()
-    assert (pid(machine), len(upstream.stats()["dials"])) == (before, links)
-    assert machine.show("hawserd", "ActiveState") == "active"
+    configure(chat, text)
+    chat.run("systemctl", "reload", "hawserd")
+    assert not chat.path("/run/hawser/more.sock").exists()
+    assert (pid(chat), len(upstream.stats()["dials"])) == (before, links)
+    assert chat.show("hawserd", "ActiveState") == "active"
 
 
 # ---- upgraded, removed, purged ----
 
-def test_F57_upgrade_keeps_state_and_goes_on(machine, upstream, debs):
-    with connect(machine) as consumer:
+def test_F57_upgrade_keeps_state_and_goes_on(chat, upstream, debs):
+    with connect(chat) as consumer:
         instance, newest = consumer.greeting["instance"], consumer.greeting["newest"]
-    before = pid(machine)
-    machine.run("apt-get", "install", "-y", "/root/successor.deb")
-    assert machine.run("dpkg-query", "-W", "-f", "${Version}", "hawser") == field(debs[1], "Version")
-    wait_show(machine, "StatusText", "^1 stream live$")
-    assert pid(machine) != before
+    before = pid(chat)
+    chat.run("apt-get", "install", "-y", "/root/successor.deb")
+    assert chat.run("dpkg-query", "-W", "-f", "${Version}", "hawser") == field(debs[1], "Version")
+    wait_show(chat, "StatusText", "^1 stream live$")
+    assert pid(chat) != before
     published = upstream.publish(4)
-    with connect(machine) as consumer:
+    with connect(chat) as consumer:
         assert consumer.greeting["instance"] == instance
-        consumer.subscribe(**{"from": newest + 1})
+        consumer.subscribe(**{"from": newest})
         consumer.wait_events(4)
         assert_same(consumer.ids(), published.ids)
 

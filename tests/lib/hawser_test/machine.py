@@ -91,7 +91,7 @@ def successor(deb, directory):
     version = field(deb, "Version")
     control.write_text(control.read_text().replace(f"Version: {version}", f"Version: {version}+1"))
     target = directory / "successor.deb"
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-b", tree, target], check=True,
+    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", tree, target], check=True,
                    stdout=subprocess.DEVNULL)
     return target
 
