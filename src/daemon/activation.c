@@ -17,7 +17,7 @@ enum {
     FDNAME_MAX = 255, /* bytes of a FileDescriptorName, likewise */
 };
 
-#define KEPT "kept/" /* then the listener's name, a slash, and what tells its file from others */
+#define KEPT "kept/" /* then the listener's name, a slash, and what tells it from all others */
 
 struct held {
     char name[FDNAME_MAX + 1]; /* the manager's for it */
@@ -115,30 +115,26 @@ void activation_free(struct activation *activation)
 
 /* ---- which is whose ---- */
 
-/* What a listener's own socket is called at the manager's. */
-static void kept_name(const char *name, dev_t device, ino_t inode, char out[FDNAME_MAX + 1])
+/* What a listener's own socket is called at the manager's: by the file at its path, where it has
+ * one. The name in it is for people. */
+static void kept_name(const char *name, const struct stat *st, char out[FDNAME_MAX + 1])
 {
-    snprintf(out, FDNAME_MAX + 1, KEPT "%s/%jx.%jx", name, (uintmax_t)device, (uintmax_t)inode);
+    snprintf(out, FDNAME_MAX + 1, KEPT "%s/%jx.%jx", name, (uintmax_t)st->st_dev,
+             (uintmax_t)st->st_ino);
 }
 
-static bool is_of(const struct held *held, const char *name)
-{
-    const char *rest = held->name + strlen(KEPT);
-    return held->kept && strncmp(rest, name, strlen(name)) == 0 && rest[strlen(name)] == '/';
-}
-
+/* The section may have another name by now; the file and the address tell. */
 static bool fits_kept(const struct held *held, const struct activation_wish *wish)
 {
+    const char *file = strrchr(held->name, '/');
     char expected[FDNAME_MAX + 1];
     struct stat st;
-    if (!is_of(held, wish->name))
-        return false;
     if (held->at.tcp)
         return io_tcp_same(held->at.name, wish->tcp);
     if (lstat(wish->path, &st) != 0)
         return false;
-    kept_name(wish->name, st.st_dev, st.st_ino, expected);
-    return strcmp(held->name, expected) == 0;
+    kept_name("", &st, expected);
+    return strcmp(file, strrchr(expected, '/')) == 0;
 }
 
 static bool fits(const struct held *held, const struct activation_wish *wish)
@@ -203,8 +199,7 @@ void activation_keep(struct activation *activation, const char *name,
                      const struct io_listener *listener)
 {
     struct held *held = &activation->held[activation->n];
-    dev_t device = 0;
-    ino_t inode = 0;
+    struct stat st = {0};
     if (!activation->manager)
         return;
     for (size_t i = 0; i < activation->n; i++)
@@ -216,8 +211,9 @@ void activation_keep(struct activation *activation, const char *name,
         return;
     }
     *held = (struct held){.fd = -1, .kept = true, .by = listener};
-    (void)io_listener_file(listener, &device, &inode);
-    kept_name(name, device, inode, held->name);
+    if (!io_listener_file(listener, &st.st_dev, &st.st_ino))
+        (void)fstat(io_listener_fd(listener), &st);
+    kept_name(name, &st, held->name);
     notify_store(io_listener_fd(listener), held->name);
     activation->n++;
 }

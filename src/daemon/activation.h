@@ -10,7 +10,7 @@
  * Decides: which listener gets which. A given one goes to the listener of its FileDescriptorName=,
  * `control` to the control socket, else to that of its address; its mode and group are the socket
  * unit's affair. Over TCP the address alone counts: what may be served there depends on it. A kept
- * one goes back to the listener it was of, if the file at its path is still the same one.
+ * one goes to the listener of its address, if the file at that path is still the same one.
  * Owns: what no listener has; and a copy of each given one, so that a reload can bring a listener
  * back. Fails: for want of memory only; a socket that cannot be used is said, and done without.
  */
