@@ -47,10 +47,9 @@ def debs():
         check_able()
     except Unable as why:
         pytest.skip(str(why))
+    deb = package()
     with tempfile.TemporaryDirectory(prefix="hawser-deb-") as directory:
-        directory = Path(directory)
-        deb = package(directory)
-        yield deb, successor(deb, directory)
+        yield deb, successor(deb, Path(directory))
 
 
 @pytest.fixture(scope="module")

@@ -57,15 +57,16 @@ def locked(path):
 
 # ---- the package ----
 
-def package(directory):
+def package():
     """The .deb of this tree, or the one that $HAWSER_DEB names. Built without optimisation: it is to
-    work here, not to be fast."""
+    work here, not to be fast. Always in the same directory, so that ccache knows it again."""
     if os.environ.get("HAWSER_DEB"):
         return Path(os.environ["HAWSER_DEB"])
-    environment = dict(os.environ, DEB_BUILD_OPTIONS="noopt noautodbgsym nocheck parallel=2",
-                       CCACHE_DIR=str(BUILD / "ccache"))
-    log = directory / "deb.log"
-    with open(log, "w") as out:
+    directory = BUILD / "deb"
+    environment = dict(os.environ, DEB_BUILD_OPTIONS="noopt nostrip noautodbgsym parallel=2",
+                       DEB_CFLAGS_APPEND="-g0", CCACHE_DIR=str(BUILD / "ccache"))
+    log = BUILD / "deb.log"
+    with locked(BUILD / "deb.lock"), open(log, "w") as out:
         status = subprocess.run([ROOT / "packaging" / "deb", directory, "-us", "-uc", "-b"],
                                 env=environment, stdin=subprocess.DEVNULL, stdout=out,
                                 stderr=out).returncode
@@ -267,16 +268,15 @@ class Machine:
 
 def main():
     """A machine to look around in, with the package of this tree: machine.py [COMMAND...]"""
-    with tempfile.TemporaryDirectory() as directory:
-        deb = package(Path(directory))
-        machine = Machine(root_file_system(libraries(deb)))
-        try:
-            shutil.copy(deb, machine.path("/root/hawser.deb"))
-            print(machine.run("apt-get", "install", "-y", "/root/hawser.deb", errors=True))
-            command = sys.argv[1:] or ["bash", "-l"]
-            subprocess.run(["nsenter", "-t", str(machine.leader), "-a", "--", *command])
-        finally:
-            machine.kill()
+    deb = package()
+    machine = Machine(root_file_system(libraries(deb)))
+    try:
+        shutil.copy(deb, machine.path("/root/hawser.deb"))
+        print(machine.run("apt-get", "install", "-y", "/root/hawser.deb", errors=True))
+        command = sys.argv[1:] or ["bash", "-l"]
+        subprocess.run(["nsenter", "-t", str(machine.leader), "-a", "--", *command])
+    finally:
+        machine.kill()
 
 
 if __name__ == "__main__":
