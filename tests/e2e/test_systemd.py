@@ -295,7 +295,7 @@ def test_F38_exec_credential_that_wants_more_has_the_dropin(chat, upstream):
     configure(chat, BASIC + CHAT.format(host=upstream.host, token="exec:/usr/local/bin/chat-token"))
     chat.run("systemctl", "restart", "hawserd")
     wait_show(chat, "StatusText", "^0 of 1 stream live; chat .*(exit status|chat-token)")
-    chat.run("cp", "/usr/share/doc/hawser/examples/exec-credentials.conf", DROPIN)
+    chat.run("cp", "/usr/share/hawser/examples/exec-credentials.conf", DROPIN)
     chat.run("systemctl", "daemon-reload")
     chat.run("systemctl", "restart", "hawserd")
     wait_show(chat, "StatusText", "^1 stream live$")
