@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from hawser_test.consumer import Consumer, assert_same
+from hawser_test.disk import Disk
 from hawser_test.hawserd import wait_until
 from hawser_test.manager import Manager
 
@@ -82,6 +83,21 @@ def test_F56_watchdog_hears_of_a_loop_that_turns_and_of_no_other(hawser, watchdo
     assert not watchdog.heard
     hawser.process.send_signal(signal.SIGCONT)
     watchdog.wait(fed, "the watchdog to be fed again")
+
+
+def test_F56_slow_disk_is_a_status_and_no_reason_to_be_killed(hawser, watchdog, service, ca):
+    disk = Disk(hawser)
+    assert disk.library.exists(), f"no {disk.library}: build all, not hawserd alone"
+    hawser.scaiwave(service, ca=ca)
+    start(hawser, watchdog)
+    watchdog.wait_status("1 stream live")
+    disk.order("slow 15000")  # each commit
+    service.publish(5)
+    watchdog.wait_status("store failing: ", timeout=60)
+    for _ in range(10):
+        watchdog.wait(lambda words: words.get("WATCHDOG") == "1", "the watchdog to be fed")
+    disk.order("ok")
+    watchdog.wait_status("1 stream live", timeout=60)
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
