@@ -18,6 +18,8 @@
  *     activation  listening sockets that the service manager hands over, or keeps over a restart
  *     status    what hawserd says of itself; logfmt, report, notify  the same to the log and to
  *               systemd
+ *     turns     how long the loop works at a stretch
+ *     metrics   what was counted, for Prometheus; metrics_page  its text; link_counts  how links end
  *     paths     directories that are ours
  */
 #ifndef HAWSER_DAEMON_DAEMON_H
@@ -25,6 +27,7 @@
 
 #include "base/list.h"
 #include "daemon/persist.h"
+#include "daemon/turns.h"
 #include "engine/stream.h"
 #include "io/io.h"
 #include "net/net.h"
@@ -62,6 +65,7 @@ struct daemon {
     const struct settings *settings;
     const char *state_dir, *runtime_dir;
     struct io_loop *loop;
+    struct turns turns; /* of the loop */
     struct persist *persist;
     struct hub *hub;
     struct slots *slots;

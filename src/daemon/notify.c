@@ -66,6 +66,16 @@ void notify_reloading(void)
     tell(state);
 }
 
+void notify_checking(uint64_t bytes)
+{
+    char state[128];
+    /* More than a silent disk is given (store/check.c). */
+    snprintf(state, sizeof(state),
+             "STATUS=checking the store: %llu MiB so far\nEXTEND_TIMEOUT_USEC=90000000",
+             (unsigned long long)(bytes >> 20));
+    tell(state);
+}
+
 void notify_stopping(void)
 {
     tell("STOPPING=1");

@@ -12,6 +12,8 @@
 bool notify_wanted(void); /* somebody listens */
 void notify_ready(void);  /* listeners accept; or a reload is over */
 void notify_reloading(void);
+/* A start that takes its time, for the store is checked: so many bytes so far. Once a second. */
+void notify_checking(uint64_t bytes);
 void notify_stopping(void);
 void notify_status(const char *text); /* one line of UTF-8 */
 void notify_watchdog(void);           /* hawserd gets on */

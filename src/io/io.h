@@ -32,6 +32,7 @@ typedef void (*io_turn_cb)(void *arg, int64_t busy_us);
 int io_loop_on_turn(struct io_loop *loop, io_turn_cb cb, void *arg);
 int64_t io_now_ms(struct io_loop *loop); /* monotonic, as of this iteration */
 int64_t io_clock_ms(void);               /* monotonic, right now */
+int64_t io_clock_us(void);               /* the same in microseconds; from any thread */
 int64_t io_wall_us(void);                /* unix time in microseconds */
 
 /* ---- timers ---- */

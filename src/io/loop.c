@@ -144,6 +144,11 @@ int64_t io_clock_ms(void)
     return (int64_t)(uv_hrtime() / 1000000);
 }
 
+int64_t io_clock_us(void)
+{
+    return (int64_t)(uv_hrtime() / 1000);
+}
+
 int64_t io_wall_us(void)
 {
     struct timespec now;

@@ -161,13 +161,13 @@ static void on_tcp(void *arg, int status, const struct error *err)
     conn_leave(conn);
 }
 
-/* What is not encrypted stays on this machine, unless the user has said otherwise. What goes
- * through a proxy has been judged by its name. */
+/* What is not encrypted stays on this machine, unless the user has said otherwise: that goes for a
+ * proxy, too, to whom localhost would be another machine. */
 static bool may_connect(struct attempt *attempt)
 {
     const struct conn *conn = attempt->dial->conn;
 
-    if (conn->secure || conn->options.allow_plaintext || conn->tunnel != NULL ||
+    if (conn->secure || conn->options.allow_plaintext ||
         io_address_is_loopback(&attempt->address))
         return true;
     snprintf(attempt->reason, sizeof attempt->reason, "%s",
@@ -236,7 +236,7 @@ static void on_resolved(void *arg, int status, const struct error *err,
         for (unsigned i = 0; i < count; i++)
             dial->attempts[i] = (struct attempt){.dial = dial, .address = ordered[i]};
         dial->count = count;
-        conn->phase = NET_PHASE_TCP;
+        conn_phase(conn, NET_PHASE_TCP);
         dial_next(dial);
     }
     conn_leave(conn);
@@ -266,7 +266,7 @@ int dial_start(struct conn *conn, struct error *err)
     if (dial == NULL)
         return error_set(err, ERR_NOMEM, "connect: out of memory");
     dial->conn = conn;
-    conn->phase = NET_PHASE_DNS;
+    conn_phase(conn, NET_PHASE_DNS);
     rc = io_timer_new(conn->loop, on_stagger, dial, &dial->stagger);
     if (rc == 0)
         rc = io_resolve_start(conn->loop, dialled_host(conn), dialled_port(conn),
