@@ -160,7 +160,8 @@ def sweep():
     """Empty cgroups of those that were killed."""
     for hierarchy in hierarchies():
         for path in hierarchy.glob(PREFIX + "*"):
-            if not Path(f"/proc/{path.name[len(PREFIX):]}").exists():
+            command = Path("/proc", path.name[len(PREFIX):], "cmdline")
+            if not command.exists() or not command.read_bytes():  # gone, or a zombie
                 remove_cgroup(path)
 
 
@@ -188,7 +189,10 @@ class Machine:
                    "--kill-child=KILL", "--mount-proc", "sh", "-c", script, "sh",
                    "systemd-nspawn", "--quiet", "--directory=/mnt/root", "--boot", "--register=no",
                    f"--machine={self.name}", "--resolv-conf=off", "--timezone=off",
-                   "--link-journal=no", "--console=pipe", *([] if booted else ["--keep-unit"])]
+                   "--link-journal=no", "--console=pipe", "--keep-unit"]
+        if booted:  # the cgroup is this computer's systemd's to give
+            command = ["systemd-run", "--quiet", "--collect", "--scope", "--property=Delegate=yes",
+                       *command]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log, preexec_fn=lambda: self.enter(booted),
                                         start_new_session=True)
@@ -201,7 +205,7 @@ class Machine:
             raise
 
     def enter(self, booted):
-        """In the child: it dies with us, and where no systemd gives it a cgroup it makes its own."""
+        """In the child: it dies with us, and makes its own cgroup where there is no systemd to ask."""
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if not booted:
             for hierarchy in hierarchies():
