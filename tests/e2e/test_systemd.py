@@ -258,6 +258,20 @@ def test_F56_stopped_loop_is_killed_and_started_again(chat, upstream):
     assert "Watchdog timeout" in chat.journal()
 
 
+def test_F57_crash_is_followed_by_a_start_and_who_connects_meanwhile_waits(chat, upstream):
+    before, count = pid(chat), restarts(chat)
+    with connect(chat) as consumer:
+        newest = consumer.greeting["newest"]
+    chat.run("systemctl", "kill", "-s", "SEGV", "hawserd")
+    wait_show(chat, "SubState", "^auto-restart$")
+    published = upstream.publish(5)
+    with connect(chat, timeout=60) as consumer:
+        consumer.subscribe(**{"from": newest})
+        consumer.wait_events(5)
+        assert_same(consumer.ids(), published.ids)
+    assert pid(chat) != before and restarts(chat) == count + 1
+
+
 def test_F58_configuration_error_ends_with_78_and_is_not_tried_again(chat, upstream):
     text = chat.path("/etc/hawser/hawser.ini").read_text()
     configure(chat, text + "\n[listen more]\npaht = /run/hawser/more.sock\n")
