@@ -15,10 +15,12 @@
  *       feed    one that only reads; http_client, http_events, http_pages, http_auth, metrics
  *       outlet  how the log reaches any of them
  *     consumers the named consumers: who has which name, and what of it is on disk
- *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
+ *     activation  listening sockets that the service manager hands over, or keeps over a restart
+ *     status    what hawserd says of itself; logfmt, report, notify  the same to the log and to
+ *               systemd
  *     turns     how long the loop works at a stretch
- *     metrics   what was counted, for Prometheus; metrics_page  its text; link_counts  how links
- * end paths     directories that are ours
+ *     metrics   what was counted, for Prometheus; metrics_page  its text; link_counts  how links end
+ *     paths     directories that are ours
  */
 #ifndef HAWSER_DAEMON_DAEMON_H
 #define HAWSER_DAEMON_DAEMON_H
@@ -56,6 +58,8 @@ struct slots;
 struct vaults;
 struct consumers;
 struct net_memory;
+struct activation;
+struct report;
 
 struct daemon {
     const struct settings *settings;
@@ -74,6 +78,8 @@ struct daemon {
     size_t n_upstreams;
     struct listener **listeners; /* the control socket first */
     size_t n_listeners;
+    struct activation *activation;
+    struct report *report; /* NULL: no service manager listens */
     struct buf framed;    /* lines in another form, on their way to an outlet's stream */
     struct io_idle *soon; /* flush the hub and serve clients, once an iteration */
     struct io_timer *commit_timer, *stop_timer;

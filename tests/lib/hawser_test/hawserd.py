@@ -64,6 +64,7 @@ class Hawserd:
             "listen events": {"path": self.socket},
         }
         self.wrapper = []
+        self.descriptors = ()  # that it is started with, besides the usual ones
         self.environment = {}
         self.expect_exit = 0
         self.log_path.write_text("")
@@ -109,6 +110,7 @@ class Hawserd:
     def env(self):
         environment = dict(os.environ)
         for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "JOURNAL_STREAM", "NOTIFY_SOCKET",
+                     "WATCHDOG_USEC", "WATCHDOG_PID",
                      "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
                      "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
             environment.pop(name, None)
@@ -145,7 +147,7 @@ class Hawserd:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.wrapper, self.binary, "--config", self.config], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env=self.env())
+                stdout=log, stderr=log, env=self.env(), pass_fds=self.descriptors)
 
     def start(self, timeout=30):
         self.spawn()
