@@ -1,11 +1,16 @@
 /* offline: what needs no daemon: check, profiles. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
 #include "profile/configuration.h"
+
+static const char *offline_config(const struct ctl *ctl)
+{
+    const char *config = ctl_option(ctl, "config");
+    return config != NULL ? config : CONFIGURATION_DEFAULT;
+}
 
 static void print_diag(const struct diag *diag)
 {
@@ -16,32 +21,10 @@ static void print_diag(const struct diag *diag)
         fprintf(stderr, "and %zu more\n", diag_left_out(diag));
 }
 
-/* --config FILE of a command; *rest: index of its first plain argument. Returns -1 or an exit
- * status. */
-static int parse_config(struct ctl *ctl, const char **config, int *rest)
-{
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
-    int option;
-    optind = 0; /* begin anew: main has parsed its own options */
-    while ((option = getopt_long(ctl->argc, ctl->argv, "c:", options, NULL)) != -1) {
-        if (option != 'c')
-            return ctl_usage("bad option");
-        *config = optarg;
-    }
-    *rest = optind;
-    return -1;
-}
-
 int ctl_check(struct ctl *ctl)
 {
     struct configuration configuration;
-    const char *config = CONFIGURATION_DEFAULT;
-    int rest = 1, result = parse_config(ctl, &config, &rest);
-    if (result >= 0)
-        return result;
-    if (rest < ctl->argc)
-        return ctl_usage("check takes no argument but --config");
+    const char *config = offline_config(ctl);
     int status = configuration_load(config, &configuration);
     if (status != 0)
         print_diag(configuration.diag);
@@ -129,19 +112,14 @@ int ctl_profiles(struct ctl *ctl)
 {
     struct diag *diag = diag_new();
     struct settings *settings = NULL;
-    const char *config = CONFIGURATION_DEFAULT;
     const char *dirs[3] = {configuration_shipped_profiles()};
-    int rest = 1, result = parse_config(ctl, &config, &rest);
-    const char *wanted = NULL;
-    if (result < 0 && rest < ctl->argc) {
-        if (ctl->argc - rest != 2 || strcmp(ctl->argv[rest], "show") != 0)
-            result = ctl_usage("profiles takes nothing, or: show NAME");
-        else
-            wanted = ctl->argv[rest + 1];
-    }
+    const char *wanted = ctl->n_args == 2 ? ctl->args[1] : NULL;
+    int result = -1;
+    if (ctl->n_args > 0 && (ctl->n_args != 2 || strcmp(ctl->args[0], "show") != 0))
+        result = ctl_usage(ctl, "profiles takes nothing, or: show NAME");
     /* Its profile_dir is searched first; a configuration that is missing or broken does not matter.
      */
-    if (result < 0 && diag != NULL && settings_load(config, diag, &settings) == 0) {
+    if (result < 0 && diag != NULL && settings_load(offline_config(ctl), diag, &settings) == 0) {
         dirs[1] = dirs[0];
         dirs[0] = settings->daemon.profile_dir;
     }

@@ -80,6 +80,7 @@ static void op_commit(void *arg, const struct hub_batch *batch)
 {
     struct daemon *daemon = arg;
     daemon->last_commit_ms = io_now_ms(daemon->loop);
+    daemon->commit_began_ms = io_clock_ms();
     persist_commit(daemon->persist, batch);
 }
 
@@ -124,6 +125,8 @@ static const struct hub_ops hub_ops = {.commit = op_commit,
 static void on_committed(void *arg, int status)
 {
     struct daemon *daemon = arg;
+    daemon->commit_took_ms = io_clock_ms() - daemon->commit_began_ms;
+    daemon->commit_began_ms = 0;
     hub_committed(daemon->hub, status);
     for (size_t i = 0; status == 0 && i < daemon->n_upstreams; i++)
         stream_durable(daemon->upstreams[i]->stream, persist_info(daemon->persist)->newest_seq);
@@ -303,6 +306,7 @@ static int start_store(struct daemon *daemon, struct error *err)
         .min_free_percent = daemon->settings->store.min_free_percent,
     };
     status = persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
+    oldest_init(&daemon->oldest, daemon->persist);
     return status != 0 ? error_wrap(err, "store") : 0;
 }
 
@@ -379,6 +383,15 @@ static int start_listeners(struct daemon *daemon, struct error *err)
     return status;
 }
 
+static void on_sample_timer(void *arg)
+{
+    struct daemon *daemon = arg;
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        upstream_note(daemon->upstreams[i], true);
+    oldest_look(&daemon->oldest);
+    io_timer_set(daemon->sample_timer, HEALTH_SAMPLE_MS);
+}
+
 static int start_loop(struct daemon *daemon, struct error *err)
 {
     static const int signums[] = {SIGTERM, SIGINT, SIGHUP};
@@ -393,6 +406,8 @@ static int start_loop(struct daemon *daemon, struct error *err)
         status = io_timer_new(daemon->loop, on_commit_timer, daemon, &daemon->commit_timer);
     if (status == 0)
         status = io_timer_new(daemon->loop, on_stop_timer, daemon, &daemon->stop_timer);
+    if (status == 0)
+        status = io_timer_new(daemon->loop, on_sample_timer, daemon, &daemon->sample_timer);
     return status != 0 ? error_set(err, status, "event loop: %s", error_text(status)) : 0;
 }
 
@@ -431,7 +446,7 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
 int daemon_start(struct daemon *daemon, const struct configuration *configuration,
                  struct error *err)
 {
-    *daemon = (struct daemon){.settings = configuration->settings};
+    *daemon = (struct daemon){.settings = configuration->settings, .commit_took_ms = -1};
     buf_init(&daemon->framed, BUF_UNBOUNDED);
     daemon->state_dir = paths_state_dir(daemon->settings);
     daemon->runtime_dir = paths_runtime_dir(daemon->settings);
@@ -443,6 +458,7 @@ int daemon_start(struct daemon *daemon, const struct configuration *configuratio
     daemon->started_ms = io_now_ms(daemon->loop);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         upstream_start(daemon->upstreams[i]);
+    on_sample_timer(daemon);
     network_watch(daemon);
     notify_ready();
     log_notice(NULL, NULL, "hawserd %s: %zu streams, store at seq %llu", HAWSER_VERSION,
@@ -493,6 +509,7 @@ void daemon_fini(struct daemon *daemon)
     slots_free(daemon->slots);
     if (daemon->network != NULL)
         io_network_close(daemon->network);
+    oldest_fini(&daemon->oldest);
     close_store(daemon);               /* before the hub: a commit may still read from its ring */
     consumers_free(daemon->consumers); /* the store's reader may have been counting for them */
     hub_free(daemon->hub);
@@ -505,6 +522,8 @@ void daemon_fini(struct daemon *daemon)
         io_timer_close(daemon->commit_timer);
     if (daemon->stop_timer != NULL)
         io_timer_close(daemon->stop_timer);
+    if (daemon->sample_timer != NULL)
+        io_timer_close(daemon->sample_timer);
     if (daemon->loop != NULL)
         io_loop_free(daemon->loop);
     buf_fini(&daemon->framed);

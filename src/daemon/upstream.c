@@ -208,6 +208,13 @@ static void op_say(void *arg, const char *text)
     upstream->warned_ms = io_now_ms(upstream->daemon->loop);
 }
 
+static void note_state(struct upstream *upstream, const struct session_action *action)
+{
+    struct session_status status;
+    stream_session_status(upstream->stream, &status);
+    health_state(&upstream->health, action, status.waits_for, io_now_ms(upstream->daemon->loop));
+}
+
 static void op_state(void *arg, const struct session_action *action, uint64_t link)
 {
     struct upstream *upstream = arg;
@@ -222,6 +229,7 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
         duration_format(action->retry_ms, text, sizeof(text));
         snprintf(delay, sizeof(delay), "; next attempt in %s", text);
     }
+    note_state(upstream, action);
     log_write(bad      ? LOG_LEVEL_WARNING
               : detail ? LOG_LEVEL_DEBUG
                        : LOG_LEVEL_INFO,
@@ -461,6 +469,7 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     upstream->daemon = daemon;
     upstream->settings = settings;
     upstream->profile = profile;
+    health_init(&upstream->health, io_now_ms(daemon->loop));
     set_outside(&upstream->route);
     if (make_parts(upstream, err) != 0) {
         upstream_free(upstream);
@@ -468,6 +477,18 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     }
     *out = upstream;
     return 0;
+}
+
+void upstream_note(struct upstream *upstream, bool sample)
+{
+    struct stream_stats stats;
+    stream_stats(upstream->stream, &stats);
+    health_note(&upstream->health, &stats, io_now_ms(upstream->daemon->loop), sample);
+}
+
+const char *upstream_trouble(const struct upstream *upstream, const struct session_status *status)
+{
+    return upstream->health.trouble[0] != '\0' ? upstream->health.trouble : status->reason;
 }
 
 void upstream_free(struct upstream *upstream)
