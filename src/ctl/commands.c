@@ -40,6 +40,13 @@ static const struct command_option config_options[] = {
     {NULL},
 };
 
+static const struct command_option explain_options[] = {
+    {"profile", "NAME", "what it means for the service of a profile", WORD_PROFILE},
+    {"stream", "NAME", "for a stream of the configuration, with what it overrides", WORD_STREAM},
+    {"config", "FILE", "the configuration; default /etc/hawser/hawser.ini", WORD_FILE},
+    {NULL},
+};
+
 const struct command commands[] = {
     {"status",
      "[STREAM]",
@@ -108,6 +115,25 @@ const struct command commands[] = {
      2,
      {{WORD_CHOICE, "show"}, {WORD_PROFILE, NULL}},
      .offline = true},
+    {"explain",
+     "[CODE]",
+     "what a close code, HTTP status or failure means, what hawser does, what you do",
+     ctl_explain,
+     explain_options,
+     0,
+     1,
+     {{WORD_CODE, NULL}},
+     .offline = true},
+    {"complete",
+     "WORD...",
+     "for shells: what could stand in the place of the last word",
+     ctl_complete,
+     NULL,
+     0,
+     -1,
+     {{WORD_TEXT, NULL}},
+     .offline = true,
+     .hidden = true},
     {NULL},
 };
 
@@ -329,6 +355,11 @@ int command_parse(struct ctl *ctl)
     ctl->command = command;
     ctl->argc -= at;
     ctl->argv += at;
+    if (command->run == ctl_complete) { /* its words are another command's */
+        ctl->args = ctl->argv + 1;
+        ctl->n_args = ctl->argc - 1;
+        return CTL_OK;
+    }
     result = parse_words(ctl, &end);
     if (result == CTL_OK && ctl_option(ctl, "help") != NULL)
         return give_help(ctl);

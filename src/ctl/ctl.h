@@ -4,6 +4,7 @@
  * Exit status: 0 ok, 1 the thing asked about is not well, 2 usage, 3 hawserd is not reachable.
  *
  *     commands   the table of commands and their options: usage, parsing and completion read it
+ *     offline    what needs no daemon, and where profiles are found; explain over words
  *     connection to hawserd; view reads its status, tell puts that into words, report and plain on
  *                a screen or into a pipe, over layout and terminal
  *
@@ -56,6 +57,8 @@ int ctl_control(struct ctl *ctl); /* reconnect, pause, resume */
 int ctl_send(struct ctl *ctl);
 int ctl_check(struct ctl *ctl);
 int ctl_profiles(struct ctl *ctl);
+int ctl_explain(struct ctl *ctl);
+int ctl_complete(struct ctl *ctl); /* for the shells */
 
 /* What is wrong with the command line, and how the command is used. CTL_USAGE. */
 int ctl_usage(const struct ctl *ctl, const char *complaint);
