@@ -470,6 +470,11 @@ int profile_list(const char *const *dirs,
                  void (*visit)(void *arg, const char *name, const char *path), void *arg,
                  struct error *err);
 
+/* Calls visit for each key of the language, section by section: "query.*" stands for any name behind
+ * the dot, "*" for any at all. named: the section has a name, as [http NAME]. */
+void profile_describe(void (*visit)(void *arg, const char *section, const char *key, bool named),
+                      void *arg);
+
 const char *profile_policy_name(enum profile_policy_kind kind);
 const char *profile_failure_name(enum profile_failure failure);
 const char *profile_phase_name(enum profile_phase phase);
