@@ -10,8 +10,8 @@ _hawserctl()
     *[[:blank:]]) words+=("") ;;
     esac
     current=${words[${#words[@]} - 1]}
-    # Readline knows only what comes behind the last of its word breaks, such as ":" and "@".
-    begun=${current%"${current##*["$COMP_WORDBREAKS"]}"}
+    # Readline puts what we offer in the place of $2, which begins behind a word break such as ":".
+    begun=${current%"$2"}
     COMPREPLY=()
     while IFS=$'\t' read -r word _; do
         if [ "$word" = :file ]; then
