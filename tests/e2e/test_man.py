@@ -81,6 +81,25 @@ def test_each_notice_and_reason():
     assert names("hawserd.8", "States of a stream") == TABLES["states"]
 
 
+def test_each_metric_with_its_labels():
+    told = {}
+    for line in (MAN / "hawser-protocol.7").read_text().partition(".Sh METRICS")[2].splitlines():
+        match = re.fullmatch(r"\.It Cm (\w+) No \((\w+)(?:: (.*))?\)", line)
+        if match:
+            told[match[1]] = (match[2], (match[3] or "").replace(",", ""))
+    assert told == {row["name"]: (row["type"], row["labels"]) for row in TABLES["metrics"]}
+
+
+def test_each_tls_fault_is_explained(hawser):
+    hawser.write_config()
+    for fault in TABLES["tls_faults"]:
+        if fault == "none":
+            continue
+        done = subprocess.run([hawser.ctl, "explain", f"tls/{fault}", "--config", hawser.config], text=True,
+                              capture_output=True)
+        assert done.returncode == 0 and done.stdout.startswith(f"tls/{fault}\n"), (fault, done.stderr)
+
+
 def test_each_member_of_a_status(chat):
     told = set(names("hawser-protocol.7", "STATUS"))
     text = (MAN / "hawser-protocol.7").read_text().partition(".Sh STATUS")[2].partition(".Sh ")[0]

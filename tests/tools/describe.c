@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "config/settings.h"
+#include "daemon/metrics_page.h"
 #include "flow/flow.h"
 #include "profile/profile.h"
 #include "session/session.h"
+#include "tls/tls.h"
 #include "wire/ndjson.h"
 
 static struct buf out;
@@ -56,23 +58,40 @@ static void list(const char *name, const char *const *words, size_t n)
         list(name, words, sizeof(words) / sizeof(words[0]));                                       \
     } while (0)
 
+struct member {
+    const char *name, *value;
+};
+
+static void object(const struct member *members, size_t n)
+{
+    (void)buf_append_str(&out, first ? "\n{" : ",\n{");
+    first = false;
+    for (size_t i = 0; i < n; i++) {
+        (void)buf_append_str(&out, i > 0 ? "," : "");
+        text(members[i].name);
+        (void)buf_append_str(&out, ":");
+        text(members[i].value);
+    }
+    (void)buf_append_str(&out, "}");
+}
+
 static void on_setting(void *arg, const struct settings_key *key)
 {
-    const char *const fields[][2] = {{"section", key->section},
+    const struct member members[] = {{"section", key->section},
                                      {"key", key->key},
                                      {"type", key->type},
                                      {"default", key->default_text},
                                      {"help", key->help}};
     (void)arg;
-    (void)buf_append_str(&out, first ? "\n{" : ",\n{");
-    first = false;
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        (void)buf_append_str(&out, i > 0 ? "," : "");
-        text(fields[i][0]);
-        (void)buf_append_str(&out, ":");
-        text(fields[i][1]);
-    }
-    (void)buf_append_str(&out, "}");
+    object(members, sizeof(members) / sizeof(members[0]));
+}
+
+static void on_metric(void *arg, const struct metric_info *info)
+{
+    const struct member members[] = {
+        {"name", info->name}, {"type", info->type}, {"labels", info->labels}, {"help", info->help}};
+    (void)arg;
+    object(members, sizeof(members) / sizeof(members[0]));
 }
 
 static void on_profile_key(void *arg, const char *section, const char *key, bool named)
@@ -140,8 +159,12 @@ int main(void)
     LIST("ops", NDJSON_OPS(X));
     LIST("errors", NDJSON_ERRORS(X));
     LIST("vias", FLOW_VIAS(X));
+    LIST("tls_faults", TLS_FAULTS(X));
 #undef X
     notices();
+    begin("metrics");
+    metrics_describe(on_metric, NULL);
+    end();
     (void)buf_append_str(&out, "\n}\n");
     fwrite(out.data, 1, out.len, stdout);
     buf_fini(&out);
