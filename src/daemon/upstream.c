@@ -213,6 +213,13 @@ static void op_say(void *arg, const char *text)
     upstream->warned_ms = io_now_ms(upstream->daemon->loop);
 }
 
+static void note_state(struct upstream *upstream, const struct session_action *action)
+{
+    struct session_status status;
+    stream_session_status(upstream->stream, &status);
+    health_state(&upstream->health, action, status.waits_for, io_now_ms(upstream->daemon->loop));
+}
+
 /* For metrics. */
 static void note_times(struct upstream *upstream, const struct session_action *action)
 {
@@ -248,6 +255,7 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
                  session_state_name(action->from), session_state_name(action->to),
                  action->text[0] != '\0' ? ": " : "", action->text, delay);
     note_times(upstream, action);
+    note_state(upstream, action);
     if (action->to == SESSION_STOPPED)
         io_idle_arm(upstream->daemon->soon); /* the daemon may wait for this */
 }
@@ -483,6 +491,7 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     upstream->catching_since_ms = -1;
     upstream->settings = settings;
     upstream->profile = profile;
+    health_init(&upstream->health, io_now_ms(daemon->loop));
     set_outside(&upstream->route);
     if (make_parts(upstream, err) != 0) {
         upstream_free(upstream);
@@ -490,6 +499,18 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     }
     *out = upstream;
     return 0;
+}
+
+void upstream_note(struct upstream *upstream, bool sample)
+{
+    struct stream_stats stats;
+    stream_stats(upstream->stream, &stats);
+    health_note(&upstream->health, &stats, io_now_ms(upstream->daemon->loop), sample);
+}
+
+const char *upstream_trouble(const struct upstream *upstream, const struct session_status *status)
+{
+    return upstream->health.trouble[0] != '\0' ? upstream->health.trouble : status->reason;
 }
 
 void upstream_free(struct upstream *upstream)
