@@ -33,6 +33,7 @@ int ctl_control(struct ctl *ctl); /* reconnect, pause, resume */
 int ctl_send(struct ctl *ctl);
 int ctl_check(struct ctl *ctl);
 int ctl_profiles(struct ctl *ctl);
+int ctl_doctor(struct ctl *ctl);
 int ctl_usage(const char *complaint);
 /* Prints the reply to something done, an error or with --json; CTL_OK or CTL_NOT_WELL. */
 int ctl_show_reply(const struct ctl *ctl, struct slice reply);

@@ -23,6 +23,8 @@ static const char usage[] =
     "without a daemon:\n"
     "  check [--config FILE]  read configuration and profiles, tell every error\n"
     "  profiles [show NAME]   list the profiles, or print one\n"
+    "  doctor STREAM|URL      walk to the service, layer by layer, and say what is not well\n"
+    "       --profile NAME  --config FILE  --listen 60s  --dials N  --curl  --bundle FILE\n"
     "\n"
     "  --socket PATH          default " CTL_DEFAULT_SOCKET "\n"
     "  --json                 one JSON document (tail: one a line)\n"
@@ -41,6 +43,7 @@ static const struct command {
     {"status", ctl_status},     {"tail", ctl_tail},           {"reconnect", ctl_control},
     {"pause", ctl_control},     {"resume", ctl_control},      {"check", ctl_check},
     {"profiles", ctl_profiles}, {"consumers", ctl_consumers}, {"send", ctl_send},
+    {"doctor", ctl_doctor},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

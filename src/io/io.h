@@ -27,6 +27,7 @@ void io_loop_stop(struct io_loop *loop);
 int64_t io_now_ms(struct io_loop *loop); /* monotonic, as of this iteration */
 int64_t io_clock_ms(void);               /* monotonic, right now */
 int64_t io_wall_us(void);                /* unix time in microseconds */
+const char *io_library(void);            /* "1.44.2", of libuv, as it runs */
 
 /* ---- timers ---- */
 struct io_timer;

@@ -1,0 +1,187 @@
+/* hawserctl doctor: options, and the walk. */
+#include "ctl/doctor.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/timefmt.h"
+
+/* ---- options ---- */
+
+static bool parse_count(const char *text, unsigned *out)
+{
+    uint64_t value;
+    if (slice_parse_u64(slice_str(text), &value) != 0 || value < 2 || value > DOCTOR_DIALS_MAX)
+        return false;
+    *out = (unsigned)value;
+    return true;
+}
+
+/* -1, or an exit status. */
+static int parse_option(struct doctor_options *options, int option)
+{
+    switch (option) {
+    case 'p':
+        options->profile = optarg;
+        return -1;
+    case 'c':
+        options->config = optarg;
+        return -1;
+    case 'b':
+        options->bundle = optarg;
+        return -1;
+    case 'u':
+        options->curl = true;
+        return -1;
+    case 'l':
+        if (duration_parse(slice_str(optarg), &options->listen_ms) == 0 &&
+            options->listen_ms <= DOCTOR_LISTEN_MAX_MS)
+            return -1;
+        return ctl_usage("--listen takes a duration of at most 24h, such as 60s, or 0");
+    case 'd':
+        if (parse_count(optarg, &options->dials))
+            return -1;
+        return ctl_usage("--dials takes a number from 2 to 20");
+    default:
+        return ctl_usage("bad option");
+    }
+}
+
+static int parse_arguments(struct ctl *ctl, struct doctor_options *options)
+{
+    static const struct option known[] = {
+        {"profile", required_argument, NULL, 'p'}, {"config", required_argument, NULL, 'c'},
+        {"listen", required_argument, NULL, 'l'},  {"dials", required_argument, NULL, 'd'},
+        {"bundle", required_argument, NULL, 'b'},  {"curl", no_argument, NULL, 'u'},
+        {"json", no_argument, NULL, 'j'},          {NULL, 0, NULL, 0},
+    };
+    int option;
+    optind = 0; /* begin anew: main has parsed its own options */
+    while ((option = getopt_long(ctl->argc, ctl->argv, "p:c:l:d:b:uj", known, NULL)) != -1) {
+        int result = option == 'j' ? -1 : parse_option(options, option);
+        ctl->json |= option == 'j';
+        if (result >= 0)
+            return result;
+    }
+    if (optind >= ctl->argc)
+        return ctl_usage("doctor wants a stream or an address");
+    options->target = ctl->argv[optind++];
+    if (optind < ctl->argc && strstr(options->target, "://") == NULL)
+        return ctl_usage("KEY=VALUE arguments are for an address; a stream has its own keys");
+    for (; optind < ctl->argc; optind++) {
+        if (options->n_extra == DOCTOR_EXTRA || strchr(ctl->argv[optind], '=') == NULL ||
+            strpbrk(ctl->argv[optind], "\r\n") != NULL)
+            return ctl_usage("after an address come KEY=VALUE, as in [stream]; at most 32");
+        options->extra[options->n_extra++] = ctl->argv[optind];
+    }
+    return -1;
+}
+
+/* ---- the walk ---- */
+
+static void stay(struct doctor_link *link)
+{
+    doctor_ping(link, DOCTOR_PINGS);
+    doctor_listen(link);
+}
+
+/* What lies below the link; true: a link can be tried. */
+static bool walk_way(struct doctor *doctor)
+{
+    struct doctor_facts *facts = &doctor->facts;
+    struct doctor_report *report = &doctor->report;
+    struct net_options options;
+    struct error err = {0};
+    (void)doctor_net_options(doctor, buf_slice(&doctor->first.url), &options, &err);
+    if (facts->proxy.status != 0)
+        return false;
+    doctor_look_up_name(doctor);
+    if (facts->lookup.status == 0)
+        doctor_try_addresses(doctor);
+    *report = (struct doctor_report){.stopped = NULL};
+    return doctor_judge_way(facts, report);
+}
+
+static void walk(struct doctor *doctor)
+{
+    struct doctor_facts *facts = &doctor->facts;
+    doctor_ask_daemon(doctor);
+    if (!walk_way(doctor)) {
+        doctor_judge(facts, doctor->profile, &doctor->report);
+        return;
+    }
+    doctor_dial(doctor, stay);
+    if (!facts->dial.left_out)
+        doctor_sync(doctor);
+    if (doctor->options.dials > 0 && facts->dial.opened)
+        doctor_dials(doctor);
+    facts->now_s = io_wall_us() / 1000000;
+    doctor_judge(facts, doctor->profile, &doctor->report);
+}
+
+static int show(struct doctor *doctor)
+{
+    struct error err = {0};
+    struct buf out;
+    buf_init(&out, BUF_UNBOUNDED);
+    if (doctor->ctl->json)
+        (void)doctor_json(doctor, &out);
+    else
+        doctor_print(doctor, &out, doctor->ctl->colour);
+    fwrite(out.data, 1, out.len, stdout);
+    buf_fini(&out);
+    if (doctor->options.bundle != NULL && doctor_bundle(doctor, &err) != 0) {
+        fprintf(stderr, "hawserctl: %s\n", err.text);
+        return CTL_NOT_WELL;
+    }
+    return doctor->report.ill ? CTL_NOT_WELL : CTL_OK;
+}
+
+static int visit(struct doctor *doctor)
+{
+    struct error err = {0};
+    int result = doctor_target_open(doctor);
+    if (result >= 0)
+        return result;
+    doctor->facts.now_s = io_wall_us() / 1000000;
+    doctor->facts.listen_ms = doctor->options.listen_ms;
+    int rc = doctor_secrets_read(doctor, &err);
+    if (rc == 0)
+        rc = doctor_request(doctor, &err);
+    if (rc != 0) {
+        fprintf(stderr, "hawserctl: %s: %s\n", doctor->options.target, err.text);
+        return CTL_NOT_WELL;
+    }
+    if (doctor->options.curl)
+        return doctor_curl(doctor);
+    walk(doctor);
+    return show(doctor);
+}
+
+int ctl_doctor(struct ctl *ctl)
+{
+    struct error err = {0};
+    struct doctor *doctor = calloc(1, sizeof(*doctor));
+    int result;
+    if (doctor == NULL || io_loop_new(&doctor->loop, &err) != 0) {
+        fprintf(stderr, "hawserctl: %s\n", doctor == NULL ? "out of memory" : err.text);
+        free(doctor);
+        return CTL_NOT_WELL;
+    }
+    doctor->ctl = ctl;
+    doctor->options =
+        (struct doctor_options){.config = CONFIGURATION_DEFAULT, .listen_ms = DOCTOR_LISTEN_MS};
+    result = parse_arguments(ctl, &doctor->options);
+    if (result < 0) {
+        result = visit(doctor);
+        doctor_target_close(doctor);
+    }
+    buf_fini(&doctor->facts.dial.headers);
+    buf_fini(&doctor->facts.dial.request);
+    buf_fini(&doctor->facts.daemon.status);
+    io_loop_free(doctor->loop);
+    free(doctor);
+    return result;
+}
