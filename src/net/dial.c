@@ -161,13 +161,13 @@ static void on_tcp(void *arg, int status, const struct error *err)
     conn_leave(conn);
 }
 
-/* What is not encrypted stays on this machine, unless the user has said otherwise. What goes
- * through a proxy has been judged by its name. */
+/* What is not encrypted stays on this machine, unless the user has said otherwise: that goes for a
+ * proxy, too, to whom localhost would be another machine. */
 static bool may_connect(struct attempt *attempt)
 {
     const struct conn *conn = attempt->dial->conn;
 
-    if (conn->secure || conn->options.allow_plaintext || conn->tunnel != NULL ||
+    if (conn->secure || conn->options.allow_plaintext ||
         io_address_is_loopback(&attempt->address))
         return true;
     snprintf(attempt->reason, sizeof attempt->reason, "%s",

@@ -22,8 +22,9 @@ struct net_http {
 
     const struct net_stream_events *stream; /* NULL: the answer is wanted whole */
     int64_t idle_ms;
-    bool open;     /* a 2xx has begun */
-    bool complete; /* and ended, which is told when its last bytes are taken */
+    size_t turn_bytes; /* of the body that were handed on in this turn of the loop */
+    bool open;         /* a 2xx has begun */
+    bool complete;     /* and ended, which is told when its last bytes are taken */
 };
 
 /* ---- memory ---- */
@@ -175,10 +176,12 @@ static void body_over_limit(struct net_http *http)
     fail(http, NET_END_HANDSHAKE, text);
 }
 
-/* What has been parsed of a stream: at most one piece of its body. */
+/* What has been parsed of a stream: at most one piece of its body. What little came may inflate to
+ * very much; the others on this loop have their turn in between. */
 static void take_piece(struct net_http *http)
 {
     const struct http_response *response = http_parser_response(http->parser);
+    struct conn *conn = &http->channel->conn;
 
     if (!http->open) {
         http->open = true;
@@ -186,8 +189,13 @@ static void take_piece(struct net_http *http)
     }
     if (http->ended || response->body.len == 0)
         return;
-    if (http->stream->on_body(http->arg, buf_slice(&response->body)) == ERR_AGAIN && !http->ended)
-        conn_pause(&http->channel->conn);
+    http->turn_bytes += response->body.len;
+    if (http->stream->on_body(http->arg, buf_slice(&response->body)) == ERR_AGAIN && !http->ended) {
+        conn_pause(conn);
+    } else if (!http->ended && !http->complete && http->turn_bytes >= NET_HTTP_TURN) {
+        conn_pause(conn);
+        conn_resume(conn); /* in the loop's next turn */
+    }
     http_parser_drop_body(http->parser);
 }
 
@@ -242,6 +250,7 @@ static void on_bytes(void *arg, struct slice *bytes)
     if (!http->answered)
         wipe_request(http);
     http->answered = true;
+    http->turn_bytes = 0;
     while (!http->ended && !is_paused(http) && !http->complete && parse(http, bytes))
         ;
     if (!http->ended && http->complete && !is_paused(http))

@@ -20,6 +20,8 @@
 #define NET_QUEUE_MAX                                                                              \
     (1024 * 1024)              /* bytes that wait for a slow peer, unless one message has more */
 #define NET_CLOSE_WAIT_MS 2000 /* for the peer's part of a close */
+/* Bytes of a streamed answer that are handed on in one turn of the loop, or a piece more. */
+#define NET_HTTP_TURN (1024 * 1024)
 
 enum net_phase {
     NET_PHASE_DNS,

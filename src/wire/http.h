@@ -48,6 +48,7 @@ bool http_lines_have(struct slice lines, const char *name);
 
 struct http_response {
     int status;
+    unsigned minor; /* of HTTP/1.minor */
     bool keep_alive;
     bool upgrade;       /* 101, or 2xx to CONNECT: what follows is no HTTP */
     struct buf headers; /* "name: value\n" each, names lower-cased, values trimmed */

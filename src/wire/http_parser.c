@@ -180,6 +180,7 @@ static int on_headers_complete(engine *e)
     if (end_line(parser) != 0)
         return -1;
     parser->response.status = e->status_code;
+    parser->response.minor = e->http_minor;
     if (e->http_major != 1) {
         error_set(&parser->error, ERR_PROTOCOL, "HTTP answer: version %u.%u where 1.1 was asked",
                   e->http_major, e->http_minor);

@@ -165,6 +165,10 @@ int ws_upgrade_check(const struct http_response *response, const uint8_t accept_
     if (response->status != 101)
         return error_set(err, ERR_PROTOCOL, "WebSocket handshake: status %d where 101 is needed",
                          response->status);
+    if (response->minor == 0)
+        return error_set(err, ERR_PROTOCOL,
+                         "WebSocket handshake: 101 by HTTP/1.0, which knows no upgrade: something "
+                         "between speaks for the server");
     if (!upgrades_to(response, SLICE("websocket")))
         return error_set(err, ERR_PROTOCOL,
                          "WebSocket handshake: 101 without \"Upgrade: websocket\", or with another "

@@ -79,6 +79,13 @@ static void check_accepted(const struct http_response *response, size_t body_max
     CHECK(ws_upgrade_check(response, sha1, SLICE("a"), NULL, &err) != 0 || response->status == 101);
 }
 
+/* An error's body in a coding that was not asked for is left out. */
+static bool may_be_skipped(const struct http_response *response)
+{
+    return response->status / 100 != 2 &&
+           http_response_header(response, "content-encoding").ptr != NULL;
+}
+
 static void check_answer(struct slice answer, uint8_t options)
 {
     static const size_t body_sizes[] = {0, 1, 100, LIMIT_HTTP_ERROR_BODY};
@@ -96,7 +103,7 @@ static void check_answer(struct slice answer, uint8_t options)
         check_accepted(a, body_max);
         CHECK(whole.used == parts.used && a->status == b->status);
         CHECK(a->keep_alive == b->keep_alive && a->upgrade == b->upgrade);
-        CHECK(a->body_cut == b->body_cut && !(a->body_cut && strict));
+        CHECK(a->body_cut == b->body_cut && !(a->body_cut && strict && !may_be_skipped(a)));
         CHECK(slice_eq(buf_slice(&a->headers), buf_slice(&b->headers)));
         CHECK(slice_eq(buf_slice(&a->body), buf_slice(&b->body)));
     }

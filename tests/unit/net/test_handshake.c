@@ -250,6 +250,32 @@ static void test_subprotocol_not_asked_for(void **state)
     assert_non_null(strstr(probe.end.text, "ubprotocol"));
 }
 
+/* All is right but the version, which knows no upgrade (RFC 9110 7.8). */
+static void script_old_version(struct peer *peer)
+{
+    char key[32], answer[300];
+
+    (void)peer_read_request(peer);
+    peer_accept_key(peer, key);
+    snprintf(answer, sizeof answer,
+             "HTTP/1.0 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+             "Sec-WebSocket-Accept: %s\r\n\r\n",
+             key);
+    peer_say(peer, answer);
+    peer_wait(peer);
+}
+
+static void test_old_version(void **state)
+{
+    struct probe probe = {.f = *state};
+    struct peer peer = {0};
+
+    probe_run(&probe, &peer, script_old_version);
+    assert_string_equal(probe.trace, "connected closed");
+    assert_int_equal(probe.end.kind, NET_END_HANDSHAKE);
+    assert_non_null(strstr(probe.end.text, "HTTP/1.0"));
+}
+
 /* ---- silence, and who is to blame ---- */
 
 static void test_silence_after_the_request(void **state)
@@ -381,6 +407,7 @@ int main(void)
         io_test(test_no_http_at_all),
         io_test(test_bad_accept),
         io_test(test_subprotocol_not_asked_for),
+        io_test(test_old_version),
         io_test(test_silence_after_the_request),
         io_test(test_silence_in_the_tls_handshake),
         io_test(test_end_in_the_tls_handshake),

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/limits.h"
 #include "net/net.h"
@@ -293,6 +294,66 @@ static void script_error(struct peer *peer)
     peer_wait(peer);
 }
 
+/* 16 MiB of zeros, in some 16 KiB: what one read brings inflates to much. */
+enum { BOMB_BYTES = 16 << 20 };
+
+static void script_bomb(struct peer *peer)
+{
+    static unsigned char zeros[1 << 16], packed[1 << 16];
+    z_stream z = {.next_out = packed, .avail_out = sizeof packed};
+    char head[150];
+
+    (void)peer_read_request(peer);
+    if (deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+        return;
+    for (size_t done = 0; done < BOMB_BYTES; done += sizeof zeros) {
+        z.next_in = zeros;
+        z.avail_in = sizeof zeros;
+        (void)deflate(&z, done + sizeof zeros == BOMB_BYTES ? Z_FINISH : Z_NO_FLUSH);
+    }
+    snprintf(head, sizeof head,
+             "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %lu\r\n\r\n",
+             z.total_out);
+    peer_say(peer, head);
+    peer_send(peer, packed, z.total_out);
+    deflateEnd(&z);
+    peer_wait(peer);
+}
+
+struct turns {
+    struct stream *s;
+    struct io_idle *idle;
+    size_t seen, most; /* bytes until the last turn, and the most that came in one */
+};
+
+static void on_turn(void *arg)
+{
+    struct turns *turns = arg;
+    size_t fresh = turns->s->bytes - turns->seen;
+
+    turns->seen = turns->s->bytes;
+    if (fresh > turns->most)
+        turns->most = fresh;
+    if (turns->s->calls == 0)
+        io_idle_arm(turns->idle);
+}
+
+static void test_a_bomb_takes_small_turns(void **state)
+{
+    struct stream s = {.f = *state};
+    struct turns turns = {.s = &s};
+    struct peer peer = {0};
+
+    assert_int_equal(io_idle_new(s.f->loop, on_turn, &turns, &turns.idle), 0);
+    io_idle_arm(turns.idle);
+    run(&s, &peer, script_bomb);
+    io_idle_close(turns.idle);
+    assert_false(s.failed);
+    assert_int_equal(s.bytes, BOMB_BYTES);
+    /* Between two looks there may be a read and a wake. */
+    assert_in_range(turns.most, 1, 2 * (NET_HTTP_TURN + BODY_MAX));
+}
+
 static void test_another_status(void **state)
 {
     struct stream s = {.f = *state};
@@ -434,6 +495,7 @@ int main(void)
         io_test(test_flood),
         io_test(test_flood_paused_and_resumed),
         io_test(test_end_waits_for_who_paused),
+        io_test(test_a_bomb_takes_small_turns),
         io_test(test_another_status),
         io_test(test_deadlines),
         io_test(test_broken_off),

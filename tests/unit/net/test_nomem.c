@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "net/memory.h"
 #include "net/net.h"
 #include "unit/io/fixture.h"
 #include "unit/net/peer.h"
@@ -118,15 +119,65 @@ static void before_link(struct op *op)
     peer_start(&op->peer, script_link);
 }
 
-static int start_link(struct op *op, struct error *err)
+static int open_link(struct op *op, const char *url, struct error *err)
 {
     static const struct net_link_events events = {on_connected, on_link_open, on_message,
                                                   on_pong,      on_oversize,  on_closed};
+
+    return net_link_open(op->f->loop, &op->options, slice_str(url), SLICE("A: b\r\n"), SLICE(""),
+                         1000, &events, op, &op->link, err);
+}
+
+static int start_link(struct op *op, struct error *err)
+{
     char url[64];
 
     snprintf(url, sizeof url, "%s://127.0.0.1:%u/", op->peer.tls ? "wss" : "ws", op->peer.port);
-    return net_link_open(op->f->loop, &op->options, slice_str(url), SLICE("A: b\r\n"), SLICE(""),
-                         1000, &events, op, &op->link, err);
+    return open_link(op, url, err);
+}
+
+/* By a name that has several addresses, of which one answers, and is remembered. */
+static void before_name(struct op *op)
+{
+    before_link(op);
+    assert_int_equal(net_memory_new(&op->options.memory), 0);
+}
+
+static void after_name(struct op *op)
+{
+    net_memory_free(op->options.memory);
+    after_peer(op);
+}
+
+static int start_name(struct op *op, struct error *err)
+{
+    char url[64];
+
+    snprintf(url, sizeof url, "ws://localhost:%u/", op->peer.port);
+    return open_link(op, url, err);
+}
+
+static void script_tunnel(struct peer *peer)
+{
+    if (!peer_read_request(peer))
+        return;
+    peer_say(peer, "HTTP/1.1 200 Go\r\n\r\n");
+    script_link(peer);
+}
+
+static void before_tunnel(struct op *op)
+{
+    static struct net_proxy proxy;
+
+    prepare(op);
+    peer_start(&op->peer, script_tunnel);
+    proxy = (struct net_proxy){SLICE("localhost"), op->peer.port, SLICE("user"), SLICE("password")};
+    op->options.proxy = &proxy;
+}
+
+static int start_tunnel(struct op *op, struct error *err)
+{
+    return open_link(op, "ws://127.0.0.1:1/", err);
 }
 
 /* ---- requests ---- */
@@ -282,6 +333,16 @@ static void test_link(void **state)
     try(&over_tls, &tls);
 }
 
+static void test_dial(void **state)
+{
+    static const struct op_kind name = {"name", start_name, before_name, after_name};
+    static const struct op_kind tunnel = {"tunnel", start_tunnel, before_tunnel, after_peer};
+    struct op op = {0}, through = {0};
+
+    try(&name, &op);
+    try(&tunnel, &through);
+}
+
 static void test_request(void **state)
 {
     static const struct op_kind kind = {"request", start_request, before_request, after_peer};
@@ -309,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_link),
+        cmocka_unit_test(test_dial),
         cmocka_unit_test(test_request),
         cmocka_unit_test(test_pool),
     };

@@ -262,6 +262,23 @@ static void test_bad_arguments(void **state)
                                   "it)");
 }
 
+/* localhost is here, but to a proxy elsewhere it is there. 0.0.0.0 is no loopback address. */
+static void test_plaintext_leaves_no_machine(void **state)
+{
+    struct probe probe = {.f = *state, .options = probe_options()};
+
+    proxy = (struct net_proxy){.host = SLICE("0.0.0.0"), .port = 1};
+    probe.options.proxy = &proxy;
+    probe_open_url(&probe, "ws://localhost/");
+    fixture_run(probe.f, 1);
+    io_timer_close(probe.timer);
+    assert_int_equal(probe.end.phase, NET_PHASE_TCP);
+    assert_string_equal(
+        probe.end.text,
+        "proxy 0.0.0.0:1: connect to 0.0.0.0:1: refused: not encrypted, and not a loopback "
+        "address (plaintext = yes allows it)");
+}
+
 /* Ended while the proxy is asked: nothing follows, nothing is left. */
 static void script_wait(struct peer *peer)
 {
@@ -311,6 +328,7 @@ int main(void)
         io_test(test_tunnel),
         io_test(test_refused_with_a_body_that_breaks_off),
         io_test(test_bad_arguments),
+        io_test(test_plaintext_leaves_no_machine),
         io_test(test_aborted_at_each_moment),
     };
 

@@ -246,7 +246,7 @@ static void test_upgrade_check(void **state)
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct http_response response = {.status = rows[i].status};
+        struct http_response response = {.status = rows[i].status, .minor = 1};
         struct error err = {0};
         int rc;
 
@@ -263,7 +263,7 @@ static void test_upgrade_check(void **state)
 /* The subprotocol asked for may be a key: no text repeats it, or what resembles it. */
 static void test_secret_subprotocol(void **state)
 {
-    struct http_response response = {.status = 101};
+    struct http_response response = {.status = 101, .minor = 1};
     struct error err;
 
     buf_init(&response.headers, BUF_UNBOUNDED);
