@@ -113,7 +113,9 @@ static void walk(struct doctor *doctor)
         return;
     }
     doctor_dial(doctor, stay);
-    if (!facts->dial.left_out)
+    /* What has kept the link from getting as far as the upgrade would keep a request from it too.
+     */
+    if (facts->dial.opened || (facts->dial.ended && facts->dial.end_phase == NET_PHASE_UPGRADE))
         doctor_sync(doctor);
     if (doctor->options.dials > 0 && facts->dial.opened)
         doctor_dials(doctor);

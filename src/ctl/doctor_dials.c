@@ -19,7 +19,8 @@ static void header(const struct doctor_dial *dial, const char *name, char *out, 
     while (rest.len > 0 && (lf = slice_find_byte(rest, '\n')) != NULL) {
         struct slice line = slice_make(rest.ptr, (size_t)(lf - rest.ptr));
         rest = slice_from(rest, line.len + 1);
-        if (!slice_starts_with(line, slice_str(name)) || line.len < n + 2 || used + 3 >= size)
+        if (!slice_starts_with(line, slice_str(name)) || line.len < n + 2 || line.ptr[n] != ':' ||
+            used + 3 >= size)
             continue;
         used += (size_t)snprintf(out + used, size - used, "%s%.*s", used > 0 ? ", " : "",
                                  (int)(line.len - n - 2), line.ptr + n + 2);
@@ -44,8 +45,8 @@ static void note(const struct doctor_facts *facts, struct doctor_visit *out)
     for (int phase = NET_PHASE_DNS; phase <= NET_PHASE_UPGRADE; phase++)
         out->open_ms += dial->took_ms[phase] > 0 ? dial->took_ms[phase] : 0;
     snprintf(out->address, sizeof(out->address), "%s", dial->address);
-    header(dial, "server:", out->server, sizeof(out->server));
-    header(dial, "set-cookie:", out->cookies, sizeof(out->cookies));
+    header(dial, "server", out->server, sizeof(out->server));
+    header(dial, "set-cookie", out->cookies, sizeof(out->cookies));
     if (dial->n_chain > 0)
         snprintf(out->pin, sizeof(out->pin), "%s", dial->chain[dial->n_chain - 1].pin);
     if (dial->rule.said) {

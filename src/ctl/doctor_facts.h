@@ -30,7 +30,7 @@ struct doctor_secret {
     const char *name, *source; /* source NULL: not configured, which the profile allows */
     int status;                /* of reading it */
     char error[400];
-    char file[160];    /* "/etc/hawser/token, 0600 root:hawser"; "" where it is no file */
+    char file[160];    /* "0600 root:hawser"; "" where it is no file */
     bool unreadable;   /* by the user hawser, though not by us */
     int64_t expires_s; /* unix time; -1: it does not say */
     bool rotated;      /* the value is one that a refresh has brought */

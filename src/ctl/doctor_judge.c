@@ -84,7 +84,7 @@ static void judge_secret(const struct doctor_secret *secret, int64_t now_s,
         return;
     }
     doctor_say(report, "credential", DOCTOR_WELL, "%s from %s%s%s%s", secret->name, secret->source,
-               secret->file[0] != '\0' ? ": " : "", secret->file,
+               secret->file[0] != '\0' ? ", " : "", secret->file,
                secret->rotated ? "; in use is what a refresh has brought" : "");
     judge_expiry(secret, now_s, report);
     if (secret->unreadable)
@@ -143,8 +143,10 @@ static void judge_proxy(const struct doctor_facts *facts, struct doctor_report *
                        "that is the environment of this shell; hawserd goes by its own "
                        "(Environment= of its unit)");
     } else if (proxy->exempt) {
-        doctor_say(report, "proxy", DOCTOR_NOTE, "$%s names one, but $NO_PROXY excepts this host",
-                   proxy->from);
+        doctor_say(
+            report, "proxy", DOCTOR_NOTE,
+            "$%s names one, but this host is excepted, by $NO_PROXY or as one of this machine",
+            proxy->from);
     }
 }
 

@@ -213,8 +213,9 @@ static void judge_headers(const struct doctor_dial *dial, struct doctor_report *
             doctor_say(report, "upgrade", DOCTOR_NOTE,
                        "\"%.*s\" betrays a proxy or balancer on the way", (int)line.len, line.ptr);
         else if (slice_eq_str(name, "server") || slice_eq_str(name, "set-cookie") ||
-                 slice_eq_str(name, "location") || slice_eq_str(name, "retry-after") ||
-                 slice_eq_str(name, "content-type"))
+                 (!dial->opened &&
+                  (slice_eq_str(name, "location") || slice_eq_str(name, "retry-after") ||
+                   slice_eq_str(name, "content-type"))))
             doctor_say(report, "upgrade", DOCTOR_DETAIL, "%.*s", (int)line.len, line.ptr);
     }
 }
@@ -383,14 +384,18 @@ static void judge_cut(const struct doctor_facts *facts, const struct profile *pr
                    dial->end.text[0] != '\0' ? ": " : "", dial->end.text, silent, age);
     bool cut = dial->end.kind == PROFILE_END_CLOSE && dial->end.code == 1006;
     if (cut && listening->silent_ms >= 1000) {
-        char fix[200];
-        snprintf(fix, sizeof(fix),
-                 ping_ms > 0 && ping_ms < listening->silent_ms
-                     ? "nothing: hawserd pings each %g s, which is often enough"
-                     : "heartbeat.ws_ping = %gs, half of it; or have it allow longer silence",
-                 ping_ms > 0 && ping_ms < listening->silent_ms
-                     ? (double)ping_ms / 1000
-                     : (double)(listening->silent_ms / 2) / 1000);
+        char fix[200], half[32];
+        int64_t half_ms = listening->silent_ms / 2;
+        snprintf(half, sizeof(half), half_ms < 1000 ? "%" PRId64 "ms" : "%" PRId64 "s",
+                 half_ms < 1000 ? half_ms : half_ms / 1000);
+        if (ping_ms > 0 && ping_ms < listening->silent_ms)
+            snprintf(fix, sizeof(fix), "nothing: hawserd pings each %g s, which is often enough",
+                     (double)ping_ms / 1000);
+        else
+            snprintf(fix, sizeof(fix),
+                     "heartbeat.ws_ping = %s, half of it; or have it allow "
+                     "longer silence",
+                     half);
         doctor_cause(finding,
                      "something on the way cuts links that are silent for so long (a NAT, "
                      "a proxy's read timeout, a balancer's idle timeout)",

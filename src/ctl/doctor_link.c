@@ -220,10 +220,14 @@ static void on_closed(void *arg, const struct net_end *end, const struct http_re
     facts->fault = tls != NULL ? tls_fault(tls) : TLS_FAULT_NONE;
     facts->ended_us = io_wall_us();
     link->link = NULL;
+    if (link->leaving) { /* what was to be found has been */
+        doctor_wake(doctor);
+        return;
+    }
     end_from_net(&doctor->redact, end, &facts->end);
     facts->end_kind = end->kind;
     facts->end_phase = end->phase;
-    facts->ended = !link->leaving;
+    facts->ended = true;
     if (response != NULL) {
         if (facts->end.kind == PROFILE_END_STATUS && response->status >= 400 &&
             response->body.len != 0)

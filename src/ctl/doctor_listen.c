@@ -7,6 +7,12 @@
 
 #include "ctl/doctor_link.h"
 
+static int64_t pong_timeout_ms(const struct doctor_link *link)
+{
+    int64_t ms = link->doctor->profile->heartbeat.pong_timeout_ms;
+    return ms > 0 && ms < DOCTOR_PONG_MS ? ms : DOCTOR_PONG_MS;
+}
+
 void doctor_ping(struct doctor_link *link, unsigned pings)
 {
     struct doctor_dial *facts = link->facts;
@@ -16,12 +22,13 @@ void doctor_ping(struct doctor_link *link, unsigned pings)
         link->pong = false;
         if (net_link_ping(link->link) != 0)
             return;
-        doctor_link_wait(link, &link->pong, DOCTOR_PONG_MS);
+        doctor_link_wait(link, &link->pong, pong_timeout_ms(link));
         if (link->link == NULL)
             return;
         facts->pongs_ms[facts->pings++] = link->pong ? link->pong_ms : -1;
-        if (!link->pong)
-            return; /* the next pong would be that of this ping */
+        /* The next pong would be that of this ping; and a slow one says all there is to say. */
+        if (!link->pong || link->pong_ms >= DOCTOR_SLOW_PING_MS)
+            return;
     }
 }
 
@@ -110,7 +117,7 @@ static void ping_at_end(struct doctor_link *link)
     link->pong = false;
     listening->pinged = net_link_ping(link->link) == 0;
     if (listening->pinged)
-        doctor_link_wait(link, &link->pong, DOCTOR_PONG_MS);
+        doctor_link_wait(link, &link->pong, pong_timeout_ms(link));
     if (link->pong)
         listening->pong_ms = link->pong_ms;
 }

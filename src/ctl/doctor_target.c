@@ -206,7 +206,7 @@ void doctor_target_close(struct doctor *doctor)
 
 /* ---- secrets ---- */
 
-/* "PATH, 0600 root:hawser", and whether the user that hawserd runs as can read it. */
+/* "0600 root:hawser", and whether the user that hawserd runs as can read it. */
 static void look_at_file(const char *path, struct doctor_secret *out)
 {
     struct stat st;
@@ -219,8 +219,7 @@ static void look_at_file(const char *path, struct doctor_secret *out)
     char owner_name[64];
     snprintf(owner_name, sizeof(owner_name), "%s", owner != NULL ? owner->pw_name : "?");
     const struct group *group = getgrgid(st.st_gid);
-    snprintf(out->file, sizeof(out->file), "%.60s%s, %04o %.40s:%.40s", path,
-             strlen(path) > 60 ? "..." : "", st.st_mode & 07777, owner_name,
+    snprintf(out->file, sizeof(out->file), "%04o %.60s:%.60s", st.st_mode & 07777, owner_name,
              group != NULL ? group->gr_name : "?");
     if (uid == 0)
         return;
