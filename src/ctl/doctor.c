@@ -108,7 +108,10 @@ static void walk(struct doctor *doctor)
 {
     struct doctor_facts *facts = &doctor->facts;
     doctor_ask_daemon(doctor);
-    if (!walk_way(doctor)) {
+    facts->no_link = facts->daemon.link && doctor->profile->limits.links == 1;
+    facts->no_dials =
+        facts->daemon.link && doctor->profile->connect.parallel == 1 && doctor->options.dials > 0;
+    if (!walk_way(doctor) || facts->no_link) {
         doctor_judge(facts, doctor->profile, &doctor->report);
         return;
     }
@@ -117,7 +120,7 @@ static void walk(struct doctor *doctor)
      */
     if (facts->dial.opened || (facts->dial.ended && facts->dial.end_phase == NET_PHASE_UPGRADE))
         doctor_sync(doctor);
-    if (doctor->options.dials > 0 && facts->dial.opened)
+    if (doctor->options.dials > 0 && facts->dial.opened && !facts->no_dials)
         doctor_dials(doctor);
     facts->now_s = io_wall_us() / 1000000;
     doctor_judge(facts, doctor->profile, &doctor->report);
@@ -148,7 +151,6 @@ static int visit(struct doctor *doctor)
     if (result >= 0)
         return result;
     doctor->facts.now_s = io_wall_us() / 1000000;
-    doctor->facts.listen_ms = doctor->options.listen_ms;
     int rc = doctor_secrets_read(doctor, &err);
     if (rc == 0)
         rc = doctor_request(doctor, &err);

@@ -65,12 +65,12 @@ void doctor_dials(struct doctor *doctor)
     struct doctor_sync first_sync = facts->sync;
     struct error err;
     note(facts, &facts->visits[facts->n_visits++]);
+    buf_init(&facts->dial.headers, 0);
+    buf_init(&facts->dial.request, 0);
     while (facts->n_visits < doctor->options.dials) {
         cookie_jar_clear(doctor->cookies);
         if (doctor_trust_anew(doctor, &err) != 0)
             break;
-        buf_init(&facts->dial.headers, 0);
-        buf_init(&facts->dial.request, 0);
         doctor_dial(doctor, stay);
         doctor_sync(doctor);
         note(facts, &facts->visits[facts->n_visits++]);

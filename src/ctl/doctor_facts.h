@@ -153,11 +153,11 @@ struct doctor_visit {
 };
 
 struct doctor_facts {
-    const char *name; /* of the stream, or the address */
-    char url[300];    /* "wss://host:port/path" */
-    bool secure;
+    const char *name;       /* of the stream, or the address */
+    char url[300];          /* "wss://host:port/path" */
+    bool secure, plaintext; /* it is wss; ws is allowed to other machines */
     int64_t now_s;
-    char arguments[400]; /* what of them is wrong; "": nothing */
+    bool no_link, no_dials; /* they would stand in the way of hawserd's own link */
     struct doctor_secret secrets[DOCTOR_SECRETS];
     unsigned n_secrets;
     struct doctor_proxy proxy;
@@ -171,7 +171,6 @@ struct doctor_facts {
     struct doctor_dial dial;
     struct doctor_sync sync;
     struct doctor_daemon daemon;
-    int64_t listen_ms; /* that was asked for */
     struct doctor_visit visits[DOCTOR_DIALS_MAX];
     unsigned n_visits;
 };

@@ -234,26 +234,46 @@ bool doctor_judge_way(const struct doctor_facts *facts, struct doctor_report *re
 
 /* ---- the daemon ---- */
 
-static void judge_daemon(const struct doctor_facts *facts, struct doctor_report *report)
+/* Two links of one account, doctor's and hawserd's, may be one too many. */
+static void judge_beside(const struct doctor_facts *facts, const struct profile *profile,
+                         struct doctor_report *report)
+{
+    if (facts->no_link)
+        doctor_cause(doctor_say(report, "hawserd", DOCTOR_SKIPPED,
+                                "no link is made beside it: limits.links allows one"),
+                     "a second one would be refused, or end the first",
+                     "hawserctl pause the stream, then doctor, then resume");
+    else if (profile->connect.parallel == 1)
+        doctor_say(
+            report, "hawserd", DOCTOR_DETAIL,
+            "the profile says parallel = 1: where the service ends one of two links, hawserd "
+            "makes a new one%s",
+            facts->no_dials ? "; so --dials was left out: hawserctl pause the stream first" : "");
+}
+
+static void judge_daemon(const struct doctor_facts *facts, const struct profile *profile,
+                         struct doctor_report *report)
 {
     const struct doctor_daemon *daemon = &facts->daemon;
     if (!daemon->asked)
         return;
-    if (!daemon->reachable)
+    if (!daemon->reachable) {
         doctor_say(report, "hawserd", DOCTOR_SKIPPED, "not asked: %s", daemon->error);
-    else if (!daemon->has_stream)
+    } else if (!daemon->has_stream) {
         doctor_say(report, "hawserd", DOCTOR_NOTE, "runs, and does not know this stream");
-    else
+    } else {
         doctor_say(report, "hawserd", DOCTOR_NOTE, "says that the stream is %s%s", daemon->state,
-                   daemon->link ? "; it has a link up, beside which doctor makes one of its own"
-                                : "");
+                   daemon->link ? "; it has a link up" : "");
+        if (daemon->link)
+            judge_beside(facts, profile, report);
+    }
 }
 
 void doctor_judge(const struct doctor_facts *facts, const struct profile *profile,
                   struct doctor_report *report)
 {
     *report = (struct doctor_report){.stopped = NULL};
-    judge_daemon(facts, report);
+    judge_daemon(facts, profile, report);
     bool reached = doctor_judge_way(facts, report);
     if (facts->dial.tried)
         doctor_judge_link(facts, profile, report);

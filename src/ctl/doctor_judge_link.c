@@ -32,6 +32,22 @@ static void explain_end(struct doctor_report *report, const char *layer,
                profile_policy_name(action->kind), delay);
 }
 
+/* Each address was fine a moment before: what is left is what hawserd itself refuses, and luck. */
+static bool judge_connecting(const struct doctor_facts *facts, const struct profile *profile,
+                             struct doctor_report *report)
+{
+    const struct doctor_dial *dial = &facts->dial;
+    if (!failed_in(dial, NET_PHASE_DNS) && !failed_in(dial, NET_PHASE_TCP))
+        return true;
+    struct doctor_finding *finding = doctor_say(report, "tcp", DOCTOR_ILL, "%s", dial->end.text);
+    if (!facts->secure && !facts->plaintext && failed_in(dial, NET_PHASE_TCP))
+        doctor_cause(finding, "ws:// is not encrypted, and nothing goes to another machine so",
+                     "use wss://, or plaintext = yes where the way there is safe otherwise");
+    explain_end(report, "tcp", finding, profile, &dial->end);
+    report->stopped = "tcp";
+    return false;
+}
+
 /* ---- the proxy's tunnel ---- */
 
 static bool judge_tunnel(const struct doctor_facts *facts, const struct profile *profile,
@@ -455,8 +471,9 @@ static void judge_listening(const struct doctor_facts *facts, const struct profi
 void doctor_judge_link(const struct doctor_facts *facts, const struct profile *profile,
                        struct doctor_report *report)
 {
-    if (!judge_tunnel(facts, profile, report) || !judge_tls(facts, profile, report) ||
-        !judge_upgrade(facts, profile, report) || !judge_hello(facts, profile, report))
+    if (!judge_connecting(facts, profile, report) || !judge_tunnel(facts, profile, report) ||
+        !judge_tls(facts, profile, report) || !judge_upgrade(facts, profile, report) ||
+        !judge_hello(facts, profile, report))
         return;
     judge_pings(facts, profile, report);
     judge_listening(facts, profile, report);

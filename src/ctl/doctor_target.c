@@ -390,6 +390,7 @@ int doctor_request(struct doctor *doctor, struct error *err)
     outgoing_describe(&doctor->first, where, sizeof(where));
     redact_text(&doctor->redact, where);
     facts->secure = url.secure;
+    facts->plaintext = doctor->stream->plaintext;
     snprintf(facts->url, sizeof(facts->url), "%s://%.280s", url.secure ? "wss" : "ws", where);
     return 0;
 }

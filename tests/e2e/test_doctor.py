@@ -106,8 +106,12 @@ def test_F60_all_well(hawser, service, ca, doctor):
 
 
 def test_F60_of_a_stream_that_lives(chat, doctor):
-    report = doctor(status=0)
+    report = doctor("--dials", "3", status=0).well("hello")
     assert "the stream is live; it has a link up" in report.of("hawserd")[0]["text"]
+    assert "--dials was left out" in report.of("hawserd")[1]["text"] and "dials" not in report.json
+    chat.sections["stream chat"]["limits.links"] = 1
+    report = doctor(status=0).well("tcp")
+    assert "limits.links allows one" in report.of("hawserd", "skipped")[0]["text"] and not report.of("upgrade")
 
 
 def test_F60_an_address(hawser, service, ca, doctor):
