@@ -8,6 +8,8 @@
 #include "daemon/upstream.h"
 #include "reach/secrets.h"
 
+const char *const slots_stream_states[] = {"stream/", "source/", NULL};
+
 struct slots {
     struct daemon *daemon;
     struct broker *broker;

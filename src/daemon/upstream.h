@@ -15,6 +15,7 @@
 
 #include "daemon/certificates.h"
 #include "daemon/daemon.h"
+#include "daemon/link_counts.h"
 #include "daemon/vault.h"
 #include "net/net.h"
 #include "reach/outgoing.h"
@@ -73,6 +74,13 @@ struct upstream {
 
     int64_t gap_said_ms;  /* when a gap was last logged, 0: never */
     unsigned gaps_unsaid; /* since */
+
+    char ended_id[9]; /* of the link whose end is being told, "": none is */
+
+    struct link_counts counts;
+    int64_t retry_ms;          /* the wait that it is in, 0: in none */
+    int64_t catching_since_ms; /* -1: it does not catch up */
+    int64_t catchup_ms;        /* how long the last one took */
 
     char warning[UPSTREAM_WARNING]; /* the newest, "": none yet; for status */
     int64_t warned_ms;
