@@ -117,7 +117,8 @@ struct doctor_dial {
     struct doctor_rule rule;
     char said[DOCTOR_SAID][200];
     unsigned n_said;
-    unsigned calls; /* requests that rules ask for and that were not made */
+    uint64_t faults; /* messages that are not as the profile says; the first is in .said */
+    unsigned calls;  /* requests that rules ask for and that were not made */
 
     unsigned pings;
     int64_t pongs_ms[DOCTOR_PINGS]; /* -1: none */

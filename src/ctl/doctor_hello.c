@@ -48,6 +48,16 @@ static void say(struct doctor_link *link, const char *text)
         snprintf(facts->said[facts->n_said++], sizeof(facts->said[0]), "%.199s", text);
 }
 
+/* Once: where one message is at fault the next ones mostly are too. */
+static void say_fault(struct doctor_link *link, const char *fault)
+{
+    char text[200];
+    if (link->facts->faults++ > 0)
+        return;
+    snprintf(text, sizeof(text), "a message is not as the profile says: %.150s", fault);
+    say(link, text);
+}
+
 static void stop(struct doctor_link *link, const struct profile_rule_action *action,
                  const char *otherwise)
 {
@@ -138,6 +148,8 @@ void doctor_hello_message(struct doctor_link *link, struct slice payload)
             if (message.time.ptr != NULL)
                 arrivals_time(&link->arrivals, message.time);
         }
+        if (message.fault != NULL)
+            say_fault(link, message.fault);
         for (size_t i = 0; i < message.n_actions; i++)
             do_rule(link, &message.actions[i]);
     }

@@ -207,6 +207,13 @@ static bool redirected(struct doctor_link *link, const struct http_response *res
     return false;
 }
 
+/* It was closing before we left: over a frame of the peer's that is none. */
+static bool was_refused(const struct doctor_link *link, const struct net_end *end)
+{
+    return end->kind == NET_END_CLOSE && end->local &&
+           end->code != link->doctor->profile->connect.close_code;
+}
+
 static void on_closed(void *arg, const struct net_end *end, const struct http_response *response)
 {
     struct doctor_link *link = arg;
@@ -220,7 +227,7 @@ static void on_closed(void *arg, const struct net_end *end, const struct http_re
     facts->fault = tls != NULL ? tls_fault(tls) : TLS_FAULT_NONE;
     facts->ended_us = io_wall_us();
     link->link = NULL;
-    if (link->leaving) { /* what was to be found has been */
+    if (link->leaving && !was_refused(link, end)) {
         doctor_wake(doctor);
         return;
     }

@@ -20,7 +20,10 @@ void doctor_ping(struct doctor_link *link, unsigned pings)
         return;
     while (facts->pings < pings && link->link != NULL) {
         link->pong = false;
-        if (net_link_ping(link->link) != 0)
+        int rc = net_link_ping(link->link);
+        if (rc == ERR_EOF) /* it is closing, and the reason comes with its end */
+            doctor_link_wait(link, &link->pong, 2 * NET_CLOSE_WAIT_MS);
+        if (rc != 0)
             return;
         doctor_link_wait(link, &link->pong, pong_timeout_ms(link));
         if (link->link == NULL)

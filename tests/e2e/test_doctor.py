@@ -490,6 +490,33 @@ def test_F11_bursts(hawser, doctor, stoppable):  # noqa: F811
     assert re.search(r"nothing came for up to 3(\.\d)?s, and then all at once", found["listen"]["text"])
 
 
+# ---- frames and messages ----
+
+@pytest.mark.parametrize("bytes_,code,cause", [
+    (frame(1, b"x", mask=b"abcd"), 1002, "broke the WebSocket protocol"),
+    (frame(1, b"x", rsv=2), 1002, "broke the WebSocket protocol"),
+    (frame(3, b"x"), 1002, "broke the WebSocket protocol"),
+    (frame(1, b"\xff\xfe"), 1007, "not UTF-8"),
+])
+def test_F31_F32_bad_frames(generic, bytes_, code, cause):
+    def script(connection):
+        connection.accept_websocket(also=bytes_)
+        connection.until_close()
+
+    report = generic(script)
+    ill = [found for found in report.json["findings"] if found["verdict"] == "not_ok"]
+    assert [found["layer"] for found in ill] == ["listen"] and f"close {code}" in ill[0]["text"], ill
+    assert cause in ill[0]["cause"] and "report it to the service" in ill[0]["fix"]
+
+
+def test_F33_F34_messages_that_are_not_as_they_should_be(hawser, peer, feed, doctor):
+    feed(**{"connect.max_message": "1K"})
+    peer.greeting = ['{"type":"event","id":{}}', json.dumps({"type": "event", "big": "x" * 2000}), "{broken"]
+    report = doctor(target="feed", listen="500ms", status=0)
+    said = " ".join(found["text"] for found in report.of("hello", "note"))
+    assert "not as the profile says" in said and "over connect.max_message" in said
+
+
 # ---- the catch-up request ----
 
 def test_F40_sync_fails_while_the_link_is_well(hawser, service, ca, doctor):
