@@ -111,7 +111,7 @@ static int open_address(struct doctor *doctor)
     }
     buf_init(&text, LIMIT_INI_FILE);
     if (diag != NULL && write_stream(doctor, &url, &text) == 0 &&
-        settings_read("arguments", buf_slice(&text), diag, &doctor->own_settings) == 0 &&
+        settings_read("(arguments)", buf_slice(&text), diag, &doctor->own_settings) == 0 &&
         diag_count(diag) == 0) {
         doctor->stream = &doctor->own_settings->streams[0];
         result = load_profile(doctor, dirs, doctor->stream->profile);
