@@ -8,7 +8,7 @@
  * Owns: the secrets' values, wiped at the end; a loop of its own, which runs only in doctor_run().
  *
  *     doctor.c         options, the walk            doctor_link.c   a dial, redirects, hello
- *     doctor_target.c  whom, and with what secrets  doctor_hello.c  what messages ask for
+ *     doctor_target.c, doctor_secrets.c  whom       doctor_hello.c  what messages ask for
  *     doctor_way.c     names and TCP                doctor_listen.c pings and listening
  *     doctor_sync.c    the catch-up request         doctor_dials.c  several dials compared
  *     doctor_curl.c    the handshake by hand        doctor_bundle.c what a ticket needs
@@ -82,8 +82,10 @@ void doctor_wake(struct doctor *doctor);
 /* Finds the stream, or makes one of an address; -1, or the exit status, and it has been said. */
 int doctor_target_open(struct doctor *doctor);
 void doctor_target_close(struct doctor *doctor);
-/* Reads the secrets and learns them for redaction. */
+/* Reads the secrets and learns them for redaction (doctor_secrets.c). */
 int doctor_secrets_read(struct doctor *doctor, struct error *err);
+/* Once more, after others were learnt: only so many are kept. */
+int doctor_secrets_learn(struct doctor *doctor, struct error *err);
 /* A profile_lookup; arg is the doctor. */
 struct slice doctor_look_up(void *arg, struct slice name);
 void doctor_set(struct doctor *doctor, unsigned variable, struct slice value);

@@ -161,6 +161,8 @@ struct doctor_facts {
     bool no_link, no_dials; /* they would stand in the way of hawserd's own link */
     struct doctor_secret secrets[DOCTOR_SECRETS];
     unsigned n_secrets;
+    bool refreshes;       /* hawserd gets fresh ones by itself */
+    char kept_error[300]; /* why what it got last cannot be read; "": it can, or there is none */
     struct doctor_proxy proxy;
     int trust_status;
     char trust_error[400];

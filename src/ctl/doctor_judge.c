@@ -47,11 +47,11 @@ void doctor_explain(struct doctor_finding *finding, const char *text)
 
 /* ---- the credential ---- */
 
-static void judge_expiry(const struct doctor_secret *secret, int64_t now_s,
+static void judge_expiry(const struct doctor_facts *facts, const struct doctor_secret *secret,
                          struct doctor_report *report)
 {
     char left[DURATION_TEXT_SIZE];
-    int64_t left_ms = (secret->expires_s - now_s) * 1000;
+    int64_t left_ms = (secret->expires_s - facts->now_s) * 1000;
     if (secret->expires_s < 0)
         return;
     duration_format(left_ms < 0 ? -left_ms : left_ms, left, sizeof(left));
@@ -59,18 +59,22 @@ static void judge_expiry(const struct doctor_secret *secret, int64_t now_s,
         doctor_say(report, "credential", DOCTOR_DETAIL, "it is a JWT that expires in %s", left);
         return;
     }
-    doctor_cause(doctor_say(report, "credential", DOCTOR_ILL,
-                            "%s has expired, %s ago (the exp of its JWT)", secret->name, left),
-                 "the token is no longer good; the service will refuse it",
-                 "put a new one where the source points to; hawser takes it by itself. With a "
-                 "refresh in the profile hawserd renews it; doctor never does, since that may use "
-                 "up a refresh token");
+    struct doctor_finding *finding =
+        doctor_say(report, "credential", facts->refreshes ? DOCTOR_NOTE : DOCTOR_ILL,
+                   "%s has expired, %s ago (the exp of its JWT)", secret->name, left);
+    if (facts->refreshes)
+        doctor_cause(finding, "the token is no longer good; hawserd gets a fresh one first",
+                     "nothing. Doctor refreshes none, since that may use up a refresh token: what "
+                     "the service refuses below is no fault of its");
+    else
+        doctor_cause(finding, "the token is no longer good; the service will refuse it",
+                     "put a new one where the source points to; hawser takes it by itself");
 }
 
-static void judge_secret(const struct doctor_secret *secret, int64_t now_s,
+static void judge_secret(const struct doctor_facts *facts, const struct doctor_secret *secret,
                          struct doctor_report *report)
 {
-    if (secret->source == NULL) {
+    if (secret->source == NULL && !secret->rotated) {
         doctor_say(report, "credential", DOCTOR_SKIPPED, "%s: not configured", secret->name);
         return;
     }
@@ -83,10 +87,11 @@ static void judge_secret(const struct doctor_secret *secret, int64_t now_s,
                          : "put the secret where its source points to; hawser takes it by itself");
         return;
     }
-    doctor_say(report, "credential", DOCTOR_WELL, "%s from %s%s%s%s", secret->name, secret->source,
+    doctor_say(report, "credential", DOCTOR_WELL, "%s from %s%s%s%s", secret->name,
+               secret->source != NULL ? secret->source : "a refresh",
                secret->file[0] != '\0' ? ", " : "", secret->file,
-               secret->rotated ? "; in use is what a refresh has brought" : "");
-    judge_expiry(secret, now_s, report);
+               secret->rotated ? "; in use is what hawserd's last refresh has brought" : "");
+    judge_expiry(facts, secret, report);
     if (secret->unreadable)
         doctor_cause(doctor_say(report, "credential", DOCTOR_ILL, "the user hawser cannot read %s",
                                 secret->file),
@@ -214,7 +219,12 @@ static bool judge_addresses(const struct doctor_facts *facts, struct doctor_repo
 bool doctor_judge_way(const struct doctor_facts *facts, struct doctor_report *report)
 {
     for (unsigned i = 0; i < facts->n_secrets; i++)
-        judge_secret(&facts->secrets[i], facts->now_s, report);
+        judge_secret(facts, &facts->secrets[i], report);
+    if (facts->kept_error[0] != '\0')
+        doctor_cause(doctor_say(report, "credential", DOCTOR_NOTE, "%s", facts->kept_error),
+                     "what hawserd's last refresh has brought cannot be read, and what the source "
+                     "holds may be worth nothing since",
+                     "run doctor as root, or as the user hawser");
     judge_proxy(facts, report);
     judge_trust(facts, report);
     if (facts->proxy.status != 0)

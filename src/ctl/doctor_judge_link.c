@@ -261,7 +261,7 @@ static void judge_refusal(const struct doctor_facts *facts, const struct profile
     judge_headers(dial, report);
     if (dial->http_status == 403 && !request_has_origin(dial))
         doctor_say(report, "upgrade", DOCTOR_DETAIL,
-                   "no Origin is sent; a service that checks it wants connect header.Origin");
+                   "no Origin is sent; a service that checks it wants connect.header.Origin");
     if (profile->docs != NULL)
         doctor_say(report, "upgrade", DOCTOR_DETAIL, "the service's documentation: %s",
                    profile->docs);

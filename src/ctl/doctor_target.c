@@ -1,20 +1,12 @@
 /* Whom doctor visits: a stream of the configuration, or an address; and with which secrets. */
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/suggest.h"
 #include "ctl/doctor.h"
 #include "reach/end.h"
 #include "reach/options.h"
-#include "reach/secrets.h"
-
-#define SERVICE_CREDENTIALS "/run/credentials/hawserd.service"
-enum { SECRET_PROGRAM_MS = 10000 };
 
 /* ---- the stream ---- */
 
@@ -204,103 +196,6 @@ void doctor_target_close(struct doctor *doctor)
     configuration_fini(&doctor->configuration);
 }
 
-/* ---- secrets ---- */
-
-/* "0600 root:hawser", and whether the user that hawserd runs as can read it. */
-static void look_at_file(const char *path, struct doctor_secret *out)
-{
-    struct stat st;
-    const struct passwd *user = getpwnam("hawser");
-    uid_t uid = user != NULL ? user->pw_uid : 0;
-    gid_t gid = user != NULL ? user->pw_gid : 0;
-    if (stat(path, &st) != 0)
-        return;
-    const struct passwd *owner = getpwuid(st.st_uid);
-    char owner_name[64];
-    snprintf(owner_name, sizeof(owner_name), "%s", owner != NULL ? owner->pw_name : "?");
-    const struct group *group = getgrgid(st.st_gid);
-    snprintf(out->file, sizeof(out->file), "%04o %.60s:%.60s", st.st_mode & 07777, owner_name,
-             group != NULL ? group->gr_name : "?");
-    if (uid == 0)
-        return;
-    mode_t needed = st.st_uid == uid ? S_IRUSR : st.st_gid == gid ? S_IRGRP : S_IROTH;
-    out->unreadable = (st.st_mode & needed) == 0;
-}
-
-struct program {
-    struct doctor *doctor;
-    const char *source;
-    struct buf *out;
-    struct error *err;
-    int status;
-};
-
-static void on_program(void *arg, const struct io_child_result *result)
-{
-    struct program *program = arg;
-    program->status = result->status != 0 ? error_set(program->err, result->status, "secret %s: %s",
-                                                      program->source, result->err.text)
-                                          : buf_append_slice(program->out, result->output);
-    if (program->status == 0)
-        program->status = secret_check(program->source, program->out, program->err);
-    doctor_wake(program->doctor);
-}
-
-static int run_program(struct doctor *doctor, const char *source, struct buf *out,
-                       struct error *err)
-{
-    struct program program = {doctor, source, out, err, 0};
-    struct secret_words words;
-    struct io_child *child;
-    int rc = secret_exec(source, &words, err);
-    if (rc == 0)
-        rc = buf_reserve(out, LIMIT_SECRET);
-    if (rc == 0)
-        rc = io_child_start(doctor->loop, words.argv, SECRET_PROGRAM_MS, on_program, &program,
-                            &child, err);
-    if (rc != 0)
-        return rc;
-    doctor_run(doctor);
-    return program.status;
-}
-
-static void read_secret(struct doctor *doctor, unsigned i)
-{
-    const struct profile_secret *declared = &doctor->profile->secrets[i];
-    struct doctor_secret *out = &doctor->facts.secrets[i];
-    char path[SECRET_PATH_SIZE];
-    struct error err = {0};
-    *out =
-        (struct doctor_secret){.name = declared->name, .source = declared->source, .expires_s = -1};
-    if (declared->source == NULL)
-        return;
-    out->status = secret_is_exec(declared->source)
-                      ? run_program(doctor, declared->source, &doctor->values[i], &err)
-                      : secret_read(declared->source, &doctor->values[i], &err);
-    snprintf(out->error, sizeof(out->error), "%.380s", err.text);
-    if (strncmp(declared->source, "file:", 5) == 0 && secret_path(declared->source, path))
-        look_at_file(path, out);
-    if (out->status == 0)
-        out->expires_s = profile_jwt_expiry_s(buf_slice(&doctor->values[i]));
-}
-
-int doctor_secrets_read(struct doctor *doctor, struct error *err)
-{
-    const struct profile *profile = doctor->profile;
-    struct doctor_facts *facts = &doctor->facts;
-    /* systemd's, whose unit this shell is not. */
-    if (getenv("CREDENTIALS_DIRECTORY") == NULL && access(SERVICE_CREDENTIALS, X_OK) == 0)
-        setenv("CREDENTIALS_DIRECTORY", SERVICE_CREDENTIALS, 1);
-    facts->n_secrets =
-        profile->n_secrets < DOCTOR_SECRETS ? (unsigned)profile->n_secrets : DOCTOR_SECRETS;
-    for (unsigned i = 0; i < facts->n_secrets; i++) {
-        read_secret(doctor, i);
-        if (redact_learn(&doctor->redact, buf_slice(&doctor->values[i])) != 0)
-            return error_set(err, ERR_NOMEM, "out of memory");
-    }
-    return 0;
-}
-
 /* ---- templates ---- */
 
 static struct slice find_secret(const struct doctor *doctor, struct slice name)
@@ -385,6 +280,8 @@ int doctor_request(struct doctor *doctor, struct error *err)
         rc = http_url_parse(buf_slice(&doctor->first.url), &url, err);
     if (rc == 0)
         rc = learn_query(doctor, url.target);
+    if (rc == 0)
+        rc = doctor_secrets_learn(doctor, err);
     if (rc != 0)
         return rc;
     outgoing_describe(&doctor->first, where, sizeof(where));

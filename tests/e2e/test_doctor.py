@@ -175,6 +175,26 @@ def test_F13_credential_of_a_program(hawser, service, ca, doctor):
     doctor().ill("credential", "exit status 3")
 
 
+def test_F16_uses_what_a_refresh_has_brought_and_spends_none(hawser, ca, doctor, stoppable):  # noqa: F811
+    service = stoppable(Service(ca.localhost, refresh_ttl=3600))
+    hawser.scaiwave(service, ca=ca, token=f"file:{hawser.secret('old', 'stale-token')}",
+                    refresh_token=f"file:{hawser.secret('refresh', 'good-refresh')}", start="oldest")
+    # Before hawserd has refreshed it: refused, and left alone.
+    report = doctor()
+    assert "status 401" in report.of("upgrade", "not_ok")[0]["text"]
+    assert any("hawserd answers this with: refresh" in found["text"] for found in report.of("upgrade", "detail"))
+    assert service.stats()["refreshes"] == []
+    hawser.start().wait_state("live")
+    refreshes = len(service.stats()["refreshes"])
+    assert refreshes > 0
+    report = doctor(status=0).well("hello", "sync")
+    assert "hawserd's last refresh" in report.of("credential")[0]["text"]
+    assert len(service.stats()["refreshes"]) == refreshes
+    # Another source has another value: what was brought for the old one does not count.
+    hawser.secret("old", "another-token")
+    assert "last refresh" not in doctor().of("credential")[0]["text"]
+
+
 # ---- names and addresses ----
 
 def test_F07_no_such_name(hawser, doctor, resolver, namespaces):  # noqa: F811
