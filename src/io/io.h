@@ -34,6 +34,7 @@ int64_t io_now_ms(struct io_loop *loop); /* monotonic, as of this iteration */
 int64_t io_clock_ms(void);               /* monotonic, right now */
 int64_t io_clock_us(void);               /* the same in microseconds; from any thread */
 int64_t io_wall_us(void);                /* unix time in microseconds */
+const char *io_library(void);            /* "1.44.2", of libuv, as it runs */
 
 /* ---- timers ---- */
 struct io_timer;
