@@ -27,8 +27,10 @@ struct consumers;
 int consumers_new(struct daemon *daemon, struct consumers **out, struct error *err);
 /* When all clients are gone, and the store is closed: it may still be counting. NULL is allowed. */
 void consumers_free(struct consumers *consumers);
-/* Before any client is there. */
-int consumers_restore(struct consumers *consumers, struct error *err);
+/* Before any client is there, and before any stream is opened. streams: that the store has and that
+ * are configured, by id: of no other stream a consumer keeps the number, not even on disk. */
+int consumers_restore(struct consumers *consumers, const uint64_t streams[STORE_ID_WORDS],
+                      struct error *err);
 size_t consumers_count(const struct consumers *consumers, size_t *connected);
 
 /* ---- from daemon ---- */
@@ -73,5 +75,26 @@ enum ndjson_error consumers_seek(struct consumers *consumers, struct client *cli
 enum ndjson_error consumers_forget(struct consumers *consumers, struct client *client,
                                    struct slice name, struct error *err);
 void consumers_list(struct consumers *consumers, struct client *client);
+
+/* ---- from metrics ---- */
+
+/* Somebody who wants the lags counted. */
+struct consumers_wait {
+    struct list_node node; /* list_init()ed; while it waits, in a list */
+    void (*done)(void *arg);
+    void *arg;
+};
+/* False: there is nobody whose lag could be counted. Else done() follows, not inline, when all are
+ * known as of now, or the store could not be read, but does not for want of memory: who waits has a
+ * deadline. list_remove(&wait->node) calls it off. */
+bool consumers_count_lags(struct consumers *consumers, struct consumers_wait *wait);
+
+struct consumers_row {
+    const char *name;
+    bool connected, lag_known;
+    uint64_t lag; /* as last counted, less what was acknowledged since */
+};
+void consumers_each(const struct consumers *consumers,
+                    void (*visit)(void *arg, const struct consumers_row *row), void *arg);
 
 #endif

@@ -7,6 +7,8 @@
 
 #define KEY_PREFIX "consumer/"
 
+enum { PUT_AT_ONCE = 64 };
+
 /* ---- saving ---- */
 
 void consumers_save(struct consumers *consumers, struct named *named)
@@ -20,22 +22,34 @@ void consumers_save(struct consumers *consumers, struct named *named)
     io_idle_arm(daemon->soon);
 }
 
-static uint64_t save(struct consumers *consumers, struct named *named)
+/* What is saved of it now; returns the length of its key. The key has no end. */
+static size_t form_key(const struct named *named, char key[STORE_STATE_KEY])
 {
-    char key[sizeof(KEY_PREFIX) + LIMIT_CONSUMER_NAME], value[CONSUMER_SAVED_MAX];
-    struct slice bytes = {NULL, 0};
     size_t key_len = sizeof(KEY_PREFIX) - 1, name_len = strlen(named->name);
-    struct consumer_saved saved = {
-        .uid = (uint32_t)named->uid, .cursor = named->consumer.cursor, .seen_us = named->seen_us};
     memcpy(key, KEY_PREFIX, key_len);
     memcpy(key + key_len, named->name, name_len);
-    if (named->client != NULL)
-        saved.seen_us = named->seen_us = io_wall_us();
+    return key_len + name_len;
+}
+
+static size_t form_value(const struct named *named, char value[CONSUMER_SAVED_MAX])
+{
+    struct consumer_saved saved = {
+        .uid = (uint32_t)named->uid, .cursor = named->consumer.cursor, .seen_us = named->seen_us};
     if (named->filter != NULL)
         saved.filter = named->filter->filter;
+    return consumer_saved_encode(&saved, value);
+}
+
+static uint64_t save(struct consumers *consumers, struct named *named)
+{
+    char key[STORE_STATE_KEY], value[CONSUMER_SAVED_MAX];
+    struct slice bytes = {NULL, 0};
+    size_t key_len = form_key(named, key);
+    if (named->client != NULL)
+        named->seen_us = io_wall_us();
     if (!named->forgotten)
-        bytes = slice_make(value, consumer_saved_encode(&saved, value));
-    return hub_save(consumers->daemon->hub, slice_make(key, key_len + name_len), bytes);
+        bytes = slice_make(value, form_value(named, value));
+    return hub_save(consumers->daemon->hub, slice_make(key, key_len), bytes);
 }
 
 void consumers_put(struct consumers *consumers)
@@ -194,9 +208,16 @@ bool consumers_settle(struct consumers *consumers)
 
 /* ---- restoring ---- */
 
+/* While they are read. */
+struct restoring {
+    struct consumers *consumers;
+    const uint64_t *streams; /* whose numbers may stay */
+};
+
 static void on_state(void *arg, struct slice key, struct slice value, int64_t ago_ms)
 {
-    struct consumers *consumers = arg;
+    const struct restoring *restoring = arg;
+    struct consumers *consumers = restoring->consumers;
     struct slice name = slice_from(key, sizeof(KEY_PREFIX) - 1);
     struct consumer_saved saved;
     (void)ago_ms;
@@ -206,6 +227,11 @@ static void on_state(void *arg, struct slice key, struct slice value, int64_t ag
         log_error(NULL, NULL, "store: what was saved of consumer %.*s is damaged; it begins anew",
                   slice_width(name), slice_chars(name));
         return;
+    }
+    bool stale = false;
+    for (unsigned i = 0; i < STORE_ID_WORDS; i++) {
+        stale = stale || (saved.filter.streams[i] & ~restoring->streams[i]) != 0;
+        saved.filter.streams[i] &= restoring->streams[i];
     }
     struct consumers_filter *filter = consumers_filter_new(&saved.filter);
     struct named *named = filter != NULL ? consumers_add(consumers, name) : NULL;
@@ -219,12 +245,43 @@ static void on_state(void *arg, struct slice key, struct slice value, int64_t ag
     named->seen_us = saved.seen_us;
     named->filter = filter;
     named->on_disk = true;
+    named->stale = stale;
     consumer_init(&named->consumer, saved.cursor, true);
 }
 
-int consumers_restore(struct consumers *consumers, struct error *err)
+/* Streams that are no longer configured are let go of, before another may get their numbers. */
+static int put_stale(struct consumers *consumers, struct error *err)
 {
-    int status = persist_states(consumers->daemon->persist, on_state, consumers, err);
+    struct {
+        char key[STORE_STATE_KEY], value[CONSUMER_SAVED_MAX];
+    } *room = calloc(PUT_AT_ONCE, sizeof(*room));
+    struct store_state states[PUT_AT_ONCE];
+    size_t n = 0;
+    int status = room == NULL ? error_set(err, ERR_NOMEM, "out of memory") : 0;
+    for (size_t i = 0; i < consumers->n && status == 0; i++) {
+        struct named *named = consumers->all[i];
+        if (named->stale) {
+            states[n].key = slice_make(room[n].key, form_key(named, room[n].key));
+            states[n].value = slice_make(room[n].value, form_value(named, room[n].value));
+            named->stale = false;
+            n++;
+        }
+        if (n == PUT_AT_ONCE || (n > 0 && i + 1 == consumers->n)) {
+            status = persist_put_states(consumers->daemon->persist, states, n, err);
+            n = 0;
+        }
+    }
+    free(room);
+    return status;
+}
+
+int consumers_restore(struct consumers *consumers, const uint64_t streams[STORE_ID_WORDS],
+                      struct error *err)
+{
+    struct restoring restoring = {.consumers = consumers, .streams = streams};
+    int status = persist_states(consumers->daemon->persist, on_state, &restoring, err);
+    if (status == 0)
+        status = put_stale(consumers, err);
     io_timer_set(consumers->scan_timer, CONSUMERS_SCAN_MS);
     return status;
 }

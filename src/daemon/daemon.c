@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "daemon/consumers.h"
 #include "daemon/listener.h"
+#include "daemon/logfmt.h"
 #include "daemon/network.h"
 #include "daemon/notify.h"
 #include "daemon/paths.h"
@@ -290,6 +291,12 @@ static int check_store_size(const struct settings *settings, struct error *err)
                      (unsigned long long)least);
 }
 
+static void on_checking(void *arg, uint64_t bytes)
+{
+    (void)arg;
+    notify_checking(bytes);
+}
+
 static int start_store(struct daemon *daemon, struct error *err)
 {
     char path[4096];
@@ -301,6 +308,8 @@ static int start_store(struct daemon *daemon, struct error *err)
         .path = path,
         .retain_size_bytes = daemon->settings->store.retain_size_bytes,
         .min_free_percent = daemon->settings->store.min_free_percent,
+        .checking = on_checking,
+        .stream_states = slots_stream_states,
     };
     status = persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
     return status != 0 ? error_wrap(err, "store") : 0;
@@ -344,6 +353,19 @@ static int start_hub(struct daemon *daemon, const struct configuration *configur
     return hub_new(&options, &daemon->hub) != 0 ? error_set(err, ERR_NOMEM, "out of memory") : 0;
 }
 
+/* Before any is opened: a new one may get the id of one that is no longer configured, which nobody
+ * may have by then. */
+static int keep_streams(struct daemon *daemon, struct error *err)
+{
+    const struct settings *settings = daemon->settings;
+    const char *names[LIMIT_STREAMS];
+    uint64_t kept[STORE_ID_WORDS];
+    for (size_t i = 0; i < settings->n_streams; i++)
+        names[i] = settings->streams[i].name;
+    store_streams_keep(persist_store(daemon->persist), names, settings->n_streams, kept);
+    return consumers_restore(daemon->consumers, kept, err);
+}
+
 static int start_upstreams(struct daemon *daemon, const struct configuration *configuration,
                            struct error *err)
 {
@@ -379,20 +401,32 @@ static int start_listeners(struct daemon *daemon, struct error *err)
     return status;
 }
 
-static int start_loop(struct daemon *daemon, struct error *err)
+/* Not before the store is open, which may take its time: until then a signal ends the process at
+ * once, for nothing has begun that would have to end well. */
+static int start_signals(struct daemon *daemon, struct error *err)
 {
     static const int signums[] = {SIGTERM, SIGINT, SIGHUP};
+    int status = 0;
+    for (size_t i = 0; status == 0 && i < sizeof(signums) / sizeof(signums[0]); i++)
+        status = io_signal_start(daemon->loop, signums[i], on_signal, daemon, &daemon->signals[i]);
+    return status != 0 ? error_set(err, status, "signals: %s", error_text(status)) : 0;
+}
+
+static int start_loop(struct daemon *daemon, struct error *err)
+{
+    signal(SIGHUP, SIG_IGN); /* nothing runs yet that it could change */
     int status = io_loop_new(&daemon->loop, err);
     if (status != 0)
         return status;
-    for (size_t i = 0; status == 0 && i < sizeof(signums) / sizeof(signums[0]); i++)
-        status = io_signal_start(daemon->loop, signums[i], on_signal, daemon, &daemon->signals[i]);
-    if (status == 0)
-        status = io_idle_new(daemon->loop, on_soon, daemon, &daemon->soon);
+    status = io_idle_new(daemon->loop, on_soon, daemon, &daemon->soon);
     if (status == 0)
         status = io_timer_new(daemon->loop, on_commit_timer, daemon, &daemon->commit_timer);
     if (status == 0)
         status = io_timer_new(daemon->loop, on_stop_timer, daemon, &daemon->stop_timer);
+    if (status == 0)
+        status = turns_start(&daemon->turns, daemon->loop);
+    if (status == 0)
+        status = logfmt_start(daemon->loop);
     return status != 0 ? error_set(err, status, "event loop: %s", error_text(status)) : 0;
 }
 
@@ -407,6 +441,8 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     if (status == 0)
         status = start_store(daemon, err);
     if (status == 0)
+        status = start_signals(daemon, err);
+    if (status == 0)
         status = start_hub(daemon, configuration, err);
     if (status == 0)
         status = slots_new(daemon, &daemon->slots, err);
@@ -420,9 +456,9 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     if (status == 0)
         status = vaults_new(daemon->loop, daemon->state_dir, &daemon->vaults, err);
     if (status == 0)
-        status = start_upstreams(daemon, configuration, err);
+        status = keep_streams(daemon, err);
     if (status == 0)
-        status = consumers_restore(daemon->consumers, err);
+        status = start_upstreams(daemon, configuration, err);
     if (status == 0)
         status = start_listeners(daemon, err);
     return status;
@@ -505,6 +541,7 @@ void daemon_fini(struct daemon *daemon)
         io_timer_close(daemon->commit_timer);
     if (daemon->stop_timer != NULL)
         io_timer_close(daemon->stop_timer);
+    logfmt_stop();
     if (daemon->loop != NULL)
         io_loop_free(daemon->loop);
     buf_fini(&daemon->framed);

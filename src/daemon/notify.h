@@ -2,7 +2,11 @@
 #ifndef HAWSER_DAEMON_NOTIFY_H
 #define HAWSER_DAEMON_NOTIFY_H
 
+#include <stdint.h>
+
 void notify_ready(void); /* listeners accept */
+/* A start that takes its time, for the store is checked: so many bytes so far. Once a second. */
+void notify_checking(uint64_t bytes);
 void notify_stopping(void);
 
 #endif

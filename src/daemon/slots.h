@@ -13,6 +13,9 @@
 
 #define SLOTS_SAVES_MAX 16 /* saves on their way that are told apart */
 
+/* What the keys of states that are a stream's begin with: for store_options. */
+extern const char *const slots_stream_states[];
+
 struct slots;
 int slots_new(struct daemon *daemon, struct slots **out, struct error *err);
 void slots_free(struct slots *slots); /* when all clients are gone; NULL is allowed */

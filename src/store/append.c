@@ -61,7 +61,7 @@ static int plan_record(struct store *store, struct batch *b, const struct store_
     struct stream *stream = r->stream < LIMIT_STREAMS ? store->streams[r->stream] : NULL;
     struct pending *p;
 
-    if (stream == NULL || !stream->opened)
+    if (stream == NULL || !stream->opened || atomic_load(&stream->forgotten))
         return error_set(err, ERR_INVAL, "store: seq %llu: stream %u is not open",
                          (unsigned long long)r->seq, r->stream);
     p = &stream->pending;
@@ -223,17 +223,6 @@ static bool next_row(const struct stream *stream, struct format_row *row)
     return true;
 }
 
-static int put_reserved(struct store *store, MDB_txn *txn, uint64_t seq)
-{
-    uint8_t bytes[FORMAT_RESERVED_BYTES];
-
-    if (seq <= store->reserved_seq)
-        return 0;
-    format_reserved_encode(bytes, seq);
-    return store_put(store, txn, store->meta, SLICE("reserved"),
-                     slice_make((char *)bytes, sizeof bytes));
-}
-
 static int append_body(struct store *store, MDB_txn *txn, void *arg, const char **what)
 {
     struct batch *b = arg;
@@ -261,7 +250,7 @@ static int append_body(struct store *store, MDB_txn *txn, void *arg, const char 
     if (rc != 0)
         return rc;
     *what = "cannot write the reservation";
-    return put_reserved(store, txn, b->reserve_seq);
+    return store_put_reserved(store, txn, b->reserve_seq);
 }
 
 /* It is on disk: now it may be seen. The streams first, for readers look at the store's newest

@@ -1,17 +1,21 @@
 /*
- * Checking a store after a death inside it, in a child process: whatever killed the one before may
- * kill the child, and no more. The child only reads.
+ * Checking a store that is suspected (guard.c), in a child process: whatever killed the one before
+ * may kill the child, and no more. The child only reads.
  *
  * Two passes. The first is over LMDB's pages (pages.c): it trusts nothing. The second reads every
- * row of every database through LMDB and looks at the checksums. What is wrong with the pages, or
- * with a row that says what the store is, closes the store: ERR_CORRUPT, until it is moved away. A
- * record, a row of keys or a state that is damaged is named in the log and the store is opened: it
- * is not served, as ever.
+ * row of every database through LMDB and looks at the checksums (rows.c). What is wrong with the
+ * pages, or with a row that says what the store is, closes the store: ERR_CORRUPT, until it is
+ * moved away. A record, a row of keys or a state that is damaged is named in the log and the store
+ * is opened: it is not served, as ever.
+ *
+ * The child tells how far it is, so that the parent can say so, and gives up on a disk that does
+ * not answer (ERR_IO); its time on the CPU is bounded too. The suspicion stays in both cases.
  */
 #include "store/internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +24,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -28,7 +33,10 @@ enum {
     CHECK_CPU_S = 60,               /* and no more than this, for a walk that does not end */
     CHECK_BYTES_S = 16 * LIMIT_MIB, /* but a second for so much of the file */
     CHECK_NAMED = 16,               /* damaged values that are named one by one */
-    CHECK_TEXT = 64 * 1024,         /* of the child's report */
+    CHECK_TOLD_BYTES = LIMIT_MIB,   /* between two words of the child's on how far it is */
+    CHECK_SILENT_S = 60,            /* without such a word: the disk does not answer */
+    CHECK_SAID_S = 10,              /* between two lines of the log on how far it is */
+    CHECK_TEXT = 256,               /* of a line of the child's */
     EXIT_SOUND = 0,
     EXIT_DAMAGED = 9,
 };
@@ -37,152 +45,33 @@ enum {
 
 void store_check_say(struct store_check *check, char kind, const char *fmt, ...)
 {
-    char text[256];
+    char text[CHECK_TEXT - 2];
     va_list args;
 
-    if (kind == STORE_CHECK_VALUE && ++check->values > CHECK_NAMED)
+    if (kind == STORE_CHECK_FATAL)
+        check->damaged = true;
+    if ((kind == STORE_CHECK_VALUE || kind == STORE_CHECK_FATAL) && ++check->found > CHECK_NAMED)
+        return;
+    if (check->fd < 0)
         return;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    if (kind == STORE_CHECK_FATAL)
-        check->damaged = true;
+    /* Names come from the file. */
+    for (char *c = text; *c != '\0'; c++) {
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    }
     dprintf(check->fd, "%c%s\n", kind, text);
 }
 
-static void say_lmdb(struct store_check *check, const char *what, int rc)
+void store_check_went(struct store_check *check, uint64_t bytes)
 {
-    store_check_say(check, STORE_CHECK_FATAL, "%s: %s", what, mdb_strerror(rc));
-}
-
-/* A pass over a database of records or keys. */
-static void walk_seqs(struct store_check *check, MDB_txn *txn, const char *name, char kind,
-                      unsigned id)
-{
-    char db[16], what[128];
-    uint64_t last = 0;
-    MDB_cursor *cursor;
-    MDB_val key, value;
-    MDB_dbi dbi;
-    int rc;
-
-    snprintf(db, sizeof db, "%c.%u", kind, id);
-    snprintf(what, sizeof what, "stream %s: %s", name, kind == 'e' ? "records" : "dedup keys");
-    store_check_say(check, STORE_CHECK_AT, "%s", what);
-    rc = mdb_dbi_open(txn, db, MDB_INTEGERKEY, &dbi);
-    if (rc == 0)
-        rc = mdb_cursor_open(txn, dbi, &cursor);
-    if (rc != 0) {
-        say_lmdb(check, what, rc);
+    check->went += bytes;
+    if (check->went - check->told < CHECK_TOLD_BYTES)
         return;
-    }
-    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        uint64_t seq = store_seq(&key);
-        struct store_event event;
-        const uint8_t *keys;
-        size_t count;
-
-        if (seq <= last) {
-            store_check_say(check, STORE_CHECK_FATAL, "%s: a damaged key after seq %llu", what,
-                            (unsigned long long)last);
-            break;
-        }
-        last = seq;
-        if ((kind == 'e'
-                 ? format_record_decode(value.mv_data, value.mv_size, seq, id, &event)
-                 : format_keys_decode(value.mv_data, value.mv_size, seq, id, &keys, &count)) != 0)
-            store_check_say(check, STORE_CHECK_VALUE, "%s: seq %llu", what,
-                            (unsigned long long)seq);
-    }
-    if (rc != 0 && rc != MDB_NOTFOUND)
-        say_lmdb(check, what, rc);
-    mdb_cursor_close(cursor);
-}
-
-static void walk_streams(struct store_check *check, MDB_txn *txn)
-{
-    MDB_cursor *cursor;
-    MDB_val key, value;
-    MDB_dbi dbi;
-    int rc = mdb_dbi_open(txn, "streams", 0, &dbi);
-
-    store_check_say(check, STORE_CHECK_AT, "the streams");
-    if (rc == 0)
-        rc = mdb_cursor_open(txn, dbi, &cursor);
-    if (rc != 0) {
-        say_lmdb(check, "the streams", rc);
-        return;
-    }
-    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        char name[LIMIT_STREAM_NAME + 1] = "";
-        struct format_row row;
-
-        if (key.mv_size <= LIMIT_STREAM_NAME)
-            memcpy(name, key.mv_data, key.mv_size);
-        if (name[0] == '\0' || format_row_decode(value.mv_data, value.mv_size,
-                                                 slice_make(key.mv_data, key.mv_size), &row) != 0) {
-            store_check_say(check, STORE_CHECK_FATAL, "the row of stream %s", name);
-            continue;
-        }
-        walk_seqs(check, txn, name, 'e', row.id);
-        walk_seqs(check, txn, name, 'd', row.id);
-    }
-    if (rc != MDB_NOTFOUND)
-        say_lmdb(check, "the streams", rc);
-    mdb_cursor_close(cursor);
-}
-
-static void walk_states(struct store_check *check, MDB_txn *txn)
-{
-    MDB_cursor *cursor;
-    MDB_val key, value;
-    MDB_dbi dbi;
-    int rc = mdb_dbi_open(txn, "state", 0, &dbi);
-
-    store_check_say(check, STORE_CHECK_AT, "the saved states");
-    if (rc == MDB_NOTFOUND)
-        return; /* format 1, or the upgrade says so */
-    if (rc == 0)
-        rc = mdb_cursor_open(txn, dbi, &cursor);
-    if (rc != 0) {
-        say_lmdb(check, "the saved states", rc);
-        return;
-    }
-    while ((rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-        struct store_state state = {.key = slice_make(key.mv_data, key.mv_size)};
-        int64_t saved_us;
-
-        if (format_state_decode(value.mv_data, value.mv_size, &state, &saved_us) != 0)
-            store_check_say(check, STORE_CHECK_VALUE, "saved state " SLICE_FMT,
-                            SLICE_ARG(state.key));
-    }
-    if (rc != MDB_NOTFOUND)
-        say_lmdb(check, "the saved states", rc);
-    mdb_cursor_close(cursor);
-}
-
-static void walk_rows(struct store_check *check, const struct store *store)
-{
-    MDB_env *env;
-    MDB_txn *txn;
-    int rc = mdb_env_create(&env);
-
-    store_check_say(check, STORE_CHECK_AT, "the head of the file");
-    if (rc == 0)
-        rc = mdb_env_set_maxdbs(env, 2 * LIMIT_STREAMS + 4);
-    /* As large as it may become: the pages are known to be good, but not the size in the head. */
-    if (rc == 0)
-        rc = mdb_env_set_mapsize(env, store_bound(store));
-    if (rc == 0)
-        rc = mdb_env_open(env, store->path, MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS, 0600);
-    if (rc == 0)
-        rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &txn);
-    if (rc != 0) {
-        say_lmdb(check, "cannot open", rc);
-        return;
-    }
-    walk_streams(check, txn);
-    walk_states(check, txn);
+    check->told = check->went;
+    store_check_say(check, STORE_CHECK_WENT, "%llu", (unsigned long long)check->went);
 }
 
 static void set_limits(const struct store *store)
@@ -211,112 +100,174 @@ static void child(const struct store *store, int fd)
     set_limits(store);
     store_check_pages(&check, store->path);
     if (!check.damaged)
-        walk_rows(&check, store);
-    if (check.values > CHECK_NAMED)
-        store_check_say(&check, STORE_CHECK_MORE, "and %zu more", check.values - CHECK_NAMED);
+        store_check_rows(&check, store);
+    if (check.found > CHECK_NAMED)
+        store_check_say(&check, STORE_CHECK_MORE, "and %zu more", check.found - CHECK_NAMED);
     _exit(check.damaged ? EXIT_DAMAGED : EXIT_SOUND);
 }
 
 /* ---- the parent ---- */
 
-/* The child's report, and how it ended. */
-struct outcome {
-    char *text;
+/* The child, as the parent sees it. */
+struct watch {
+    struct store *store;
+    pid_t pid;
+    int fd;                /* its report */
+    char line[CHECK_TEXT]; /* that has come so far */
+    size_t line_len;
+    char at[CHECK_TEXT];    /* where it is */
+    char first[CHECK_TEXT]; /* the first thing that closes the store, "": none */
+    uint64_t went;          /* bytes that it has looked at */
     int status;
 };
 
-static int run_child(struct store *store, struct outcome *out, struct error *err)
+static time_t now_s(void)
 {
-    size_t len = 0;
-    int ends[2];
-    pid_t pid;
+    struct timespec t;
 
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return store_errno(err, "cannot start the check", store->path);
-    pid = fork();
-    if (pid == 0)
-        child(store, ends[1]);
-    close(ends[1]);
-    if (pid < 0) {
-        close(ends[0]);
-        return store_errno(err, "cannot start the check", store->path);
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec;
+}
+
+static void take_line(struct watch *w)
+{
+    const char *text = w->line + 1;
+
+    w->line[w->line_len] = '\0';
+    if (w->line[0] == STORE_CHECK_WENT) {
+        slice_parse_u64(slice_str(text), &w->went);
+        return;
     }
-    for (;;) {
-        char bytes[1024];
-        ssize_t n = read(ends[0], bytes, sizeof bytes);
+    if (w->line[0] == STORE_CHECK_AT) {
+        snprintf(w->at, sizeof w->at, "%s", text);
+        return;
+    }
+    log_error(NULL, NULL, "%s: damaged: %s", w->store->path, text);
+    if (w->line[0] == STORE_CHECK_FATAL && w->first[0] == '\0')
+        snprintf(w->first, sizeof w->first, "%s", text);
+}
 
-        if (n == 0 || (n < 0 && errno != EINTR))
-            break;
-        if (n > 0 && len + (size_t)n < CHECK_TEXT) {
-            memcpy(out->text + len, bytes, (size_t)n);
-            len += (size_t)n;
+static void take_bytes(struct watch *w, const char *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] == '\n') {
+            take_line(w);
+            w->line_len = 0;
+        } else if (w->line_len + 1 < sizeof w->line) {
+            w->line[w->line_len++] = bytes[i];
         }
     }
-    out->text[len] = '\0';
-    close(ends[0]);
-    while (waitpid(pid, &out->status, 0) < 0) {
-        if (errno != EINTR)
-            return store_errno(err, "cannot wait for the check", store->path);
+}
+
+static void say_how_far(const struct watch *w, time_t seconds)
+{
+    const struct store_options *options = &w->store->options;
+
+    if (options->checking != NULL)
+        options->checking(options->checking_arg, w->went);
+    if (seconds > 0 && seconds % CHECK_SAID_S == 0)
+        log_notice(NULL, NULL, "%s: checking for %lld s, %llu MiB so far, now %s", w->store->path,
+                   (long long)seconds, (unsigned long long)(w->went / LIMIT_MIB), w->at);
+}
+
+/* False: it has been silent for too long. */
+static bool follow(struct watch *w)
+{
+    time_t begun = now_s(), heard = begun, said = begun;
+    char bytes[1024];
+
+    for (;;) {
+        struct pollfd poll_fd = {.fd = w->fd, .events = POLLIN};
+        ssize_t n = poll(&poll_fd, 1, 1000) > 0 ? read(w->fd, bytes, sizeof bytes) : -1;
+        time_t now = now_s();
+
+        if (n == 0)
+            return true;
+        if (n > 0) {
+            take_bytes(w, bytes, (size_t)n);
+            heard = now;
+        }
+        if (now != said)
+            say_how_far(w, now - begun);
+        said = now;
+        if (now - heard >= CHECK_SILENT_S)
+            return false;
     }
+}
+
+static int start_child(struct watch *w, struct error *err)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        return store_errno(err, "cannot start the check", w->store->path);
+    w->pid = fork();
+    if (w->pid == 0)
+        child(w->store, ends[1]);
+    close(ends[1]);
+    if (w->pid < 0) {
+        close(ends[0]);
+        return store_errno(err, "cannot start the check", w->store->path);
+    }
+    w->fd = ends[0];
     return 0;
 }
 
-/* Logs what was found; *at: the last place that it came to, *first: the first thing that closes the
- * store. */
-static void tell(const struct store *store, char *text, const char **at, const char **first)
-{
-    char *rest, *line = strtok_r(text, "\n", &rest);
-
-    for (; line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        if (line[0] == STORE_CHECK_AT) {
-            *at = line + 1;
-            continue;
-        }
-        log_error(NULL, NULL, "%s: damaged: %s", store->path, line + 1);
-        if (line[0] == STORE_CHECK_FATAL && *first == NULL)
-            *first = line + 1;
-    }
-}
-
-static int judge(struct store *store, struct outcome *out, struct error *err)
+static int judge(const struct watch *w, struct error *err)
 {
     static const char advice[] =
         "nothing of it is served; put a copy in its place, or move the directory away to start with"
         " an empty store, and have the disk and the memory looked at";
-    const char *at = "the beginning", *first = NULL;
+    const char *path = w->store->path;
 
-    tell(store, out->text, &at, &first);
-    if (WIFEXITED(out->status) && WEXITSTATUS(out->status) == EXIT_SOUND)
+    if (WIFEXITED(w->status) && WEXITSTATUS(w->status) == EXIT_SOUND)
         return 0;
-    if (WIFEXITED(out->status) && WEXITSTATUS(out->status) == EXIT_DAMAGED)
-        return error_set(err, ERR_CORRUPT, "%s: damaged: %s; %s", store->path,
-                         first != NULL ? first : at, advice);
-    if (WIFSIGNALED(out->status) && WTERMSIG(out->status) == SIGKILL)
-        return error_set(err, ERR_IO, "%s: the check was killed at %s; start again", store->path,
-                         at);
+    if (WIFEXITED(w->status) && WEXITSTATUS(w->status) == EXIT_DAMAGED)
+        return error_set(err, ERR_CORRUPT, "%s: damaged: %s; %s", path,
+                         w->first[0] != '\0' ? w->first : w->at, advice);
+    if (WIFSIGNALED(w->status) && WTERMSIG(w->status) == SIGKILL)
+        return error_set(err, ERR_IO, "%s: the check was killed at %s; start again", path, w->at);
     return error_set(err, ERR_CORRUPT, "%s: damaged: the check ended with status %#x at %s; %s",
-                     store->path, (unsigned)out->status, at, advice);
+                     path, (unsigned)w->status, w->at, advice);
+}
+
+static int run_child(struct watch *w, struct error *err)
+{
+    int rc = start_child(w, err);
+    bool ended;
+
+    if (rc != 0)
+        return rc;
+    ended = follow(w);
+    close(w->fd);
+    if (!ended) {
+        kill(w->pid, SIGKILL); /* and is not waited for: it ends when the disk answers */
+        return error_set(err, ERR_IO,
+                         "%s: the check has come no further for %d s at %s: the disk does not"
+                         " answer; start again when it does",
+                         w->store->path, CHECK_SILENT_S, w->at);
+    }
+    while (waitpid(w->pid, &w->status, 0) < 0) {
+        if (errno != EINTR)
+            return store_errno(err, "cannot wait for the check", w->store->path);
+    }
+    return judge(w, err);
 }
 
 int store_check(struct store *store, struct error *err)
 {
-    struct outcome out = {.text = NULL};
+    struct watch watch = {.store = store, .at = "the beginning"};
+    time_t begun = now_s();
     int rc;
 
-    if (store->died[0] == '\0')
+    if (store->suspicion[0] == '\0')
         return 0;
-    out.text = malloc(CHECK_TEXT);
-    if (out.text == NULL)
-        return error_set(err, ERR_NOMEM, "%s: out of memory", store->path);
-    log_notice(NULL, NULL, "%s: a process died inside the store (%s): checking all of it",
-               store->path, store->died);
-    rc = run_child(store, &out, err);
-    if (rc == 0)
-        rc = judge(store, &out, err);
-    free(out.text);
+    log_notice(NULL, NULL, "%s: checking all of it, because of %s", store->path, store->suspicion);
+    rc = run_child(&watch, err);
     if (rc != 0)
         return rc;
-    log_notice(NULL, NULL, "%s: checked", store->path);
-    store_forget_death(store);
+    log_notice(NULL, NULL, "%s: checked, %llu MiB in %lld s; its pages are sound", store->path,
+               (unsigned long long)(watch.went / LIMIT_MIB), (long long)(now_s() - begun));
+    store_clear_suspicion(store);
     return 0;
 }

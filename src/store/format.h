@@ -10,7 +10,7 @@
 /* clang-format off */
 /*
  * The directory holds data.mdb and lock.mdb (LMDB's), and `lock`, which the daemon keeps locked
- * and which holds its pid in decimal (and, in a line "died: HOW", that it died inside the store);
+ * and which holds its pid in decimal (and, in a line "suspect: WHY", that it is to be checked);
  * new.mdb is a store that is just being made. In data.mdb are these databases:
  *
  *   meta      three rows, key is text
@@ -45,6 +45,8 @@
  *              4  u32 layout, 1
  *              8  i64 saved_us                             by the wall clock
  *             16  value
+ *
+ * Of a stream that has been forgotten e.<id> and d.<id> stay, empty, until another gets the id.
  *
  * Formats: in 1 the database `state` was made with the first state; since 2 it is always there. An
  * older store is upgraded when it is opened (upgrade.c); a newer one is refused.

@@ -1,10 +1,11 @@
 /*
- * The lock, and what a death inside the store leaves in it.
+ * The lock, and the suspicion that a death inside the store leaves in it.
  *
  * A map turns a bad disk, a file cut short and damaged pages into SIGBUS, SIGSEGV and assertions:
- * the process dies of them, and with its last act writes how into the lock file. The next one to
- * open the store finds that there and has it checked (check.c) before it is used. The note stays
- * until a check has found the store sound, whatever happens to the process that checks.
+ * the process dies of them, and with its last act writes how into the lock file. So it does when
+ * LMDB itself finds a page that is none. Whoever opens the store next finds that there and has it
+ * checked (check.c) before it is used. The note stays until a check has found the store sound,
+ * whatever happens to the process that checks.
  *
  * The handlers stay for the life of the process. They hand every fault on to whoever had it before
  * (a sanitizer, or the kernel): none is hidden.
@@ -20,7 +21,7 @@
 
 #include "base/log.h"
 
-#define NOTE "died: "
+#define NOTE "suspect: "
 enum { LOCK_TEXT = 256 };
 
 /* The lock of the store that this thread is in, or -1. */
@@ -49,7 +50,7 @@ static void note(const char *how)
     if (inside < 0)
         return;
     memcpy(line, NOTE, len);
-    while (how[n] != '\0' && how[n] != '\n' && n < STORE_DIED - 1)
+    while (how[n] != '\0' && how[n] != '\n' && n < STORE_SUSPICION - 1)
         line[len++] = how[n++];
     line[len++] = '\n';
     if (lseek(inside, 0, SEEK_END) < 0 || write(inside, line, len) < 0)
@@ -61,7 +62,7 @@ static void on_fault(int signum, siginfo_t *info, void *context)
     int saved = errno;
 
     (void)context;
-    note(signum == SIGBUS ? "SIGBUS" : "SIGSEGV");
+    note(signum == SIGBUS ? "a death by SIGBUS" : "a death by SIGSEGV");
     sigaction(signum, signum == SIGBUS ? &old_bus : &old_segv, NULL);
     /* A real fault comes again on return; one that was sent does not. */
     if (info->si_code <= 0)
@@ -90,6 +91,12 @@ void store_guard(void)
     install(SIGBUS, &old_bus);
     install(SIGSEGV, &old_segv);
     pthread_mutex_unlock(&lock);
+}
+
+void store_suspect(struct store *store, const char *why)
+{
+    if (!atomic_exchange(&store->suspected, true))
+        note(why);
 }
 
 /* LMDB aborts when it returns. */
@@ -127,7 +134,7 @@ static void read_note(struct store *store)
     at = strstr(text, "\n" NOTE);
     if (at != NULL) {
         at += sizeof NOTE;
-        snprintf(store->died, sizeof store->died, "%.*s", (int)strcspn(at, "\n"), at);
+        snprintf(store->suspicion, sizeof store->suspicion, "%.*s", (int)strcspn(at, "\n"), at);
     }
 }
 
@@ -138,8 +145,8 @@ static void write_lock(const struct store *store)
     char text[LOCK_TEXT];
     int len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 
-    if (store->died[0] != '\0')
-        len += snprintf(text + len, sizeof text - (size_t)len, NOTE "%s\n", store->died);
+    if (store->suspicion[0] != '\0')
+        len += snprintf(text + len, sizeof text - (size_t)len, NOTE "%s\n", store->suspicion);
     if (pwrite(store->lock_fd, text, (size_t)len, 0) != len || ftruncate(store->lock_fd, len) != 0)
         log_debug(NULL, NULL, "%s/lock: cannot write the pid", store->path);
 }
@@ -168,8 +175,8 @@ int store_lock(struct store *store, struct error *err)
     return 0;
 }
 
-void store_forget_death(struct store *store)
+void store_clear_suspicion(struct store *store)
 {
-    store->died[0] = '\0';
+    store->suspicion[0] = '\0';
     write_lock(store);
 }

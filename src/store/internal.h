@@ -35,7 +35,9 @@ struct stream {
     char name[LIMIT_STREAM_NAME + 1];
     unsigned id; /* as in row, which the writer writes while others read */
     MDB_dbi records, keys;
-    bool opened; /* in this process: has a share of the file, can be appended to */
+    bool opened;            /* in this process: has a share of the file, can be appended to */
+    _Atomic bool removed;   /* it is not configured */
+    _Atomic bool forgotten; /* and nothing is left of it but its place here */
     struct format_row row;
     uint64_t dedup;              /* keys on disk */
     _Atomic uint64_t oldest_seq; /* stored, 0: none */
@@ -50,13 +52,14 @@ struct reader {
     MDB_cursor *cursors[LIMIT_STREAMS];
 };
 
-enum { STORE_DIED = 128 /* bytes of how a process died, with its NUL */ };
+enum { STORE_SUSPICION = 128 /* bytes, with its NUL */ };
 
 struct store {
     struct store_options options;
     char *path;
     int lock_fd;
-    char died[STORE_DIED]; /* how a process died in it, "": none since the last check */
+    char suspicion[STORE_SUSPICION]; /* why it is to be checked; "": no reason */
+    _Atomic bool suspected;          /* since it was opened, and that is noted */
     MDB_env *env;
     MDB_dbi meta, names;
     MDB_dbi states;
@@ -102,31 +105,38 @@ void store_guard(void);
 void store_enter(const struct store *store);
 void store_leave(void);
 void store_on_assert(MDB_env *env, const char *text);
-/* Takes the lock; store->died says how the one before died, if that was inside. */
+/* LMDB has found damaged pages: to be checked when it is opened next. From inside only. */
+void store_suspect(struct store *store, const char *why);
+/* Takes the lock; store->suspicion says why it is to be checked, if it is. */
 int store_lock(struct store *store, struct error *err);
 /* The store has been found sound. */
-void store_forget_death(struct store *store);
+void store_clear_suspicion(struct store *store);
 
-/* check.c: looking at all of it, after a death inside. ERR_CORRUPT: it must not be opened. */
+/* check.c: looking at all of it, if it is suspected. ERR_CORRUPT: it must not be opened. ERR_IO:
+ * the check was given up. */
 int store_check(struct store *store, struct error *err);
 
 /* In the child that checks. */
 struct store_check {
-    int fd; /* where it reports */
+    int fd; /* where it reports, -1: nowhere */
     bool damaged;
-    size_t values;
+    size_t found;        /* things that are damaged */
+    uint64_t went, told; /* bytes looked at, and when it last said so */
 };
 enum {                          /* kinds of lines in the report */
        STORE_CHECK_AT = '@',    /* it comes to this now */
+       STORE_CHECK_WENT = '=',  /* bytes looked at so far */
        STORE_CHECK_VALUE = '-', /* a damaged value: not served, the rest is */
        STORE_CHECK_MORE = '+',
        STORE_CHECK_FATAL = '!', /* what keeps the store shut */
 };
 void store_check_say(struct store_check *check, char kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+void store_check_went(struct store_check *check, uint64_t bytes);
 
-/* pages.c */
+/* pages.c, rows.c: the two passes; the second only when the first has found nothing. */
 void store_check_pages(struct store_check *check, const char *path);
+void store_check_rows(struct store_check *check, const struct store *store);
 
 /* create.c */
 int store_make_dir(const char *path, struct error *err);
@@ -139,7 +149,7 @@ int store_upgrade(struct store *store, struct error *err);
 /* write.c: errors and write transactions */
 
 /* Describes an LMDB code or errno value, as one of ours. */
-int store_lmdb_error(const struct store *store, int rc, const char *what, struct error *err);
+int store_lmdb_error(struct store *store, int rc, const char *what, struct error *err);
 /* 0, or the error that made the store sticky. */
 int store_sticky(struct store *store, struct error *err);
 /* The fault that a test asked for here, as an errno value, else 0. */
@@ -161,6 +171,8 @@ enum store_write_mode {
 int store_write(struct store *store, enum store_write_mode mode, uint64_t need, store_body body,
                 void *arg, struct error *err);
 int store_put(struct store *store, MDB_txn *txn, MDB_dbi dbi, struct slice key, struct slice value);
+/* Where it is more than what is reserved already. */
+int store_put_reserved(struct store *store, MDB_txn *txn, uint64_t seq);
 
 /* space.c */
 
@@ -179,6 +191,15 @@ int store_leave_reserve(struct store *store, struct error *err);
 int store_streams_load(struct store *store, MDB_txn *txn, struct error *err);
 int store_put_row(struct store *store, MDB_txn *txn, const char *name,
                   const struct format_row *row);
+
+/* forget.c: for the writer */
+
+/* One whose id a new stream may get, with all that it still has: NULL: none. */
+struct stream *store_stream_to_evict(const struct store *store);
+/* In a transaction; one of the others when that is on disk. */
+int store_forget(struct store *store, MDB_txn *txn, const struct stream *stream);
+void store_forgotten(struct store *store, struct stream *stream);
+void store_evicted(struct store *store); /* its place is taken at once */
 
 /* state.c */
 int store_states_check(const struct store_state *states, size_t count, struct error *err);

@@ -110,11 +110,16 @@ int store_reader_cursor(struct reader *reader, const struct stream *stream, MDB_
     return rc;
 }
 
+/* Not ERR_CORRUPT, which is a single record's: what comes behind damaged pages nobody knows. */
 static int fail_stream(const struct merge *m, const struct stream *stream, int rc,
                        struct error *err)
 {
     rc = store_lmdb_error(m->store, rc, "cannot read records", err);
-    return err != NULL ? error_wrap(err, "stream %s", stream->name) : rc;
+    if (err == NULL)
+        return rc == ERR_CORRUPT ? ERR_IO : rc;
+    if (rc == ERR_CORRUPT)
+        err->code = ERR_IO;
+    return error_wrap(err, "stream %s", stream->name);
 }
 
 /* Moves a source on; at the end of the range it drops out. */
@@ -146,14 +151,15 @@ static int add_source(struct merge *m, struct reader *reader, const struct strea
     int rc;
 
     /* Both also bound what retention has taken, so that most streams cost nothing here. */
-    if (atomic_load(&stream->newest_seq) <= after)
+    if (atomic_load(&stream->newest_seq) <= after || atomic_load(&stream->forgotten))
         return 0;
     rc = mdb_get(reader->txn, m->store->names, &key, &value);
+    if (rc == MDB_NOTFOUND)
+        return 0; /* it is just being forgotten */
     if (rc != 0)
         return fail_stream(m, stream, rc, err);
     if (format_row_decode(value.mv_data, value.mv_size, name, &row) != 0)
-        return error_set(err, ERR_CORRUPT, "%s: the row of stream %s is damaged", m->store->path,
-                         stream->name);
+        return fail_stream(m, stream, MDB_CORRUPTED, err);
     *s = (struct source){.stream = stream, .seq = after};
     if (row.trimmed_seq > after) {
         s->lost_from = row.first_seq > first ? row.first_seq : first;
@@ -307,7 +313,7 @@ int store_stream_info(struct store *store, unsigned stream, struct store_stream_
     if (rc != 0)
         return rc;
     s = stream < LIMIT_STREAMS ? store->streams[stream] : NULL;
-    if (s == NULL) {
+    if (s == NULL || atomic_load(&s->forgotten)) {
         rc = error_set(err, ERR_NOTFOUND, "%s: no stream %u", store->path, stream);
         goto out;
     }

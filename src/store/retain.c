@@ -5,7 +5,7 @@
  * A stream's size is the pages of its database of records; LMDB keeps count of them. The file's is
  * the pages of everything: when that comes within SLACK of the bound, the stream furthest over its
  * share yields, the share being what its own limit is of the sum of all limits. A stream that this
- * process has not opened (it is no longer configured) has no share and so yields first. An append
+ * process has not opened, or that is removed, has no share and so yields first. An append
  * that found no room says how much it needs, and the same rule makes it. Where it is the file
  * system that has no room (min_free, a full disk) no stream loses its history for another: the
  * streams of that append make room out of their own, and where that is too little nothing is
@@ -21,6 +21,7 @@ enum {
     SLACK_MAX = 64 * LIMIT_MIB,    /* at most */
     BUDGET_RECORDS = 4096,         /* deleted in one transaction */
     BUDGET_BYTES = 32 * LIMIT_MIB, /* the same, of whole pages */
+    BUDGET_STREAMS = 8,            /* forgotten in one transaction */
     STAT_EVERY = 16,               /* records between two looks at the size */
 };
 
@@ -32,7 +33,8 @@ struct retain {
     uint64_t bytes;   /* the same */
     bool more;
     bool changed;
-    uint64_t freed;   /* on behalf of the file */
+    uint64_t freed; /* on behalf of the file */
+    uint64_t forgotten[STORE_ID_WORDS];
     uint64_t starved; /* still needed by an append */
 };
 
@@ -169,6 +171,11 @@ static bool is_starved(const struct store *store, const struct stream *stream)
     return (store->starved_streams[stream->id / 64] >> stream->id % 64 & 1) != 0;
 }
 
+static bool has_share(const struct stream *stream)
+{
+    return stream->opened && !atomic_load(&stream->removed);
+}
+
 /* The stream furthest over its share of `total`, and its size; NULL: no stream has records. own:
  * of those that an append has found no room for. */
 static int furthest_over(struct retain *r, uint64_t total, bool own, struct stream **out,
@@ -181,7 +188,7 @@ static int furthest_over(struct retain *r, uint64_t total, bool own, struct stre
     for (size_t i = 0; i < LIMIT_STREAMS; i++) {
         const struct stream *s = store->streams[i];
 
-        if (s != NULL && s->opened)
+        if (s != NULL && has_share(s))
             limits +=
                 s->row.retain_size_bytes != 0 ? (double)s->row.retain_size_bytes : (double)total;
     }
@@ -198,7 +205,7 @@ static int furthest_over(struct retain *r, uint64_t total, bool own, struct stre
             return rc;
         if (bytes == 0)
             continue;
-        if (s->opened)
+        if (has_share(s))
             share =
                 (double)total *
                 (s->row.retain_size_bytes != 0 ? (double)s->row.retain_size_bytes : (double)total) /
@@ -289,6 +296,31 @@ static int put_rows(struct retain *r)
     return rc;
 }
 
+/* Removed streams that have nothing left. */
+static int forget_streams(struct retain *r)
+{
+    unsigned count = 0;
+    int rc = 0;
+
+    for (unsigned id = 0; id < LIMIT_STREAMS && rc == 0; id++) {
+        const struct stream *s = r->store->streams[id];
+        uint64_t bytes;
+
+        if (s == NULL || !atomic_load(&s->removed) || atomic_load(&s->forgotten))
+            continue;
+        rc = db_bytes(r, s->records, &bytes);
+        if (rc != 0 || bytes > 0)
+            continue;
+        if (count++ == BUDGET_STREAMS) {
+            r->more = true;
+            break;
+        }
+        rc = store_forget(r->store, r->txn, s);
+        r->forgotten[id / 64] |= (uint64_t)1 << id % 64;
+    }
+    return rc;
+}
+
 static void begin(struct retain *r, MDB_txn *txn)
 {
     *r = (struct retain){.store = r->store,
@@ -323,7 +355,10 @@ static int retain_body(struct store *store, MDB_txn *txn, void *arg, const char 
     if (rc == 0 && need > r->freed)
         rc = make_room(r, bound < used ? bound : used, need - r->freed);
     r->starved = need > r->freed ? need - r->freed : 0;
-    return rc == 0 ? put_rows(r) : rc;
+    if (rc == 0)
+        rc = put_rows(r);
+    *what = "cannot forget a stream";
+    return rc == 0 ? forget_streams(r) : rc;
 }
 
 static int age_body(struct store *store, MDB_txn *txn, void *arg, const char **what)
@@ -341,10 +376,14 @@ static void publish(struct retain *r)
     for (size_t i = 0; i < LIMIT_STREAMS; i++) {
         struct stream *stream = r->store->streams[i];
 
-        if (stream == NULL || stream->pending.trimmed_seq == 0)
+        if (stream == NULL)
             continue;
-        stream->row.trimmed_seq = stream->pending.trimmed_seq;
-        atomic_store(&stream->oldest_seq, stream->pending.oldest_seq);
+        if (stream->pending.trimmed_seq != 0) {
+            stream->row.trimmed_seq = stream->pending.trimmed_seq;
+            atomic_store(&stream->oldest_seq, stream->pending.oldest_seq);
+        }
+        if (r->forgotten[i / 64] >> i % 64 & 1)
+            store_forgotten(r->store, stream);
     }
 }
 

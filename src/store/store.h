@@ -14,9 +14,10 @@
  * stream and seq, and a read after it goes on behind it. Locking: a map is grown and a database
  * opened only while no transaction is open in the process (an internal reader-writer lock sees to
  * it). So callbacks must not call the store. A death inside (SIGBUS, SIGSEGV, an LMDB assertion; in
- * a callback too) is noted in the lock file: store_open then has a child process check all of the
- * store first, and refuses it with ERR_CORRUPT while its pages are damaged. Owns for that the
- * process's handlers of the two signals, which hand every fault on.
+ * a callback too), or a page that LMDB finds to be damaged, is noted in the lock file: store_open
+ * then has a child process check all of the store first, which takes as long as reading it, and
+ * refuses it with ERR_CORRUPT while its pages are damaged. Owns for that the process's handlers of
+ * the two signals, which hand every fault on.
  */
 #ifndef HAWSER_STORE_STORE_H
 #define HAWSER_STORE_STORE_H
@@ -53,6 +54,12 @@ struct store_options {
     bool no_sync;                                    /* for simulations only */
     int (*fault)(void *arg, enum store_fault point); /* NULL outside tests */
     void *fault_arg;
+    /* Saved states whose key is one of these and then a stream's name are the stream's, and go with
+     * it. NULL at the end; borrowed. NULL: there are none. */
+    const char *const *stream_states;
+    /* Each second while store_open checks the store: bytes looked at so far. NULL is allowed. */
+    void (*checking)(void *arg, uint64_t bytes);
+    void *checking_arg;
 };
 
 struct store;
@@ -74,6 +81,16 @@ struct store_info {
 };
 void store_info(struct store *store, struct store_info *out);
 
+enum { STORE_ID_WORDS = (LIMIT_STREAMS + 63) / 64 }; /* a set of streams, by id */
+
+/* The streams that are configured from now on. All others that the store knows are removed: what
+ * they have goes as their last limits want it, and when nothing is left, store_retain forgets them.
+ * Before the first store_stream_open; where it is never called nothing is forgotten. A stream that
+ * is opened is not removed. kept: the ids of those of them that the store knows; whoever has saved
+ * other ids must let go of them before a new stream is opened, for it may get them. */
+void store_streams_keep(struct store *store, const char *const *names, size_t count,
+                        uint64_t kept[STORE_ID_WORDS]);
+
 struct store_stream_options {
     const char *name;
     struct slice fingerprint;
@@ -82,7 +99,7 @@ struct store_stream_options {
     unsigned dedup_window;      /* keys; 0: none are kept */
 };
 struct store_stream_state {
-    unsigned id; /* small number for records; stays as long as the store */
+    unsigned id; /* small number for records; stays until the stream is forgotten */
     bool has_position;
     char position[LIMIT_POSITION];
     size_t position_len;
@@ -90,8 +107,10 @@ struct store_stream_state {
     uint64_t newest_seq;
 };
 /* Makes or finds a stream; again with other limits, to change them. Only an opened stream can be
- * appended to. Call with no read in flight on this thread. ERR_LIMIT: the store knows LIMIT_STREAMS
- * streams, removed ones included. */
+ * appended to. Call with no read in flight on this thread. A name that is new where LIMIT_STREAMS
+ * are known takes the place of a removed stream, which goes with all that it has: of those that
+ * this process has not opened, the one whose newest event is the oldest. ERR_LIMIT: there is none.
+ */
 int store_stream_open(struct store *store, const struct store_stream_options *options,
                       struct store_stream_state *out, struct error *err);
 /* The newest dedup_window keys, oldest first. ERR_CORRUPT: some are damaged; all others have been
@@ -145,8 +164,8 @@ struct store_event {
     struct slice type, line; /* valid during the visit only */
 };
 struct store_read {
-    uint64_t streams[(LIMIT_STREAMS + 63) / 64]; /* by id */
-    uint64_t after_seq, to_seq;                  /* (after, to] */
+    uint64_t streams[STORE_ID_WORDS];
+    uint64_t after_seq, to_seq; /* (after, to] */
     /* Return false to stop before this event (it is not consumed). Must not call the store. */
     bool (*visit)(void *arg, const struct store_event *event);
     /* Events of this stream from_seq..to_seq are gone by retention; called before later events.
@@ -162,8 +181,9 @@ struct store_read {
  */
 int store_read(struct store *store, struct store_read *read, struct error *err);
 
-/* Deletes what retention asks for, in one bounded transaction; *more: call again. A stream that the
- * configuration no longer has keeps its last limits. ERR_FULL: there is no room even for that. */
+/* Deletes what retention asks for, in one bounded transaction; *more: call again. A stream that is
+ * removed keeps its last limits, and is forgotten when it has nothing left. ERR_FULL: there is no
+ * room even for that. */
 int store_retain(struct store *store, int64_t now_us, bool *more, struct error *err);
 
 struct store_stream_info {

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/siphash.h"
 
 enum { DB_NAME = 16 /* bytes of "e.255" and its like */ };
@@ -145,7 +146,8 @@ int store_streams_load(struct store *store, MDB_txn *txn, struct error *err)
 static struct stream *find(struct store *store, const char *name)
 {
     for (size_t i = 0; i < LIMIT_STREAMS; i++) {
-        if (store->streams[i] != NULL && strcmp(store->streams[i]->name, name) == 0)
+        if (store->streams[i] != NULL && !atomic_load(&store->streams[i]->forgotten) &&
+            strcmp(store->streams[i]->name, name) == 0)
             return store->streams[i];
     }
     return NULL;
@@ -154,6 +156,7 @@ static struct stream *find(struct store *store, const char *name)
 /* What store_stream_open is about to write. */
 struct opening {
     struct stream *stream;
+    struct stream *evict;  /* a removed one, whose place this takes; NULL: none */
     struct format_row row; /* as it shall be */
     bool create, drop_keys, write;
 };
@@ -164,7 +167,9 @@ static int open_body(struct store *store, MDB_txn *txn, void *arg, const char **
     int rc = 0;
 
     *what = "cannot open a stream";
-    if (o->create)
+    if (o->evict != NULL && !atomic_load(&o->evict->forgotten))
+        rc = store_forget(store, txn, o->evict);
+    if (rc == 0 && o->create)
         rc = open_dbs(o->stream, txn, MDB_CREATE);
     if (rc == 0 && o->drop_keys)
         rc = mdb_drop(txn, o->stream->keys, 0);
@@ -180,6 +185,8 @@ static int write_opening(struct store *store, struct opening *o, struct error *e
 
     if (!o->write)
         return 0;
+    if (o->evict != NULL) /* its pages are listed as free: 8 bytes for each, twice while it lasts */
+        need += store_file_end(store) / store->page_bytes * 16;
     return store_write(store, mode, need, open_body, o, err);
 }
 
@@ -206,22 +213,28 @@ static void plan_opening(struct store *store, const struct store_stream_options 
                o->row.dedup_window != o->stream->row.dedup_window;
 }
 
-static int new_stream(struct store *store, const char *name, struct stream **out, struct error *err)
+static int new_stream(struct store *store, const char *name, struct opening *o, struct error *err)
 {
+    struct stream *stream;
     unsigned id = 0;
 
     while (id < LIMIT_STREAMS && store->streams[id] != NULL)
         id++;
-    if (id == LIMIT_STREAMS)
-        return error_set(err, ERR_LIMIT,
-                         "%s: it knows %d streams already, removed ones too; stream %s needs a new"
-                         " store: move the directory away",
-                         store->path, LIMIT_STREAMS, name);
-    *out = calloc(1, sizeof **out);
-    if (*out == NULL)
+    if (id == LIMIT_STREAMS) {
+        o->evict = store_stream_to_evict(store);
+        if (o->evict == NULL)
+            return error_set(err, ERR_LIMIT,
+                             "%s: there is no place for stream %s: %d are in use, with those that"
+                             " were removed since hawserd started; start it again",
+                             store->path, name, LIMIT_STREAMS);
+        id = o->evict->id;
+    }
+    stream = calloc(1, sizeof *stream);
+    if (stream == NULL)
         return error_set(err, ERR_NOMEM, "%s: out of memory", store->path);
-    snprintf((*out)->name, sizeof(*out)->name, "%s", name);
-    (*out)->row.id = (*out)->id = id;
+    snprintf(stream->name, sizeof stream->name, "%s", name);
+    stream->row.id = stream->id = id;
+    o->stream = stream;
     return 0;
 }
 
@@ -246,7 +259,7 @@ static int open_locked(struct store *store, const struct store_stream_options *o
 
     o.create = o.stream == NULL;
     if (o.create)
-        rc = new_stream(store, options->name, &o.stream, err);
+        rc = new_stream(store, options->name, &o, err);
     if (rc != 0)
         return rc;
     plan_opening(store, options, &o);
@@ -258,13 +271,22 @@ static int open_locked(struct store *store, const struct store_stream_options *o
             free(o.stream);
         return rc;
     }
+    if (o.evict != NULL && !atomic_load(&o.evict->forgotten)) {
+        log_warning(options->name, NULL,
+                    "%s: it takes the place of stream %s, which is not configured any more and"
+                    " goes with all its events: the store has room for %d streams",
+                    store->path, o.evict->name, LIMIT_STREAMS);
+        store_evicted(store);
+    }
     o.stream->row = o.row;
     o.stream->opened = true;
+    atomic_store(&o.stream->removed, false);
     if (o.drop_keys)
         o.stream->dedup = 0;
     pthread_rwlock_wrlock(&store->map);
     store->streams[o.row.id] = o.stream;
     pthread_rwlock_unlock(&store->map);
+    free(o.evict);
     *out = (struct store_stream_state){.id = o.row.id,
                                        .has_position = o.row.has_position,
                                        .position_len = o.row.position_len,
@@ -370,7 +392,7 @@ int store_dedup_load(struct store *store, unsigned stream,
     if (rc != 0)
         return rc;
     s = stream < LIMIT_STREAMS ? store->streams[stream] : NULL;
-    if (s == NULL) {
+    if (s == NULL || atomic_load(&s->forgotten)) {
         rc = error_set(err, ERR_NOTFOUND, "%s: no stream %u", store->path, stream);
     } else if (s->row.dedup_window > 0) {
         rc = mdb_cursor_open(reader->txn, s->keys, &cursor);

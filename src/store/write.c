@@ -32,7 +32,7 @@ static bool no_space(int rc)
     return rc == ENOSPC || rc == EDQUOT;
 }
 
-int store_lmdb_error(const struct store *store, int rc, const char *what, struct error *err)
+int store_lmdb_error(struct store *store, int rc, const char *what, struct error *err)
 {
     int code = ERR_IO;
     const char *advice = "";
@@ -43,8 +43,10 @@ int store_lmdb_error(const struct store *store, int rc, const char *what, struct
     } else if (rc == MDB_MAP_FULL) {
         code = ERR_FULL;
     } else if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID ||
-               rc == MDB_CURSOR_FULL || rc == MDB_PAGE_FULL) {
+               rc == MDB_CURSOR_FULL || rc == MDB_PAGE_FULL || rc == MDB_BAD_TXN) {
+        /* A transaction is spoilt without a word where the root of a database cannot be found. */
         code = ERR_CORRUPT;
+        store_suspect(store, mdb_strerror(rc));
         advice = "; pages of data.mdb are damaged, and what is on them is not served: put a copy in"
                  " its place, or move the directory away to start with an empty store";
     } else if (rc == MDB_VERSION_MISMATCH) {
@@ -137,4 +139,15 @@ int store_put(struct store *store, MDB_txn *txn, MDB_dbi dbi, struct slice key, 
     int rc = store_fault(store, STORE_FAULT_PUT);
 
     return rc != 0 ? rc : mdb_put(txn, dbi, &k, &v, 0);
+}
+
+int store_put_reserved(struct store *store, MDB_txn *txn, uint64_t seq)
+{
+    uint8_t bytes[FORMAT_RESERVED_BYTES];
+
+    if (seq <= store->reserved_seq)
+        return 0;
+    format_reserved_encode(bytes, seq);
+    return store_put(store, txn, store->meta, SLICE("reserved"),
+                     slice_make((char *)bytes, sizeof bytes));
 }

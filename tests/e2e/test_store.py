@@ -1,12 +1,13 @@
 """The store: who may open it, what is told when it cannot keep all, and a disk that is full."""
 
 import os
+import signal
 import struct
 import subprocess
 import time
 
 import pytest
-from hawser_test.consumer import assert_rising, assert_same
+from hawser_test.consumer import Closed, assert_rising, assert_same
 from hawser_test.hawserd import Hawserd, wait_until
 
 
@@ -119,6 +120,52 @@ def test_F47_damaged_dedup_keys_stop_nothing(chat, service):
         assert len(set(ids)) == 4
         # Only that of the damaged keys may come again, as was said.
         assert [x for i, x in enumerate(ids) if x in ids[:i]] in ([], ids[1:2])
+
+
+def sanitizer_leaves(hawser, *signals):
+    """A sanitizer's own handler of them would end the process in its own way."""
+    options = os.environ.get("ASAN_OPTIONS", "").split(":") + [f"handle_{s}=0" for s in signals]
+    hawser.environment["ASAN_OPTIONS"] = ":".join(filter(None, options))
+
+
+def test_F47_file_cut_short_under_a_running_daemon(chat, service):
+    """It dies of it, and serves nothing wrong. What is left is looked at and refused, and a sound
+    copy in its place is looked at and taken."""
+    sanitizer_leaves(chat, "sigbus", "segv", "abort")
+    published = service.publish(3000, size=600)
+    chat.wait_status(lambda status: status["stored"]["live"] == 3000, "3000 events")
+    chat.stop()
+    path = store_file(chat)
+    copy = path.read_bytes()
+    chat.start()  # nothing is in memory any more
+    chat.wait_state("live")
+    os.truncate(path, 64 * 1024)
+    with chat.consumer() as consumer:
+        consumer.killed = True
+        try:
+            consumer.send(op="subscribe", **{"from": "oldest"})
+            consumer.wait_events(3000)
+        except (Closed, OSError):
+            pass
+        got = consumer.ids()
+    assert_same(got, published.ids[:len(got)])
+    status = chat.process.wait(30)
+    chat.process = None
+    assert len(got) < 3000 and status == -signal.SIGBUS
+    for _ in range(2):
+        status, _, errors = chat.run("--config", chat.config)
+        assert status == 1
+        assert "checking all of it, because of a death by SIGBUS" in errors
+        assert "is used, and is outside of the file; nothing of it is served" in errors
+    path.write_bytes(copy)
+    chat.start().wait_state("live")
+    assert "its pages are sound" in chat.log()
+    with chat.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait_events(3000)
+        assert_same(consumer.ids(), published.ids)
+    chat.restart()
+    assert chat.log().count("its pages are sound") == 1
 
 
 def settled(value, seconds=2.5):

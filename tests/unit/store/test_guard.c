@@ -32,14 +32,14 @@ static bool noted(struct fixture *f, const char *how)
     char text[256], line[128];
 
     lock_text(f, text);
-    snprintf(line, sizeof line, "\ndied: %s", how);
+    snprintf(line, sizeof line, "\nsuspect: %s", how);
     return strstr(text, line) != NULL;
 }
 
 /* As a death leaves it. */
 static void note_death(struct fixture *f)
 {
-    static const char text[] = "1\ndied: SIGBUS\n";
+    static const char text[] = "1\nsuspect: a death by SIGBUS\n";
     char name[128];
     int fd;
 
@@ -151,7 +151,7 @@ static void a_sound_store_is_checked_and_opened(void **state)
 
     fill(f);
     in_child(f, die_inside);
-    assert_true(noted(f, "SIGSEGV\n"));
+    assert_true(noted(f, "a death by SIGSEGV\n"));
     fixture_open(f);
     assert_false(noted(f, ""));
     assert_int_equal(count_events(f, &status), RECORDS);
@@ -174,7 +174,7 @@ static void a_damaged_store_stays_shut(void **state)
 
     fill(f);
     in_child(f, die_of_the_map);
-    assert_true(noted(f, "SIGBUS\n"));
+    assert_true(noted(f, "a death by SIGBUS\n"));
     for (unsigned i = 0; i < 2; i++) {
         struct error err = {0};
 
@@ -182,7 +182,7 @@ static void a_damaged_store_stays_shut(void **state)
         f->store = NULL;
         assert_non_null(strstr(err.text, "outside of the file"));
         assert_non_null(strstr(err.text, "move the directory away"));
-        assert_true(noted(f, "SIGBUS\n"));
+        assert_true(noted(f, "a death by SIGBUS\n"));
     }
 }
 
@@ -198,6 +198,32 @@ static void an_assertion_is_noted(void **state)
     assert_true(noted(f, "mdb.c:1: Assertion 'x' failed in y()\n"));
     fixture_reopen(f);
     assert_false(noted(f, ""));
+}
+
+static void pages_that_LMDB_finds_damaged_are_suspected(void **state)
+{
+    struct fixture *f = *state;
+    char name[128];
+    uint8_t zeros[4096] = {0};
+    int fd, status;
+    struct error err = {0};
+
+    fill(f);
+    snprintf(name, sizeof name, "%s/data.mdb", f->path);
+    fixture_reopen(f);
+    fd = open(name, O_RDWR);
+    assert_true(fd >= 0);
+    /* All but the two heads and the end. */
+    for (off_t at = 2 * 4096; at < 40 * 4096; at += 4096)
+        assert_int_equal(pwrite(fd, zeros, sizeof zeros, at), sizeof zeros);
+    close(fd);
+    assert_true(count_events(f, &status) < RECORDS);
+    assert_int_equal(status, ERR_IO);
+    assert_true(noted(f, "MDB_"));
+    fixture_close(f);
+    assert_int_equal(store_open(&f->options, &f->store, &err), ERR_CORRUPT);
+    f->store = NULL;
+    assert_non_null(strstr(err.text, "it is not the page that it should be"));
 }
 
 /* The whole file, to be damaged and put back. */
@@ -320,6 +346,7 @@ int main(void)
         with_store(a_death_elsewhere_leaves_no_note),
         with_store(a_damaged_store_stays_shut),
         with_store(an_assertion_is_noted),
+        with_store(pages_that_LMDB_finds_damaged_are_suspected),
         with_store(a_damaged_record_does_not_shut_it),
         with_store(damage_anywhere_kills_nobody),
     };
