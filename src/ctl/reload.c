@@ -68,7 +68,7 @@ int ctl_reload(struct ctl *ctl)
     struct slice reply;
     struct error err = {0};
     if (ctl->argc != 1)
-        return ctl_usage("reload takes nothing more");
+        return ctl_usage(ctl, "reload takes nothing more");
     int status = connection_open(&connection, ctl->socket, &err);
     if (status != 0) {
         fprintf(stderr, "hawserctl: %s\n", err.text);

@@ -48,6 +48,7 @@ static void end(struct reload *reload)
     generation_drop(reload->next);
     reload->next = NULL;
     reload->phase = RELOAD_IDLE;
+    notify_ready();
     if (reload->wanted)
         begin(reload);
 }
@@ -193,6 +194,7 @@ static void begin(struct reload *reload)
     struct list_node *node;
     struct error err;
     reload->wanted = false;
+    notify_reloading();
     while ((node = list_first(&reload->asked)) != NULL) {
         list_remove(node);
         list_push_back(&reload->waiting, node);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/activation.h"
 #include "daemon/listener.h"
 #include "daemon/logfmt.h"
 #include "daemon/reload_private.h"
@@ -120,6 +121,13 @@ static void undo(struct commit *c)
 
 /* ---- what cannot ---- */
 
+/* For good: a service manager that has given it keeps it, for when it is wanted again. */
+static void close_socket(struct daemon *daemon, struct io_listener *io)
+{
+    activation_release(daemon->activation, io, false);
+    io_listener_close(io);
+}
+
 static void place_listeners(struct commit *c)
 {
     struct io_listener *sockets[LIMIT_LISTENERS];
@@ -142,7 +150,7 @@ static void place_listeners(struct commit *c)
     }
     for (size_t i = 0; i < c->old->n_listens; i++) {
         if (c->difference->socket_gone[i])
-            io_listener_close(sockets[i]);
+            close_socket(c->daemon, sockets[i]);
         if (!c->difference->listen_gone[i])
             continue;
         old_listener(c, (int)i)->kept = generation_hold(c->daemon->generation);

@@ -5,8 +5,8 @@
 #include "base/limits.h"
 #include "daemon/vault.h"
 #include "daemon/vault_core.h"
-#include "daemon/vault_file.h"
 #include "reach/secrets.h"
+#include "reach/vault_file.h"
 
 struct vaults {
     struct io_loop *loop;
