@@ -47,6 +47,16 @@ static const struct command_option explain_options[] = {
     {NULL},
 };
 
+static const struct command_option doctor_options[] = {
+    {"profile", "NAME", "of an address: the profile of its service; default generic", WORD_PROFILE},
+    {"config", "FILE", "the configuration; default /etc/hawser/hawser.ini", WORD_FILE},
+    {"listen", "TIME", "how long to listen, such as 60s; 0 for not at all", WORD_TEXT},
+    {"dials", "N", "dial N times, and compare what answers", WORD_TEXT},
+    {"curl", NULL, "print the handshake to try by hand, secrets as variables", WORD_NONE},
+    {"bundle", "FILE", "write what a support ticket needs, secrets left out", WORD_FILE},
+    {NULL},
+};
+
 const struct command commands[] = {
     {"status",
      "[STREAM]",
@@ -123,6 +133,15 @@ const struct command commands[] = {
      0,
      1,
      {{WORD_CODE, NULL}},
+     .offline = true},
+    {"doctor",
+     "STREAM|URL [KEY=VALUE...]",
+     "walk to the service, layer by layer, and say what is not well",
+     ctl_doctor,
+     doctor_options,
+     1,
+     -1,
+     {{WORD_STREAM, NULL}, {WORD_TEXT, NULL}},
      .offline = true},
     {"complete",
      "WORD...",

@@ -59,6 +59,7 @@ int ctl_check(struct ctl *ctl);
 int ctl_profiles(struct ctl *ctl);
 int ctl_explain(struct ctl *ctl);
 int ctl_complete(struct ctl *ctl); /* for the shells */
+int ctl_doctor(struct ctl *ctl);
 
 /* What is wrong with the command line, and how the command is used. CTL_USAGE. */
 int ctl_usage(const struct ctl *ctl, const char *complaint);

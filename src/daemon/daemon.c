@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/activation.h"
 #include "daemon/consumers.h"
 #include "daemon/listener.h"
 #include "daemon/logfmt.h"
 #include "daemon/network.h"
 #include "daemon/notify.h"
 #include "daemon/paths.h"
+#include "daemon/report.h"
 #include "daemon/slots.h"
 #include "daemon/upstream.h"
 #include "net/memory.h"
@@ -395,13 +397,17 @@ static int start_listeners(struct daemon *daemon, struct error *err)
 {
     const struct settings *settings = daemon->settings;
     daemon->listeners = calloc(settings->n_listens + 1, sizeof(struct listener *));
-    int status = daemon->listeners == NULL ? error_set(err, ERR_NOMEM, "out of memory") : 0;
+    int status = daemon->listeners == NULL || activation_new(&daemon->activation) != 0
+                     ? error_set(err, ERR_NOMEM, "out of memory")
+                     : 0;
     for (size_t i = 0; status == 0 && i <= settings->n_listens; i++) {
         const struct settings_listen *listen = i == 0 ? NULL : &settings->listens[i - 1];
         status = listener_new(daemon, listen, &daemon->listeners[daemon->n_listeners], err);
         if (status == 0)
             daemon->n_listeners++;
     }
+    if (status == 0)
+        activation_settle(daemon->activation);
     return status;
 }
 
@@ -476,6 +482,8 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
         status = start_upstreams(daemon, configuration, err);
     if (status == 0)
         status = start_listeners(daemon, err);
+    if (status == 0)
+        status = report_new(daemon, &daemon->report, err);
     return status;
 }
 
@@ -496,7 +504,7 @@ int daemon_start(struct daemon *daemon, const struct configuration *configuratio
         upstream_start(daemon->upstreams[i]);
     on_sample_timer(daemon);
     network_watch(daemon);
-    notify_ready();
+    notify_ready(); /* the listeners accept: who has come meanwhile waits in their backlogs */
     log_notice(NULL, NULL, "hawserd %s: %zu streams, store at seq %llu", HAWSER_VERSION,
                daemon->n_upstreams, (unsigned long long)persist_info(daemon->persist)->newest_seq);
     return 0;
@@ -537,6 +545,8 @@ void daemon_fini(struct daemon *daemon)
 {
     for (size_t i = 0; i < daemon->n_listeners; i++)
         listener_free(daemon->listeners[i]);
+    report_free(daemon->report);
+    activation_free(daemon->activation);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         upstream_free(daemon->upstreams[i]);
     vaults_free(daemon->vaults);

@@ -374,6 +374,36 @@ def test_small_store_takes_large_bursts(hawser, service, ca):
     assert "trying to open it again" not in hawser.log()
 
 
+def test_stream_names_come_and_go(hawser, service, ca):
+    """More in all than the store has room for: each is forgotten when it has nothing left."""
+    published = []
+    hawser.sections["daemon"]["dial_rate"] = "1000/s"
+    for start in range(0, 300, 75):
+        hawser.sections = {name: section for name, section in hawser.sections.items()
+                           if not name.startswith("stream ")}
+        hawser.scaiwave(service, ca=ca, start="oldest")
+        for number in range(start, start + 75):
+            hawser.stream(f"s{number}", profile="generic", url="ws://127.0.0.1:1/",
+                          backoff__steps="10s")
+        hawser.start().wait_state("live")
+        published += service.publish(10).ids
+        with hawser.consumer() as consumer:
+            consumer.subscribe(consumer="mailer", window=1000)  # of all streams
+            consumer.wait_events(10)
+            assert_same(consumer.ids(), published[-10:])
+            assert consumer.ask(op="ack", seq=consumer.seqs[-1], id=1)["ok"] == "ack"
+        hawser.wait_log(rf"s{start - 1}: .* forgotten" if start else "chat .*live")
+        hawser.stop()
+    hawser.start().wait_state("live")
+    assert hawser.status("s299")["state"] != "live"
+    with hawser.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait_events(40)
+        assert_same(consumer.ids(), published)
+    listed = hawser.request(op="consumers")["consumers"]
+    assert [(one["consumer"], one["lag"]) for one in listed] == [("mailer", 0)]
+
+
 def test_store_too_small_for_its_streams(hawser):
     hawser.sections["store"]["retain_size"] = "1M"
     for number in range(40):

@@ -12,8 +12,15 @@
 #include <time.h>
 
 #include "base/rng.h"
+#include "store/internal.h"
 
-enum { BATCHES = 24, SECTOR = 512, IMAGE_MAX = 4 * LIMIT_MIB, RETAIN_EVERY = 3 };
+enum {
+    BATCHES = 24,
+    SECTOR = 512,
+    IMAGE_MAX = 4 * LIMIT_MIB,
+    RETAIN_EVERY = 3,
+    FORGETTING_BATCHES = 5
+};
 
 /* How many batches had been confirmed when that many operations had been done. */
 struct confirmed {
@@ -210,11 +217,91 @@ static void the_power_is_cut_while_the_store_is_made(void **state)
     test_free(image.bytes);
 }
 
+/* ---- forgetting ---- */
+
+/* Stream a is removed, its events go, and then it goes itself; returns when that began. */
+static size_t record_forgetting(struct fixture *f)
+{
+    static const char *const names[] = {"b"};
+    uint64_t kept[STORE_ID_WORDS];
+    size_t begun;
+    unsigned ids[2];
+    bool more = true;
+
+    disk_record(true);
+    fixture_open(f);
+    OK((int)scenario_open_streams(f, ids, why));
+    for (unsigned n = 0; n < FORGETTING_BATCHES; n++)
+        OK(scenario_append(f, n, ids, why));
+    fixture_reopen(f);
+    begun = disk_count();
+    store_streams_keep(f->store, names, 1, kept);
+    f->store->streams[ids[0]]->row.retain_size_bytes = 1;
+    while (more)
+        OK(store_retain(f->store, 0, &more, why));
+    OK(store_retain(f->store, 0, &more, why));
+    fixture_close(f);
+    disk_record(false);
+    return begun;
+}
+
+/* It is there with all that goes with it, or all of that is gone. */
+static bool judge_forgetting(struct fixture *f)
+{
+    const uint64_t newest = FORGETTING_BATCHES * SCENARIO_PER_BATCH;
+    struct store_stream_state s;
+    struct store_info info;
+    struct keys keys = {0};
+    bool there;
+
+    fixture_open(f);
+    store_info(f->store, &info);
+    assert_true(info.reserved_seq >= newest);
+    s = open_stream(f, "a", SCENARIO_WINDOW);
+    there = s.has_position;
+    OK(store_dedup_load(f->store, s.id, keys_visit, &keys, why));
+    assert_int_equal(keys.count, there ? SCENARIO_WINDOW : 0);
+    assert_int_equal(s.newest_seq, there ? newest - 1 : 0);
+    s = open_stream(f, "b", SCENARIO_WINDOW);
+    assert_true(s.has_position);
+    assert_int_equal(s.newest_seq, newest);
+    fixture_close(f);
+    return there;
+}
+
+static void the_power_is_cut_while_a_stream_is_forgotten(void **state)
+{
+    struct image image = {.bytes = test_malloc(IMAGE_MAX)};
+    struct fixture life, after;
+    size_t begun, there = 0, gone = 0;
+    struct rng rng;
+
+    (void)state;
+    rng_seed(&rng, 1);
+    fixture_init(&life);
+    life.options.no_sync = false;
+    begun = record_forgetting(&life);
+    fixture_fini(&life);
+    fixture_init(&after);
+    for (size_t cut = begun + 1; cut <= disk_count(); cut++) {
+        for (enum loss loss = 0; loss < LOSSES; loss++) {
+            play(&image, cut, loss, &rng);
+            write_image(&after, &image);
+            ++*(judge_forgetting(&after) ? &there : &gone);
+        }
+    }
+    assert_true(there > 0 && gone > 0);
+    fixture_fini(&after);
+    disk_forget();
+    test_free(image.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_power_is_cut_anywhere),
         cmocka_unit_test(the_power_is_cut_while_the_store_is_made),
+        cmocka_unit_test(the_power_is_cut_while_a_stream_is_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
