@@ -102,29 +102,49 @@ static const char *clean_name(const char *name, char out[LIMIT_LOG_NAME + 1])
     return out;
 }
 
-void log_write(enum log_level level, const char *stream, const char *link, const char *fmt, ...)
+static void write_record(struct log_record *record, const char *stream, const char *link,
+                         const char *fmt, va_list args)
 {
     int saved_errno = errno;
     char text[LIMIT_LOG_TEXT + 1];
     char stream_name[LIMIT_LOG_NAME + 1];
     char link_name[LIMIT_LOG_NAME + 1];
-    struct log_record record = {.level = level};
-    va_list args;
-    int n;
+    int n = vsnprintf(text, sizeof text, fmt, args);
 
-    if (!log_enabled(level))
-        return;
-    va_start(args, fmt);
-    n = vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     if (n < 0)
         snprintf(text, sizeof text, "(a message that could not be formatted)");
     else if ((size_t)n >= sizeof text)
         memcpy(text + sizeof text - sizeof "...", "...", sizeof "...");
     sanitize(text);
-    record.text = text;
-    record.stream = clean_name(stream, stream_name);
-    record.link = clean_name(link, link_name);
-    current_sink(current_arg, &record);
+    record->kind = fmt;
+    record->text = text;
+    record->stream = clean_name(stream, stream_name);
+    record->link = clean_name(link, link_name);
+    current_sink(current_arg, record);
     errno = saved_errno;
+}
+
+void log_write(enum log_level level, const char *stream, const char *link, const char *fmt, ...)
+{
+    struct log_record record = {.level = level};
+    va_list args;
+
+    if (!log_enabled(level))
+        return;
+    va_start(args, fmt);
+    write_record(&record, stream, link, fmt, args);
+    va_end(args);
+}
+
+void log_write_id(const char *id, enum log_level level, const char *stream, const char *link,
+                  const char *fmt, ...)
+{
+    struct log_record record = {.level = level, .id = id};
+    va_list args;
+
+    if (!log_enabled(level))
+        return;
+    va_start(args, fmt);
+    write_record(&record, stream, link, fmt, args);
+    va_end(args);
 }

@@ -29,6 +29,8 @@ struct log_record {
     const char *stream; /* or NULL */
     const char *link;   /* or NULL */
     const char *text;   /* without a final newline */
+    const char *id;     /* LOG_ID_..., or NULL */
+    const char *kind;   /* the format that it was written with: the same for lines of one kind */
 };
 
 typedef void (*log_sink)(void *arg, const struct log_record *record);
@@ -51,6 +53,19 @@ const char *log_level_name(enum log_level level);
  */
 void log_write(enum log_level level, const char *stream, const char *link, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+
+/*
+ * Messages that programs look for have an id of their own, 128 random bits in hex, as journald's
+ * MESSAGE_ID wants it.
+ */
+#define LOG_ID_PARKED "187caf601d3c469eadf19ce9da3f436c"
+#define LOG_ID_GAP "752d0f8b28d145eea339c1afa2ee253c"
+#define LOG_ID_STORE_FAILING "26de2a8104eb4b8991672fdf7ec21d2a"
+#define LOG_ID_STORE_WELL "f99bcd7aecc2421f871eda94cc41154a"
+#define LOG_ID_LOOP_STALL "417e9963ce8e45e7894501d52c8951c6"
+/* As log_write(); id may be NULL. */
+void log_write_id(const char *id, enum log_level level, const char *stream, const char *link,
+                  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 #define log_error(stream, link, ...) log_write(LOG_LEVEL_ERROR, stream, link, __VA_ARGS__)
 #define log_warning(stream, link, ...) log_write(LOG_LEVEL_WARNING, stream, link, __VA_ARGS__)

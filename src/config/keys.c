@@ -25,6 +25,10 @@ static const struct key daemon_keys[] = {
      .help = "Profiles of your own, searched before the shipped ones"},
     {"log", KEY_LOG_LEVEL, AT(daemon, log), .default_text = "info",
      .help = "The least grave messages that are logged; a stream may set its own"},
+    {"log_format", KEY_CHOICE, AT(daemon, log_format), .default_text = "auto",
+     .words = {"auto", "text", "json", "journal"},
+     .help = "How log lines are written; auto: to the journal with its fields where standard error "
+             "leads there, else as text"},
     {"dial_rate", KEY_RATE, AT(daemon, dial_rate_count), ALSO(daemon, dial_rate_ms),
      .default_text = "20/s", .min = 1, .max = SETTINGS_RATE_MAX,
      .help = "Connections that are begun in a time, over all streams together"},

@@ -24,6 +24,13 @@ enum settings_format { SETTINGS_FORMAT_ENVELOPE, SETTINGS_FORMAT_PAYLOAD };
 enum settings_from { SETTINGS_FROM_NOW, SETTINGS_FROM_OLDEST };
 enum settings_start { SETTINGS_START_NOW, SETTINGS_START_OLDEST, SETTINGS_START_POSITION };
 
+enum settings_log_format {
+    SETTINGS_LOG_AUTO, /* the journal where standard error leads there, else text */
+    SETTINGS_LOG_TEXT,
+    SETTINGS_LOG_JSON,
+    SETTINGS_LOG_JOURNAL
+};
+
 enum { SETTINGS_PIN_SIZE = 32 }; /* bytes of a pin: SHA-256 */
 
 struct settings_daemon {
@@ -31,6 +38,7 @@ struct settings_daemon {
     const char *runtime_dir; /* $RUNTIME_DIRECTORY wins */
     const char *profile_dir;
     enum log_level log;
+    enum settings_log_format log_format;
     unsigned dial_rate_count; /* over all streams: so many */
     int64_t dial_rate_ms;     /* in so long */
     unsigned dial_per_host;   /* handshakes under way at once to one host */

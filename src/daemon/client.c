@@ -29,14 +29,6 @@ void client_reply_error(struct client *client, struct slice id, enum ndjson_erro
         client->outlet.ending = true; /* no memory */
 }
 
-static void take_line(struct client *client, struct slice line)
-{
-    if (line.len > 0 && line.ptr[line.len - 1] == '\r')
-        line.len--;
-    if (line.len > 0)
-        request_handle(client, line);
-}
-
 static void too_long(struct client *client)
 {
     client_reply_error(client, no_id, NDJSON_E_TOO_LONG,
@@ -60,13 +52,18 @@ static void take_lines(struct client *client)
     while (!has_to_wait(client)) {
         struct slice rest = slice_from(buf_slice(&client->in), used);
         const char *end = slice_find_byte(rest, '\n');
-        size_t n = end != NULL ? (size_t)(end - rest.ptr) : rest.len;
-        if (n > LIMIT_LINE_IN)
+        struct slice line = slice_make(rest.ptr, end != NULL ? (size_t)(end - rest.ptr) : rest.len);
+        size_t taken = line.len + 1;
+        /* The end of a line may be CR LF, of which the LF may not be here yet. */
+        if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+            line.len--;
+        if (line.len > LIMIT_LINE_IN)
             too_long(client);
-        if (end == NULL || n > LIMIT_LINE_IN)
+        if (end == NULL || line.len > LIMIT_LINE_IN)
             break;
-        take_line(client, slice_make(rest.ptr, n));
-        used += n + 1;
+        if (line.len > 0)
+            request_handle(client, line);
+        used += taken;
     }
     buf_consume(&client->in, used);
 }

@@ -425,6 +425,8 @@ int consumers_new(struct daemon *daemon, struct consumers **out, struct error *e
     list_init(&consumers->evicted);
     list_init(&consumers->listing);
     list_init(&consumers->asked);
+    list_init(&consumers->lags_listing);
+    list_init(&consumers->lags_asked);
     if (io_timer_new(daemon->loop, consumers_scan_on, consumers, &consumers->scan_timer) != 0) {
         free(consumers);
         return error_set(err, ERR_NOMEM, "out of memory");

@@ -76,4 +76,25 @@ enum ndjson_error consumers_forget(struct consumers *consumers, struct client *c
                                    struct slice name, struct error *err);
 void consumers_list(struct consumers *consumers, struct client *client);
 
+/* ---- from metrics ---- */
+
+/* Somebody who wants the lags counted. */
+struct consumers_wait {
+    struct list_node node; /* list_init()ed; while it waits, in a list */
+    void (*done)(void *arg);
+    void *arg;
+};
+/* False: there is nobody whose lag could be counted. Else done() follows, not inline, when all are
+ * known as of now, or the store could not be read, but does not for want of memory: who waits has a
+ * deadline. list_remove(&wait->node) calls it off. */
+bool consumers_count_lags(struct consumers *consumers, struct consumers_wait *wait);
+
+struct consumers_row {
+    const char *name;
+    bool connected, lag_known;
+    uint64_t lag; /* as last counted, less what was acknowledged since */
+};
+void consumers_each(const struct consumers *consumers,
+                    void (*visit)(void *arg, const struct consumers_row *row), void *arg);
+
 #endif

@@ -64,6 +64,16 @@ static void answer_all(struct consumers *consumers, const struct error *err)
     }
 }
 
+static void tell_lags(struct consumers *consumers)
+{
+    struct list_node *node;
+    while ((node = list_first(&consumers->lags_listing)) != NULL) {
+        struct consumers_wait *wait = LIST_ENTRY(node, struct consumers_wait, node);
+        list_remove(node);
+        wait->done(wait->arg);
+    }
+}
+
 /* ---- the count ---- */
 
 void consumers_count_free(struct consumers *consumers)
@@ -89,9 +99,11 @@ static void end(struct consumers *consumers, const struct error *err)
             consumer_counted(&named->consumer, count->to_seq, of->events, of->trimmed_seq,
                              of->trimmed_sum);
     }
+    count->done = err == NULL;
     answer_all(consumers, err);
+    tell_lags(consumers);
     consumers_count_free(consumers);
-    if (!list_empty(&consumers->asked))
+    if (!list_empty(&consumers->asked) || !list_empty(&consumers->lags_asked))
         begin(consumers);
 }
 
@@ -197,11 +209,17 @@ static void begin(struct consumers *consumers)
         list_remove(node);
         list_push_back(&consumers->listing, node);
     }
+    while ((node = list_first(&consumers->lags_asked)) != NULL) {
+        list_remove(node);
+        list_push_back(&consumers->lags_listing, node);
+    }
     count->running = true;
     count->to_seq = fanout_published_seq(hub_fanout(consumers->daemon->hub));
     if (copy_names(consumers) != 0) {
         error_set(&err, ERR_NOMEM, "out of memory");
         answer_all(consumers, &err);
+        while ((node = list_first(&consumers->lags_listing)) != NULL)
+            list_remove(node);
         consumers_count_free(consumers);
         return;
     }
@@ -219,4 +237,42 @@ void consumers_list(struct consumers *consumers, struct client *client)
     consumers_wait(client, &consumers->asked);
     if (!consumers->count.running)
         begin(consumers);
+}
+
+bool consumers_count_lags(struct consumers *consumers, struct consumers_wait *wait)
+{
+    if (consumers->n == 0)
+        return false;
+    list_push_back(&consumers->lags_asked, &wait->node);
+    if (!consumers->count.running)
+        begin(consumers);
+    return true;
+}
+
+/* What the count that has just ended found; NULL: none has, or it was not about this one. Both are
+ * in the order of their names. */
+static const struct count_of *counted(const struct count *count, size_t *at, const char *name)
+{
+    while (count->done && *at < count->n && strcmp(count->of[*at].name, name) < 0)
+        ++*at;
+    return count->done && *at < count->n && strcmp(count->of[*at].name, name) == 0 ? &count->of[*at]
+                                                                                   : NULL;
+}
+
+void consumers_each(const struct consumers *consumers,
+                    void (*visit)(void *arg, const struct consumers_row *row), void *arg)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < consumers->n; i++) {
+        const struct named *named = consumers->all[i];
+        const struct count_of *of = counted(&consumers->count, &at, named->name);
+        struct consumers_row row = {
+            .name = named->name,
+            .connected = named->client != NULL,
+            .lag_known = of != NULL || named->consumer.lag.known,
+            .lag = of != NULL ? of->events : named->consumer.lag.events,
+        };
+        if (!named->forgotten)
+            visit(arg, &row);
+    }
 }

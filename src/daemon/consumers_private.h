@@ -56,6 +56,7 @@ struct count {
     } * of;
     size_t n;
     uint64_t to_seq;
+    bool done;              /* and is being told */
     bool running, counting; /* counting: retention's marks are known, events are read */
 };
 
@@ -63,10 +64,11 @@ struct consumers {
     struct daemon *daemon;
     struct named *all[LIMIT_CONSUMERS]; /* by name */
     size_t n;
-    struct list_node due, flying;    /* flying: by ticket */
-    struct list_node waiting;        /* clients */
-    struct list_node evicted;        /* clients */
-    struct list_node listing, asked; /* clients: in the count that runs; in the next */
+    struct list_node due, flying;              /* flying: by ticket */
+    struct list_node waiting;                  /* clients */
+    struct list_node evicted;                  /* clients */
+    struct list_node listing, asked;           /* clients: in the count that runs; in the next */
+    struct list_node lags_listing, lags_asked; /* struct consumers_wait, the same */
     struct io_timer *scan_timer;
     int64_t started_ms;
     bool blocked; /* the hub had no room */

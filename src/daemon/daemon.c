@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "daemon/consumers.h"
 #include "daemon/listener.h"
+#include "daemon/logfmt.h"
 #include "daemon/network.h"
 #include "daemon/notify.h"
 #include "daemon/paths.h"
@@ -422,6 +423,10 @@ static int start_loop(struct daemon *daemon, struct error *err)
         status = io_timer_new(daemon->loop, on_commit_timer, daemon, &daemon->commit_timer);
     if (status == 0)
         status = io_timer_new(daemon->loop, on_stop_timer, daemon, &daemon->stop_timer);
+    if (status == 0)
+        status = turns_start(&daemon->turns, daemon->loop);
+    if (status == 0)
+        status = logfmt_start(daemon->loop);
     return status != 0 ? error_set(err, status, "event loop: %s", error_text(status)) : 0;
 }
 
@@ -542,6 +547,7 @@ void daemon_fini(struct daemon *daemon)
         io_timer_close(daemon->commit_timer);
     if (daemon->stop_timer != NULL)
         io_timer_close(daemon->stop_timer);
+    logfmt_stop();
     if (daemon->loop != NULL)
         io_loop_free(daemon->loop);
     buf_fini(&daemon->framed);

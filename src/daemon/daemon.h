@@ -16,13 +16,16 @@
  *       outlet  how the log reaches any of them
  *     consumers the named consumers: who has which name, and what of it is on disk
  *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
- *     paths     directories that are ours
+ *     turns     how long the loop works at a stretch
+ *     metrics   what was counted, for Prometheus; metrics_page  its text; link_counts  how links
+ * end paths     directories that are ours
  */
 #ifndef HAWSER_DAEMON_DAEMON_H
 #define HAWSER_DAEMON_DAEMON_H
 
 #include "base/list.h"
 #include "daemon/persist.h"
+#include "daemon/turns.h"
 #include "engine/stream.h"
 #include "io/io.h"
 #include "net/net.h"
@@ -58,6 +61,7 @@ struct daemon {
     const struct settings *settings;
     const char *state_dir, *runtime_dir;
     struct io_loop *loop;
+    struct turns turns; /* of the loop */
     struct persist *persist;
     struct hub *hub;
     struct slots *slots;

@@ -5,7 +5,7 @@
 
 #include "base/limits.h"
 #include "base/log.h"
-#include "daemon/secrets.h"
+#include "reach/secrets.h"
 
 struct http_auth {
     const char *name, *source;

@@ -14,6 +14,7 @@ static int64_t now_ms(const struct http_client *client)
 static void close_client(struct http_client *client)
 {
     client->listener->answering -= client->counted;
+    list_remove(&client->lags.wait.node);
     listener_remove(client->listener, &client->guest);
     outlet_fini(&client->outlet);
     io_stream_close(client->outlet.stream);
@@ -49,7 +50,7 @@ static bool answer_one(struct http_client *client)
 static bool is_busy(const struct http_client *client)
 {
     return client->outlet.head.len > 0 || io_stream_queued(client->outlet.stream) > 0 ||
-           client->outlet.ending || client->streaming;
+           client->outlet.ending || client->streaming || client->lags.on;
 }
 
 /* What is sent to one that streams means nothing. */
@@ -67,7 +68,7 @@ static void handle(struct http_client *client)
 static void on_room(void *arg)
 {
     struct http_client *client = arg;
-    if (client->streaming || client->outlet.ending || !client->answering)
+    if (client->streaming || client->outlet.ending || client->lags.on || !client->answering)
         return;
     client->answering = false;
     client->listener->answering -= client->counted;
@@ -83,6 +84,16 @@ static void on_room(void *arg)
     if (!client->reading && !client->deaf && client->in.len <= HTTP_SERVER_HEAD_MAX &&
         io_stream_read_start(client->outlet.stream) == 0)
         client->reading = true;
+}
+
+/* The lags are counted, or it has waited long enough. May end it. */
+static void on_lags(void *arg)
+{
+    struct http_client *client = arg;
+    client->deadline_ms = now_ms(client) + HTTP_CLIENT_ANSWER_MS;
+    if (!http_page_metrics(client))
+        client->outlet.ending = true;
+    outlet_pump(&client->outlet);
 }
 
 /* ---- its outlet ---- */
@@ -207,6 +218,10 @@ static void comment(struct http_client *client, int64_t now)
 static void guest_tick(struct guest *guest, int64_t now)
 {
     struct http_client *client = client_of(guest);
+    if (client->lags.on && now >= client->lags.until_ms) {
+        on_lags(client);
+        return;
+    }
     if (now < client->deadline_ms)
         return;
     if (client->streaming)
@@ -249,6 +264,9 @@ int http_client_new(struct listener *listener, struct io_stream *stream)
     if (client == NULL)
         return ERR_NOMEM;
     client->listener = listener;
+    list_init(&client->lags.wait.node);
+    client->lags.wait.done = on_lags;
+    client->lags.wait.arg = client;
     memcpy(client->instance, persist_info(listener->daemon->persist)->instance, DELIVERY_INSTANCE);
     buf_init(&client->in, HTTP_CLIENT_IN_MAX);
     outlet_init(&client->outlet, listener->daemon, stream, HTTP_CLIENT_ANSWER_MAX, &outlet_events,

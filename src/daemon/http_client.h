@@ -10,6 +10,7 @@
 #ifndef HAWSER_DAEMON_HTTP_CLIENT_H
 #define HAWSER_DAEMON_HTTP_CLIENT_H
 
+#include "daemon/consumers.h"
 #include "daemon/listener.h"
 #include "daemon/outlet.h"
 #include "wire/delivery.h"
@@ -22,6 +23,9 @@
 #define HTTP_CLIENT_RETRY_MS 2000    /* a reader of /events waits so long before it comes back */
 #define HTTP_CLIENT_IN_MAX (HTTP_SERVER_HEAD_MAX + IO_READ_SIZE)
 #define HTTP_CLIENT_ANSWER_MAX (8u << 20) /* bytes of one answer */
+#define HTTP_CLIENT_LAGS_MS                                                                        \
+    2000 /* /metrics waits so long for the lags; then it tells older ones                          \
+          */
 #define HTTP_CLIENT_LARGE (64u << 10)     /* bytes; an answer beyond it is counted, */
 #define HTTP_CLIENT_LARGE_MAX (64u << 20) /* and so much may wait at one listener */
 
@@ -36,6 +40,11 @@ struct http_client {
     bool reading, deaf;   /* as of an ndjson client */
     bool answering;       /* an answer is not known to be out */
     bool streaming;       /* /events */
+    struct {
+        struct consumers_wait wait;
+        bool on, head_only, keep_alive; /* on: the answer waits for the lags */
+        int64_t until_ms;
+    } lags;
     char instance[DELIVERY_INSTANCE + 1];
 };
 
@@ -48,6 +57,8 @@ int http_client_write_refusal(struct buf *out, int status, const char *text);
 /* http_pages.c: answers. True: the connection may go on. */
 bool http_page_answer(struct http_client *client, const struct http_server_request *request);
 void http_page_refuse(struct http_client *client, const struct http_server_refusal *refusal);
+/* The answer that has waited for the lags. True: as above. */
+bool http_page_metrics(struct http_client *client);
 /* One answer, whole. head_only: for HEAD. more: header lines, "" for none. */
 int http_page_write(struct buf *out, int status, const char *type, const char *more,
                     struct slice body, bool head_only, bool keep_alive);

@@ -85,7 +85,7 @@ static bool answer_body(const struct exchange *x, int status, const char *type, 
 
 /* ---- pages ---- */
 
-static bool page_metrics(const struct exchange *x)
+static bool write_metrics(const struct exchange *x)
 {
     struct buf body;
     buf_init(&body, HTTP_CLIENT_ANSWER_MAX - HTTP_SERVER_HEAD_MAX);
@@ -94,6 +94,32 @@ static bool page_metrics(const struct exchange *x)
                     : answer_text(x, 500, "", "the metrics are too long");
     buf_fini(&body);
     return more;
+}
+
+/* How far consumers lag is counted by the store's reader: the answer waits for that, within
+ * bounds. */
+static bool page_metrics(const struct exchange *x)
+{
+    struct http_client *client = x->client;
+    if (!consumers_count_lags(client->listener->daemon->consumers, &client->lags.wait))
+        return write_metrics(x);
+    client->lags.on = true;
+    client->lags.head_only = x->request->method == HTTP_METHOD_HEAD;
+    client->lags.keep_alive = x->request->keep_alive;
+    client->lags.until_ms = io_now_ms(client->listener->daemon->loop) + HTTP_CLIENT_LAGS_MS;
+    return true;
+}
+
+bool http_page_metrics(struct http_client *client)
+{
+    struct http_server_request request = {
+        .method = client->lags.head_only ? HTTP_METHOD_HEAD : HTTP_METHOD_GET,
+        .keep_alive = client->lags.keep_alive,
+    };
+    struct exchange x = {client, &request};
+    client->lags.on = false;
+    list_remove(&client->lags.wait.node);
+    return write_metrics(&x);
 }
 
 static bool page_status(const struct exchange *x)

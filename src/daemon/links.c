@@ -40,8 +40,10 @@ static void report_failed(struct upstream_link *link, const struct profile_end *
 {
     struct upstream *upstream = link->upstream;
     uint64_t number = link->number;
+    memcpy(upstream->ended_id, link->id, sizeof(upstream->ended_id));
     set_free(link);
     stream_link_failed(upstream->stream, number, end);
+    upstream->ended_id[0] = '\0';
 }
 
 static void report_closed(struct upstream_link *link, int64_t last_rx_ms,
@@ -49,8 +51,10 @@ static void report_closed(struct upstream_link *link, int64_t last_rx_ms,
 {
     struct upstream *upstream = link->upstream;
     uint64_t number = link->number;
+    memcpy(upstream->ended_id, link->id, sizeof(upstream->ended_id));
     set_free(link);
     stream_link_closed(upstream->stream, number, last_rx_ms, end);
+    upstream->ended_id[0] = '\0';
 }
 
 /* What never opened is told with its address, which is where the mistake may be. */
@@ -92,6 +96,16 @@ static bool redirected(struct upstream_link *link, const struct http_response *r
     return false;
 }
 
+static void count_end(struct upstream_link *link, const struct net_end *end)
+{
+    struct link_counts *counts = &link->upstream->counts;
+    const struct tls *tls = net_link_tls(link->link);
+    if (end->kind == NET_END_CLOSE)
+        link_counts_closed(counts, end->code, end->local);
+    else
+        link_counts_failed(counts, end, tls != NULL ? tls_fault(tls) : TLS_FAULT_NONE);
+}
+
 static void on_closed(void *arg, const struct net_end *net_end,
                       const struct http_response *response)
 {
@@ -99,6 +113,7 @@ static void on_closed(void *arg, const struct net_end *net_end,
     struct upstream *upstream = link->upstream;
     struct profile_end end;
     int64_t last_rx_ms = net_link_last_rx_ms(link->link);
+    count_end(link, net_end);
     link->link = NULL;
     end_from_net(upstream_redact(upstream), net_end, &end);
     if (response != NULL) {
@@ -276,6 +291,8 @@ void links_abort(void *arg, uint64_t number)
     if (link == NULL)
         return;
     log_info(link->upstream->settings->name, link->id, "dropped");
+    if (link->open)
+        link_counts_closed(&link->upstream->counts, 1006, true);
     if (link->link != NULL)
         net_link_abort(link->link);
     set_free(link);

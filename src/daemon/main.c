@@ -1,4 +1,5 @@
 /* hawserd: arguments, configuration, exit status. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/daemon.h"
@@ -127,6 +129,18 @@ static int run(struct configuration *configuration)
     return EXIT_SUCCESS;
 }
 
+/* One that was closed would be given to the first file that is opened, and get what is meant for
+ * standard error. */
+static void open_standard(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.config = CONFIGURATION_DEFAULT};
@@ -134,6 +148,7 @@ int main(int argc, char **argv)
     int status = parse_arguments(argc, argv, &arguments);
     if (status >= 0)
         return status;
+    open_standard();
     io_cloexec_all(); /* nothing that we were given goes on to a program of ours */
     logfmt_install();
     if (configuration_load(arguments.config, &configuration) != 0) {

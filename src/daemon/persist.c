@@ -14,6 +14,7 @@ struct write_job {
     size_t stored;     /* commit: records of the batch that are on disk already */
     bool states_saved; /* commit: without its records, which wait for space */
     bool made_room;    /* commit: retention had to go further than it was asked to */
+    int64_t took_us;   /* commit */
     int status;
     struct error err;
 };
@@ -29,6 +30,7 @@ struct persist {
     char trouble[600];
     bool stalled;
     uint64_t commits;
+    struct histogram commit_us;
     struct store_stream_options streams[LIMIT_STREAMS]; /* by the store's number; name NULL: none */
 
     struct write_job commit, retain, reopen;
@@ -121,9 +123,9 @@ static void run_parts(struct write_job *commit)
 static void wait_for_space(struct persist *persist, const struct error *err)
 {
     if (persist->trouble[0] == '\0')
-        log_error(NULL, NULL,
-                  "store: %s; nothing is lost, reading from upstream stops until there is room",
-                  err->text);
+        log_write_id(LOG_ID_STORE_FAILING, LOG_LEVEL_ERROR, NULL, NULL,
+                     "store: %s; nothing is lost, reading from upstream stops until there is room",
+                     err->text);
     snprintf(persist->trouble, sizeof(persist->trouble), "%s", err->text);
     persist->reopening = store_failed(persist->store);
     io_timer_set(persist->retry_timer, PERSIST_FULL_RETRY_MS);
@@ -162,8 +164,10 @@ static void run_commit(struct io_job *job)
     struct write_job *commit = (struct write_job *)job;
     const struct hub_batch *batch = commit->persist->batch;
     struct store *store = commit->persist->store;
+    int64_t began_us = io_clock_us();
     commit->states_saved = false;
     run_parts(commit);
+    commit->took_us = io_clock_us() - began_us;
     if (commit->status != ERR_FULL || store_failed(store))
         return;
     commit->states_saved =
@@ -186,15 +190,18 @@ static void done_commit(struct io_job *job)
     tell_squeezed(persist, commit->status == 0 && commit->made_room);
     if (commit->status == 0) {
         if (persist->trouble[0] != '\0')
-            log_notice(NULL, NULL, "store: takes writes again");
+            log_write_id(LOG_ID_STORE_WELL, LOG_LEVEL_NOTICE, NULL, NULL,
+                         "store: takes writes again");
         persist->commits++;
+        histogram_add(&persist->commit_us, commit->took_us);
         store_info(persist->store, &persist->info);
         persist->events->on_committed(persist->arg, 0);
         heal(persist, false);
         return;
     }
-    log_error(NULL, NULL, "store: %s; trying to open it again every %d s", commit->err.text,
-              PERSIST_REOPEN_MS / 1000);
+    log_write_id(LOG_ID_STORE_FAILING, LOG_LEVEL_ERROR, NULL, NULL,
+                 "store: %s; trying to open it again every %d s", commit->err.text,
+                 PERSIST_REOPEN_MS / 1000);
     persist->events->on_committed(persist->arg, commit->status);
     stall(persist, commit->err.text);
     persist->reopening = true;
@@ -221,7 +228,8 @@ static void on_stall_timer(void *arg)
     else
         snprintf(why, sizeof(why), "a commit has taken more than %d s: the disk is slow or hung",
                  PERSIST_STALL_MS / 1000);
-    log_error(NULL, NULL, "store: %s; upstream links rest until it goes on", why);
+    log_write_id(LOG_ID_STORE_FAILING, LOG_LEVEL_ERROR, NULL, NULL,
+                 "store: %s; upstream links rest until it goes on", why);
     stall(persist, why);
 }
 
@@ -320,7 +328,7 @@ static void done_reopen(struct io_job *job)
     store_info(persist->store, &persist->info);
     next_read(persist);
     if (persist->batch == NULL) {
-        log_notice(NULL, NULL, "store: open again");
+        log_write_id(LOG_ID_STORE_WELL, LOG_LEVEL_NOTICE, NULL, NULL, "store: open again");
         heal(persist, true);
     } else if (batch_is_stored(persist)) {
         persist->commit.status = 0;
@@ -509,6 +517,9 @@ static void init_jobs(struct persist *persist)
     buf_init(&persist->cold.gaps, BUF_UNBOUNDED); /* a line for each stream at most */
 }
 
+static const int64_t commit_bounds_us[] = {100,   250,   500,    1000,   2500,    5000,    10000,
+                                           25000, 50000, 100000, 250000, 1000000, 10000000};
+
 int persist_open(struct io_loop *loop, const struct store_options *options,
                  const struct persist_events *events, void *arg, struct persist **out,
                  struct error *err)
@@ -516,6 +527,8 @@ int persist_open(struct io_loop *loop, const struct store_options *options,
     struct persist *persist = calloc(1, sizeof(*persist));
     if (persist == NULL)
         return error_set(err, ERR_NOMEM, "out of memory");
+    histogram_init(&persist->commit_us, commit_bounds_us,
+                   sizeof(commit_bounds_us) / sizeof(commit_bounds_us[0]));
     persist->options = *options;
     persist->path = strdup(options->path);
     persist->options.path = persist->path;
@@ -618,6 +631,11 @@ const char *persist_trouble(const struct persist *persist)
 uint64_t persist_commits(const struct persist *persist)
 {
     return persist->commits;
+}
+
+const struct histogram *persist_commit_times(const struct persist *persist)
+{
+    return &persist->commit_us;
 }
 
 int persist_stream_open(struct persist *persist, const struct store_stream_options *options,

@@ -12,6 +12,7 @@
 #ifndef HAWSER_DAEMON_PERSIST_H
 #define HAWSER_DAEMON_PERSIST_H
 
+#include "base/histogram.h"
 #include "base/list.h"
 #include "engine/hub.h"
 #include "io/io.h"
@@ -60,6 +61,8 @@ int persist_put_states(struct persist *persist, const struct store_state *states
 const struct store_info *persist_info(const struct persist *persist);
 const char *persist_trouble(const struct persist *persist); /* NULL, or what is wrong, for status */
 uint64_t persist_commits(const struct persist *persist);
+/* How long commits took, in microseconds; of one that waited for space its last part. */
+const struct histogram *persist_commit_times(const struct persist *persist);
 
 /* One line of a page. */
 struct persist_line {

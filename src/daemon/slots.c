@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/siphash.h"
-#include "daemon/secrets.h"
 #include "daemon/upstream.h"
+#include "reach/secrets.h"
 
 const char *const slots_stream_states[] = {"stream/", "source/", NULL};
 

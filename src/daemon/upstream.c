@@ -86,6 +86,8 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
         .upgrade_timeout_ms = settings->upgrade_timeout_ms,
         .pool = upstream->daemon->pool,
     };
+    if (trust_is_to_blame(status))
+        link_counts_files(&upstream->counts);
     return trust_is_to_blame(status) ? error_set(err, ERR_TLS, "%s", err->text) : status;
 }
 
@@ -191,9 +193,12 @@ static void op_secret_set(void *arg, const char *name, struct slice value)
     vault_set(&upstream->vault, name, value);
 }
 
+/* Of the link that a line is about: the one that has just ended, else the one that delivers. */
 static const char *link_id(const struct upstream *upstream)
 {
     const struct upstream_link *link = upstream_link(upstream);
+    if (upstream->ended_id[0] != '\0')
+        return upstream->ended_id;
     return link != NULL ? link->id : NULL;
 }
 
@@ -206,6 +211,19 @@ static void op_say(void *arg, const char *text)
     log_warning(upstream->settings->name, link_id(upstream), "%s", said.text);
     snprintf(upstream->warning, sizeof(upstream->warning), "%s", said.text);
     upstream->warned_ms = io_now_ms(upstream->daemon->loop);
+}
+
+/* For metrics. */
+static void note_times(struct upstream *upstream, const struct session_action *action)
+{
+    int64_t now_ms = io_now_ms(upstream->daemon->loop);
+    upstream->retry_ms = action->retry_ms >= 0 ? action->retry_ms : 0;
+    if (action->from == SESSION_CATCHING_UP && upstream->catching_since_ms >= 0) {
+        upstream->catchup_ms = now_ms - upstream->catching_since_ms;
+        upstream->catching_since_ms = -1;
+    }
+    if (action->to == SESSION_CATCHING_UP)
+        upstream->catching_since_ms = now_ms;
 }
 
 static void op_state(void *arg, const struct session_action *action, uint64_t link)
@@ -222,12 +240,14 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
         duration_format(action->retry_ms, text, sizeof(text));
         snprintf(delay, sizeof(delay), "; next attempt in %s", text);
     }
-    log_write(bad      ? LOG_LEVEL_WARNING
-              : detail ? LOG_LEVEL_DEBUG
-                       : LOG_LEVEL_INFO,
-              upstream->settings->name, id != NULL ? id : link_id(upstream), "%s > %s%s%s%s",
-              session_state_name(action->from), session_state_name(action->to),
-              action->text[0] != '\0' ? ": " : "", action->text, delay);
+    log_write_id(action->to == SESSION_PARKED ? LOG_ID_PARKED : NULL,
+                 bad      ? LOG_LEVEL_WARNING
+                 : detail ? LOG_LEVEL_DEBUG
+                          : LOG_LEVEL_INFO,
+                 upstream->settings->name, id != NULL ? id : link_id(upstream), "%s > %s%s%s%s",
+                 session_state_name(action->from), session_state_name(action->to),
+                 action->text[0] != '\0' ? ": " : "", action->text, delay);
+    note_times(upstream, action);
     if (action->to == SESSION_STOPPED)
         io_idle_arm(upstream->daemon->soon); /* the daemon may wait for this */
 }
@@ -244,9 +264,9 @@ static void op_gap(void *arg, enum session_gap reason, const char *detail)
     }
     if (upstream->gaps_unsaid > 0)
         snprintf(more, sizeof(more), " (and %u more since the last)", upstream->gaps_unsaid);
-    log_warning(upstream->settings->name, link_id(upstream), "gap %s%s%s%s",
-                session_gap_name(reason), detail != NULL ? ": " : "", detail != NULL ? detail : "",
-                more);
+    log_write_id(LOG_ID_GAP, LOG_LEVEL_WARNING, upstream->settings->name, link_id(upstream),
+                 "gap %s%s%s%s", session_gap_name(reason), detail != NULL ? ": " : "",
+                 detail != NULL ? detail : "", more);
     upstream->gap_said_ms = now;
     upstream->gaps_unsaid = 0;
 }
@@ -459,6 +479,8 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     if (upstream == NULL)
         return error_set(err, ERR_NOMEM, "out of memory");
     upstream->daemon = daemon;
+    link_counts_init(&upstream->counts);
+    upstream->catching_since_ms = -1;
     upstream->settings = settings;
     upstream->profile = profile;
     set_outside(&upstream->route);

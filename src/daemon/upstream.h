@@ -7,20 +7,20 @@
  * answer carries its id, 8 random hex digits.
  *
  *     upstream.c   life, states, secrets      links.c     dialling, messages, redirects
- *     outgoing.c   what is sent where         requests.c  HTTP, whole and streamed
- *     network.c    routes that change         trust.c     trust anchors, pins, our certificate
- *     proxy.c      the proxy, if any          certificates.c  when those in use expire
+ *     network.c    routes that change         requests.c  HTTP, whole and streamed
+ *     certificates.c  when those in use expire; what is sent where, and through what: room reach
  */
 #ifndef HAWSER_DAEMON_UPSTREAM_H
 #define HAWSER_DAEMON_UPSTREAM_H
 
 #include "daemon/certificates.h"
 #include "daemon/daemon.h"
-#include "daemon/outgoing.h"
-#include "daemon/proxy.h"
-#include "daemon/trust.h"
+#include "daemon/link_counts.h"
 #include "daemon/vault.h"
 #include "net/net.h"
+#include "reach/outgoing.h"
+#include "reach/proxy.h"
+#include "reach/trust.h"
 #include "wire/cookie.h"
 
 #define UPSTREAM_GAP_LOG_MS 1000 /* between log lines about gaps; each gap itself is stored */
@@ -74,6 +74,13 @@ struct upstream {
 
     int64_t gap_said_ms;  /* when a gap was last logged, 0: never */
     unsigned gaps_unsaid; /* since */
+
+    char ended_id[9]; /* of the link whose end is being told, "": none is */
+
+    struct link_counts counts;
+    int64_t retry_ms;          /* the wait that it is in, 0: in none */
+    int64_t catching_since_ms; /* -1: it does not catch up */
+    int64_t catchup_ms;        /* how long the last one took */
 
     char warning[UPSTREAM_WARNING]; /* the newest, "": none yet; for status */
     int64_t warned_ms;

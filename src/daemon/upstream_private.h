@@ -2,8 +2,8 @@
 #ifndef HAWSER_DAEMON_UPSTREAM_PRIVATE_H
 #define HAWSER_DAEMON_UPSTREAM_PRIVATE_H
 
-#include "daemon/end.h"
 #include "daemon/upstream.h"
+#include "reach/end.h"
 
 static inline const struct redact *upstream_redact(const struct upstream *upstream)
 {

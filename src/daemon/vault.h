@@ -19,9 +19,9 @@
 #define HAWSER_DAEMON_VAULT_H
 
 #include "base/list.h"
-#include "daemon/redact.h"
 #include "net/net.h"
 #include "profile/profile.h"
+#include "reach/redact.h"
 
 #define VAULT_EXEC_MS 10000 /* for a program of exec: */
 #define VAULT_HTTP_MS 30000 /* for the answer to a refresh */

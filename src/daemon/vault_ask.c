@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "daemon/end.h"
 #include "daemon/vault_private.h"
 #include "io/io.h"
+#include "reach/end.h"
 #include "session/session.h"
 
 /* Who dials before that, with what was refused, is parked for it. */

@@ -3,10 +3,10 @@
 #define HAWSER_DAEMON_VAULT_PRIVATE_H
 
 #include "base/limits.h"
-#include "daemon/secrets.h"
 #include "daemon/vault.h"
 #include "daemon/vault_core.h"
 #include "daemon/vault_file.h"
+#include "reach/secrets.h"
 
 struct vaults {
     struct io_loop *loop;

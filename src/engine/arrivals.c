@@ -6,12 +6,16 @@
 
 #include "base/timefmt.h"
 
-const int64_t arrivals_bounds_ms[ARRIVALS_BUCKETS] = {10,   50,    100,   500,   1000,  2500,
-                                                      5000, 10000, 15000, 30000, 60000, 300000};
+/* A chatty feed is at the near end; what holds frames back, and the idle bounds of proxies, at the
+ * far one. */
+static const int64_t bounds_ms[] = {10,   50,    100,   500,   1000,  2500,
+                                    5000, 10000, 15000, 30000, 60000, 300000};
 
 void arrivals_init(struct arrivals *arrivals)
 {
     memset(arrivals, 0, sizeof(*arrivals));
+    histogram_init(&arrivals->counts.silences_ms, bounds_ms,
+                   sizeof(bounds_ms) / sizeof(bounds_ms[0]));
     arrivals->last_ms = arrivals->said_ms = -1;
     for (unsigned i = 0; i < ARRIVALS_TIMES; i++)
         arrivals->times_ms[i] = -1;
@@ -22,15 +26,6 @@ void arrivals_begin(struct arrivals *arrivals, int64_t now_ms)
     arrivals->last_ms = -1;
     arrivals->quiet_ms = now_ms;
     memset(&arrivals->flood, 0, sizeof(arrivals->flood));
-}
-
-static void count(struct arrivals_counts *counts, int64_t silence_ms)
-{
-    unsigned bucket = 0;
-    while (bucket < ARRIVALS_BUCKETS && silence_ms > arrivals_bounds_ms[bucket])
-        bucket++;
-    counts->silences[bucket]++;
-    counts->sum_ms += (uint64_t)silence_ms;
 }
 
 static void open_flood(struct arrivals *arrivals, int64_t now_ms, bool pong)
@@ -51,7 +46,7 @@ static void close_flood(struct arrivals *arrivals, int64_t now_ms)
 bool arrivals_message(struct arrivals *arrivals, int64_t now_ms)
 {
     if (arrivals->last_ms >= 0)
-        count(&arrivals->counts, now_ms - arrivals->last_ms);
+        histogram_add(&arrivals->counts.silences_ms, now_ms - arrivals->last_ms);
     close_flood(arrivals, now_ms);
     if (now_ms - arrivals->quiet_ms >= ARRIVALS_SILENCE_MS)
         open_flood(arrivals, now_ms, false);

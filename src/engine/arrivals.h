@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/histogram.h"
 #include "base/slice.h"
 
 #define ARRIVALS_SILENCE_MS 3000  /* a shorter one is not looked at */
@@ -25,16 +26,10 @@
 #define ARRIVALS_TIMES 3          /* so often, */
 #define ARRIVALS_WITHIN_MS 600000 /* within this, is believed */
 #define ARRIVALS_AGAIN_MS 3600000 /* and not said again for so long */
-#define ARRIVALS_BUCKETS 12
-
-/* Upper bounds of the buckets of `silences`, in milliseconds, rising. */
-extern const int64_t arrivals_bounds_ms[ARRIVALS_BUCKETS];
 
 struct arrivals_counts {
-    uint64_t
-        silences[ARRIVALS_BUCKETS + 1]; /* between messages; the last: longer than all bounds */
-    uint64_t sum_ms;                    /* of them */
-    uint64_t held_back;                 /* floods of messages that something had held */
+    struct histogram silences_ms; /* between messages */
+    uint64_t held_back;           /* floods of messages that something had held */
 };
 
 struct arrivals {

@@ -242,6 +242,10 @@ void stream_execute(struct stream *stream, const struct session_action *action)
     case SESSION_DO_DISCARD:
         discard(stream);
         return;
+    case SESSION_DO_DOUBT:
+    case SESSION_DO_TRUST:
+        flow_doubt(stream->flow, action->kind == SESSION_DO_DOUBT);
+        return;
     case SESSION_DO_UNKEYED_KEEP:
         flow_unkeyed_keep(stream->flow);
         return;

@@ -100,6 +100,13 @@ static void tell(struct stream *stream, uint64_t link, enum flow_result result)
     case FLOW_UNKEYED:
         stream_post_link(stream, SESSION_EV_UNKEYED, link, NULL);
         return;
+    case FLOW_DOUBT:
+        stream_post_link(stream, SESSION_EV_DOUBT, link, NULL);
+        return;
+    case FLOW_FOLLOWS:
+        stream_check_flow(stream);
+        stream_post_link(stream, SESSION_EV_FOLLOWS, link, NULL);
+        return;
     case FLOW_EMITTED:
         stream_check_flow(stream);
         return;
@@ -196,6 +203,7 @@ void stream_pong(struct stream *stream, uint64_t number, int64_t rtt_ms)
         return;
     if (link->role == STREAM_LINK) {
         stream->stats.rtt_ms = rtt_ms;
+        histogram_add(&stream->stats.rtts_ms, rtt_ms);
         arrivals_pong(&stream->arrivals, stream->ops->now_ms(stream->arg), rtt_ms);
         look_at_arrivals(stream);
     }

@@ -230,7 +230,7 @@ void stream_acks_add(struct stream *stream, struct stream_link *link, enum flow_
                      bool ephemeral)
 {
     bool held = result == FLOW_HELD || result == FLOW_HELD_FIRST || result == FLOW_HOLE ||
-                result == FLOW_UNKEYED;
+                result == FLOW_UNKEYED || result == FLOW_DOUBT;
     /* What is not kept is not acknowledged: the service is to send it again. */
     if (result == FLOW_IGNORED || result == FLOW_HELD_FULL ||
         (result == FLOW_DISCARDED && !ephemeral))

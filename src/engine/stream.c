@@ -51,6 +51,9 @@ static void on_flow_gap(void *arg, const struct flow_gap *gap)
     }
 }
 
+static const int64_t rtt_bounds_ms[] = {1,   2,   5,    10,   20,   50,   100,
+                                        200, 500, 1000, 2000, 5000, 10000};
+
 int stream_new(const struct stream_options *options, struct stream **out)
 {
     struct stream *stream = calloc(1, sizeof(*stream));
@@ -70,6 +73,8 @@ int stream_new(const struct stream_options *options, struct stream **out)
     rng_seed(&stream->rng, ~options->seed); /* not the session's numbers */
     stream->deadline_ms = INT64_MAX;
     stream->stats.rtt_ms = -1;
+    histogram_init(&stream->stats.rtts_ms, rtt_bounds_ms,
+                   sizeof(rtt_bounds_ms) / sizeof(rtt_bounds_ms[0]));
     arrivals_init(&stream->arrivals);
     buf_init(&stream->page.body, LIMIT_HTTP_BODY);
     buf_init(&stream->page.next, LIMIT_POSITION);

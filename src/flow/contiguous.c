@@ -157,6 +157,14 @@ bool contiguous_hole(const struct contiguous *contiguous, const struct flow_even
     return position > *after && position - *after > 1;
 }
 
+bool contiguous_follows(const struct contiguous *contiguous, const struct flow_event *event)
+{
+    uint64_t position;
+
+    return contiguous->known && event->sequence == 0 && position_of(event, &position) &&
+           position > 0 && position - 1 == contiguous->newest;
+}
+
 static void settle(struct contiguous *contiguous, const struct flow_event *event, uint64_t position)
 {
     uint64_t *newest = &contiguous->newest;

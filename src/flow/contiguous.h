@@ -36,6 +36,8 @@ bool contiguous_hole(const struct contiguous *contiguous, const struct flow_even
                      uint64_t *after);
 /* The event is there now. */
 void contiguous_note(struct contiguous *contiguous, const struct flow_event *event);
+/* It is the very next of what is known, of all streams alike: nothing lies between. */
+bool contiguous_follows(const struct contiguous *contiguous, const struct flow_event *event);
 /* All before the event is settled, though it is not there. */
 void contiguous_pass_over(struct contiguous *contiguous, const struct flow_event *event);
 /* NULL, or why this cannot be a contiguous position. */

@@ -65,9 +65,14 @@ int flow_new(const struct flow_options *options, struct flow **out)
         flow_free(flow);
         return rc;
     }
-    flow->closer = flow->contiguous.on || flow->unkeyed.on;
+    flow_look(flow);
     *out = flow;
     return 0;
+}
+
+void flow_look(struct flow *flow)
+{
+    flow->closer = flow->contiguous.on || flow->unkeyed.on || flow->succession || flow->doubt;
 }
 
 void flow_free(struct flow *flow)
@@ -109,7 +114,7 @@ void flow_reset(struct flow *flow, struct slice position)
         owed_forget(&flow->owed);
     flow_drop_held(flow);
     flow->succession = false;
-    flow->closer = flow->contiguous.on || flow->unkeyed.on;
+    flow_doubt(flow, false);
     window_clear(&flow->window);
     begin_at(flow, position);
     flow->page = (struct flow_page_result){0};
@@ -305,14 +310,17 @@ enum flow_result flow_drop(struct flow *flow)
 
 /* ---- messages ---- */
 
-/* A profile with contiguous positions or unkeyed events, or a handover. */
+/* A profile with contiguous positions or unkeyed events, a handover, or doubt. */
 static enum flow_result pass_closely(struct flow *flow, struct flow_event *event)
 {
-    bool unkeyed = flow->unkeyed.on && unkeyed_is(event);
+    bool unkeyed = flow->unkeyed.on && unkeyed_is(event), follows = false;
     enum flow_result result = FLOW_AGAIN;
     uint64_t after;
 
     if (!flow_is_duplicate(flow, event)) {
+        follows = flow->doubt && contiguous_follows(&flow->contiguous, event);
+        if (flow->doubt && !follows && !event->ephemeral && flow_hold_doubted(flow, event))
+            return FLOW_DOUBT;
         if (unkeyed && flow->unkeyed.aligned && flow->unkeyed.count > 0) {
             unkeyed_take(&flow->unkeyed, 1);
             flow->stats.duplicates++;
@@ -332,10 +340,14 @@ static enum flow_result pass_closely(struct flow *flow, struct flow_event *event
         return FLOW_AGAIN;
     if (unkeyed && result == FLOW_EMITTED)
         flow->stats.unkeyed++;
-    if (!flow->met)
+    if (flow->met) {
+        flow->met = false;
+        return FLOW_MET;
+    }
+    if (!follows)
         return result;
-    flow->met = false;
-    return FLOW_MET;
+    flow_doubt(flow, false);
+    return FLOW_FOLLOWS;
 }
 
 /* Where both links' unkeyed events stand can be told by the events around them. */
@@ -481,8 +493,7 @@ void flow_page_end(struct flow *flow, struct flow_page_result *out)
 {
     *out = flow->page;
     out->owed = owed_any(&flow->owed, &flow->position);
-    out->reached_hold = (flow->reached && flow->left == NULL) ||
-                        (flow->reference == NULL && flow->page.items == 0 && !out->owed);
+    out->reached_hold = flow->reached && flow->left == NULL;
     out->unkeyed = copies_missing(flow);
 }
 
@@ -553,6 +564,7 @@ struct slice flow_position(const struct flow *flow)
 
 void flow_forget(struct flow *flow)
 {
+    flow_doubt(flow, false);
     begin_at(flow, slice_make(NULL, 0));
     owed_forget(&flow->owed);
 }

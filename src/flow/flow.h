@@ -138,6 +138,8 @@ enum flow_result {
                    * the successor, and the link was there first. Once for each flow_succeed() */
     FLOW_HOLE,    /* contiguous positions miss some: this is held, and all behind it */
     FLOW_UNKEYED, /* neither id nor position, and unkeyed = sync: held, and all behind it */
+    FLOW_DOUBT,   /* flow_doubt() is in force: held, and all behind it */
+    FLOW_FOLLOWS, /* emitted, and nothing can lie before it: flow_doubt() is over */
     FLOW_SUSPECT, /* flow_audit_item: unknown, but too young to be called missing */
 };
 
@@ -170,8 +172,7 @@ enum flow_result flow_item(struct flow *flow, enum flow_via via /* SYNC POLL SSE
 struct flow_page_result {
     unsigned items, fresh; /* in the page; of them, emitted */
     /* Since flow_hold() sync has come to where the held events begin: to the position (int) or to
-     * the id or position (opaque) of the first of them that has one and does not lie behind us.
-     * While there is none such: the page was empty, and nothing is owed. */
+     * the id or position (opaque) of the first of them that has one and does not lie behind us. */
     bool reached_hold;
     /* The link has shown events that were dropped (a full hold, a link that ended with events held,
      * a store that failed), and sync has not brought them yet: it lags behind the link, so an empty
@@ -195,6 +196,12 @@ bool flow_unkeyed(const struct flow *flow);
 /* A release has come to a hole that sync was not asked about and holds from there on: as FLOW_HOLE.
  * Both are over with the next flow_hold(), flow_release() or flow_discard(). */
 bool flow_hole(const struct flow *flow);
+/* Whether sync has brought all that the link could not was only sync's word, and sync may lag.
+ * While this is on, the next event of the link that is not known is held, and what comes behind it:
+ * then sync can be measured by it. Contiguous positions need no sync where the event follows the
+ * newest that is known. Over with either, and with flow_hold(), flow_discard(), flow_switch() and
+ * flow_forget(). */
+void flow_doubt(struct flow *flow, bool on);
 /* Sync has not brought them: the next release stores the unkeyed events that are held now. */
 void flow_unkeyed_keep(struct flow *flow);
 

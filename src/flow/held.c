@@ -208,6 +208,7 @@ bool flow_hold_from(struct flow *flow, const struct flow_event *event)
 
     flow->reference = NULL;
     flow->hole = false;
+    flow_doubt(flow, false);
     wait_for_sync(flow);
     if (flow_hold_link(flow, event) != FLOW_HELD_FULL)
         return true;
@@ -216,15 +217,41 @@ bool flow_hold_from(struct flow *flow, const struct flow_event *event)
     return false;
 }
 
+/* Nothing is known of where the link stands: as if the hold before had never ended. */
+bool flow_hold_doubted(struct flow *flow, const struct flow_event *event)
+{
+    struct lane *lane = &flow->lanes[flow->link];
+    bool copied =
+        event->has_key || event->position.ptr != NULL || (flow->unkeyed.on && unkeyed_is(event));
+
+    flow_hold(flow);
+    if (flow_hold_link(flow, event) != FLOW_HELD_FULL || copied) {
+        lane->any = true;
+        return true;
+    }
+    lane->overflowed = false;
+    flow->mode = FLOW_MODE_PASS;
+    flow_doubt(flow, true);
+    return false;
+}
+
+void flow_doubt(struct flow *flow, bool on)
+{
+    flow->doubt = on;
+    flow_look(flow);
+}
+
 void flow_hold(struct flow *flow)
 {
     flow_drop_held(flow);
+    flow_doubt(flow, false);
     flow->mode = FLOW_MODE_HOLD;
 }
 
 void flow_discard(struct flow *flow)
 {
     flow_drop_held(flow);
+    flow_doubt(flow, false);
     flow->mode = FLOW_MODE_DISCARD;
 }
 
@@ -380,7 +407,8 @@ void flow_succeed(struct flow *flow)
         empty_lane(flow, &flow->lanes[!flow->link]);
     flow->meets = flow->met = flow->repeats = flow->has_link_key = false;
     flow->link_tail = flow->n_shown = 0;
-    flow->joins = flow->succession = flow->closer = true;
+    flow->joins = flow->succession = true;
+    flow_look(flow);
 }
 
 void flow_switch(struct flow *flow)
@@ -395,7 +423,7 @@ void flow_switch(struct flow *flow)
         flow_drop_held(flow);
     } /* else its events queue up behind the link's */
     flow->succession = flow->meets = flow->met = false;
-    flow->closer = flow->contiguous.on || flow->unkeyed.on;
+    flow_doubt(flow, false);
     flow->hole = flow->unkeyed.waiting = flow->reached = false;
     audit_begin(&flow->audit);
     flow->mode = FLOW_MODE_HOLD;

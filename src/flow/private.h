@@ -43,6 +43,7 @@ struct flow {
     enum flow_mode mode;
     bool heals;  /* sync can be asked at any time */
     bool closer; /* messages that pass are looked at more closely */
+    bool doubt;  /* something may be missing before the next event of the link */
     struct window window;
     struct flow_stats stats;
     struct position position;
@@ -90,6 +91,9 @@ void flow_say_missing(struct flow *flow);
 /* Says the hole before the event, if there is one. It is settled then. */
 void flow_say_hole(struct flow *flow, const struct flow_event *event);
 
+/* What becomes of messages that pass has changed: sets `closer`. */
+void flow_look(struct flow *flow);
+
 /* ---- held.c ---- */
 void flow_drop_held(struct flow *flow);
 enum flow_result flow_hold_link(struct flow *flow, const struct flow_event *event);
@@ -98,6 +102,8 @@ enum flow_result flow_hold_successor(struct flow *flow, const struct flow_event 
 enum flow_result flow_queue(struct flow *flow, const struct flow_event *event);
 /* Messages passed until this one: it is held, and what follows. False: it does not fit. */
 bool flow_hold_from(struct flow *flow, const struct flow_event *event);
+/* The same for one that is in doubt. False: it does not fit, and sync has no copy of it. */
+bool flow_hold_doubted(struct flow *flow, const struct flow_event *event);
 
 /* ---- copies.c: unkeyed events of the link, and sync's copies of them ---- */
 enum copy { COPY_STORE, COPY_DROP, COPY_WAIT };

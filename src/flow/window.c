@@ -33,9 +33,11 @@ void window_fini(struct window *window)
 
 void window_clear(struct window *window)
 {
+    /* Of an empty one not a page is touched: most streams never fill theirs. */
+    if (window->count > 0)
+        memset(window->table, 0, ((size_t)window->mask + 1) * sizeof *window->table);
     window->count = 0;
     window->oldest = 0;
-    memset(window->table, 0, ((size_t)window->mask + 1) * sizeof *window->table);
 }
 
 static uint32_t tag_of(const uint8_t key[16])

@@ -110,9 +110,11 @@ static void over_limit(struct io_child *child)
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct io_child *child = poll->data;
-    int rc = status < 0 ? ERR_EOF : read_output(child);
+    int rc;
 
     (void)events;
+    io_turn_begin(child->object.loop);
+    rc = status < 0 ? ERR_EOF : read_output(child);
     if (rc == ERR_LIMIT)
         over_limit(child);
     else if (rc == ERR_EOF) /* it has closed its output: its end is what counts */
@@ -133,6 +135,7 @@ static void on_exited(uv_process_t *process, int64_t status, int signum)
     struct io_child *child = process->data;
     char text[80];
 
+    io_turn_begin(child->object.loop);
     child->exited = true;
     if (child->object.closing) {
         io_object_close_handle((uv_handle_t *)process);

@@ -56,6 +56,7 @@ static void on_connect(uv_connect_t *connect, int status)
     struct io_stream *stream = connect->data;
     struct error err;
 
+    io_turn_begin(stream->object.loop);
     /* Closed, or told already that time is up. */
     if (stream->object.closing || stream->connect_cb == NULL)
         return;

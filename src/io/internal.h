@@ -25,13 +25,16 @@ struct io_object {
 };
 
 struct resolver; /* resolve.c */
+struct io_turns; /* turn.c */
 
 struct io_loop {
     uv_loop_t uv;
     struct list_node objects;
     struct resolver *resolver;
-    bool in_read;  /* the read buffer is lent to an on_read */
-    bool in_timer; /* timers that are due are called */
+    bool in_read;           /* the read buffer is lent to an on_read */
+    bool in_timer;          /* timers that are due are called */
+    struct io_turns *turns; /* NULL: nobody looks on */
+    uint64_t turn_began_ns; /* 0: it waits */
     char read_buffer[IO_READ_SIZE];
 };
 
@@ -42,6 +45,17 @@ void io_object_adopt(struct io_object *object, uv_handle_t *handle);
 /* No more callbacks; to be followed by closing the handles. */
 void io_object_begin_close(struct io_object *object);
 void io_object_close_handle(uv_handle_t *handle);
+
+/* The loop's wait is over, if it was not yet. First thing in whatever libuv calls out of its poll.
+ */
+static inline void io_turn_begin(struct io_loop *loop)
+{
+    if (loop->turns != NULL && loop->turn_began_ns == 0)
+        loop->turn_began_ns = uv_hrtime();
+}
+
+/* It is about to wait, or has been stopped: who looks on is told. */
+void io_turn_end(struct io_loop *loop);
 
 int resolver_new(struct io_loop *loop, struct resolver **out);
 void resolver_close(struct resolver *resolver);

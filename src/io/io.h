@@ -24,8 +24,15 @@ int io_loop_new(struct io_loop **out, struct error *err); /* SIGPIPE is ignored 
 void io_loop_free(struct io_loop *loop); /* closes what is left and asserts nothing leaks */
 int io_loop_run(struct io_loop *loop);   /* until io_loop_stop(), which may come before */
 void io_loop_stop(struct io_loop *loop);
+/* cb after each turn of the loop from now on, when it is about to wait again: busy_us is how long
+ * it worked since its last wait. Costs two looks at the clock a turn. For as long as the loop
+ * lives; cb does not close anything. ERR_LIMIT beyond IO_TURN_WATCHERS. */
+#define IO_TURN_WATCHERS 4
+typedef void (*io_turn_cb)(void *arg, int64_t busy_us);
+int io_loop_on_turn(struct io_loop *loop, io_turn_cb cb, void *arg);
 int64_t io_now_ms(struct io_loop *loop); /* monotonic, as of this iteration */
 int64_t io_clock_ms(void);               /* monotonic, right now */
+int64_t io_clock_us(void);               /* the same in microseconds; from any thread */
 int64_t io_wall_us(void);                /* unix time in microseconds */
 
 /* ---- timers ---- */

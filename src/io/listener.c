@@ -107,6 +107,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
     (void)status; /* whatever poll says, accept4 says it again */
     (void)events;
+    io_turn_begin(listener->object.loop);
     for (i = 0; i < ACCEPTS_PER_TURN && !listener->object.closing; i++) {
         int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 

@@ -74,6 +74,8 @@ int io_loop_new(struct io_loop **out, struct error *err)
     list_init(&loop->objects);
     loop->in_read = false;
     loop->in_timer = false;
+    loop->turns = NULL;
+    loop->turn_began_ns = 0;
     rc = uv_loop_init(&loop->uv);
     if (rc != 0) {
         error_set(err, io_error_code(rc), "event loop: %s", uv_strerror(rc));
@@ -121,7 +123,9 @@ void io_loop_free(struct io_loop *loop)
 
 int io_loop_run(struct io_loop *loop)
 {
+    io_turn_begin(loop);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
+    io_turn_end(loop);
     return 0;
 }
 
@@ -138,6 +142,11 @@ int64_t io_now_ms(struct io_loop *loop)
 int64_t io_clock_ms(void)
 {
     return (int64_t)(uv_hrtime() / 1000000);
+}
+
+int64_t io_clock_us(void)
+{
+    return (int64_t)(uv_hrtime() / 1000);
 }
 
 int64_t io_wall_us(void)

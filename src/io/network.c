@@ -89,6 +89,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     int64_t wait_ms, left_ms;
 
     (void)events;
+    io_turn_begin(network->object.loop);
     if (status < 0 || !read_changes(network))
         return;
     if (!uv_is_active((uv_handle_t *)&network->settle))

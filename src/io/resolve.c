@@ -215,6 +215,7 @@ static void on_finished(uv_async_t *async)
     struct resolver *resolver = async->data;
     struct hub *hub = resolver->hub;
 
+    io_turn_begin(resolver->object.loop);
     for (;;) {
         struct lookup *lookup = NULL;
 

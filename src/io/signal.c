@@ -18,6 +18,7 @@ static void on_signal(uv_signal_t *uv, int signum)
 {
     struct io_signal *sig = uv->data;
 
+    io_turn_begin(sig->object.loop);
     sig->cb(sig->arg, signum);
 }
 

@@ -103,6 +103,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
     struct io_loop *loop = stream->object.loop;
 
     (void)suggested;
+    io_turn_begin(loop);
     assert(!loop->in_read && "reads do not nest");
     if (stream->filled)
         *out = uv_buf_init(NULL, 0);
@@ -178,6 +179,7 @@ static void on_written(uv_write_t *write, int status)
     struct io_stream *stream = write->data;
     int rc = 0;
 
+    io_turn_begin(stream->object.loop);
     stream->writing = false;
     if (stream->object.closing)
         return;

@@ -97,6 +97,7 @@ static void on_check(uv_check_t *check)
 {
     struct io_idle *idle = check->data;
 
+    io_turn_begin(idle->object.loop);
     uv_check_stop(&idle->check);
     uv_idle_stop(&idle->awake);
     idle->cb(idle->arg);

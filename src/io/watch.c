@@ -173,6 +173,7 @@ static void on_event(uv_fs_event_t *uv, const char *name, int events, int status
     (void)name;
     (void)events;
     (void)status;
+    io_turn_begin(watch->object.loop);
     if (watch->event)
         return;
     watch->event = true;

@@ -76,6 +76,7 @@ static void on_jobs_done(uv_async_t *async)
 {
     struct io_worker *worker = async->data;
 
+    io_turn_begin(worker->object.loop);
     /* One at a time: done() may stop the worker, and then the next must not have its turn. */
     while (!worker->object.closing) {
         struct io_job *job;

@@ -122,6 +122,19 @@ void conn_fini(struct conn *conn)
     free(conn->host);
 }
 
+void conn_phase(struct conn *conn, enum net_phase phase)
+{
+    int64_t now_ms = io_now_ms(conn->loop);
+
+    if (conn->phases[conn->phase].begun) {
+        conn->phases[conn->phase].over = true;
+        conn->phases[conn->phase].took_ms = now_ms - conn->phases[conn->phase].began_ms;
+    }
+    conn->phase = phase;
+    conn->phases[phase].begun = true;
+    conn->phases[phase].began_ms = now_ms;
+}
+
 void conn_expire(struct conn *conn)
 {
     conn_deadline(conn, 0);
@@ -391,7 +404,7 @@ static void begin(struct conn *conn)
         conn->events->on_up(conn->arg);
         return;
     }
-    conn->phase = NET_PHASE_TLS;
+    conn_phase(conn, NET_PHASE_TLS);
     rc = tls_new(conn->options.tls, conn->host, conn->port, &conn->tls, &err);
     if (rc != 0) {
         conn_fail(conn, NET_END_FAILED, err.text);
@@ -406,7 +419,7 @@ static void ask_proxy(struct conn *conn)
     struct buf *request = &conn->tunnel->request;
     int rc;
 
-    conn->phase = NET_PHASE_PROXY;
+    conn_phase(conn, NET_PHASE_PROXY);
     conn_deadline(conn, conn->options.proxy_timeout_ms);
     rc = io_stream_write(conn->stream, request->data, request->len);
     tunnel_sent(conn->tunnel);

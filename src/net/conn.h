@@ -40,8 +40,12 @@ struct conn {
     bool secure;
     char *host;
     uint16_t port;
-    enum net_phase phase; /* the owner sets it after on_up */
-    unsigned depth;       /* of calls that look at this conn after a callback */
+    enum net_phase phase; /* conn_phase() */
+    struct {
+        bool begun, over;
+        int64_t began_ms, took_ms;
+    } phases[NET_PHASES];
+    unsigned depth; /* of calls that look at this conn after a callback */
     bool closed;
     struct io_timer *deadline;
     bool expiring; /* conn_expire() */
@@ -71,6 +75,8 @@ void conn_fini(struct conn *conn);
 void conn_enter(struct conn *conn);
 void conn_leave(struct conn *conn);
 
+/* The next phase begins: the dialling's, or, after on_up, the owner's. */
+void conn_phase(struct conn *conn, enum net_phase phase);
 void conn_deadline(struct conn *conn, int64_t delay_ms); /* < 0: none */
 /* on_deadline comes soon, and no phase that may begin before puts it off. */
 void conn_expire(struct conn *conn);

@@ -236,7 +236,7 @@ static void on_resolved(void *arg, int status, const struct error *err,
         for (unsigned i = 0; i < count; i++)
             dial->attempts[i] = (struct attempt){.dial = dial, .address = ordered[i]};
         dial->count = count;
-        conn->phase = NET_PHASE_TCP;
+        conn_phase(conn, NET_PHASE_TCP);
         dial_next(dial);
     }
     conn_leave(conn);
@@ -266,7 +266,7 @@ int dial_start(struct conn *conn, struct error *err)
     if (dial == NULL)
         return error_set(err, ERR_NOMEM, "connect: out of memory");
     dial->conn = conn;
-    conn->phase = NET_PHASE_DNS;
+    conn_phase(conn, NET_PHASE_DNS);
     rc = io_timer_new(conn->loop, on_stagger, dial, &dial->stagger);
     if (rc == 0)
         rc = io_resolve_start(conn->loop, dialled_host(conn), dialled_port(conn),

@@ -48,7 +48,7 @@ static void on_up(void *arg)
 
     if (link->state != LINK_DIALING)
         return;
-    link->conn.phase = NET_PHASE_UPGRADE;
+    conn_phase(&link->conn, NET_PHASE_UPGRADE);
     link->events->on_connected(link->arg, link->conn.address,
                                link->conn.tls != NULL ? tls_describe(link->conn.tls) : NULL);
     if (link->conn.closed || link->state != LINK_DIALING)
@@ -101,7 +101,7 @@ static void open_link(struct net_link *link)
         return;
     }
     link->state = LINK_OPEN;
-    link->conn.phase = NET_PHASE_OPEN;
+    conn_phase(&link->conn, NET_PHASE_OPEN);
     conn_deadline(&link->conn, -1);
     link->events->on_open(link->arg, response);
     http_parser_free(link->parser);
@@ -372,7 +372,24 @@ const struct io_address *net_link_peer(const struct net_link *link)
 
 const struct tls *net_link_tls(const struct net_link *link)
 {
-    return net_link_peer(link) != NULL ? link->conn.tls : NULL;
+    return link->conn.tls;
+}
+
+const struct http_response *net_link_answer(const struct net_link *link)
+{
+    if (link->parser == NULL || !http_parser_headers_done(link->parser))
+        return NULL;
+    return http_parser_response(link->parser);
+}
+
+int64_t net_link_took_ms(const struct net_link *link, enum net_phase phase)
+{
+    const struct conn *conn = &link->conn;
+
+    if (!conn->phases[phase].begun)
+        return -1;
+    return conn->phases[phase].over ? conn->phases[phase].took_ms
+                                    : io_now_ms(conn->loop) - conn->phases[phase].began_ms;
 }
 
 int64_t net_link_last_rx_ms(const struct net_link *link)

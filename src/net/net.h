@@ -32,6 +32,7 @@ enum net_phase {
     NET_PHASE_OPEN,
     NET_PHASE_HTTP
 };
+enum { NET_PHASES = NET_PHASE_HTTP + 1 };
 const char *net_phase_name(enum net_phase phase);
 
 /* How a link or request ended. */
@@ -114,8 +115,13 @@ int64_t net_link_last_rx_ms(const struct net_link *link);
 bool net_link_deflates(const struct net_link *link);
 /* Whom the link is connected to, the proxy where there is one; NULL before on_connected. */
 const struct io_address *net_link_peer(const struct net_link *link);
-/* Its TLS, to be asked and not changed; NULL without TLS and before on_connected. */
+/* Its TLS, to be asked and not changed; NULL without TLS and before that has begun. */
 const struct tls *net_link_tls(const struct net_link *link);
+/* The answer to the upgrade, 101 or not, as far as it has come; NULL: its header is not whole.
+ * Until on_open or on_closed returns. */
+const struct http_response *net_link_answer(const struct net_link *link);
+/* How long this phase took, or has taken so far; -1: it was not begun. */
+int64_t net_link_took_ms(const struct net_link *link, enum net_phase phase);
 
 /*
  * Connections that requests have left open and others take up (RFC 9112 9.3). Kept are at most

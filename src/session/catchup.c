@@ -5,10 +5,11 @@
  * held, so nothing lies between sync and the link any more: RELEASE, live.
  *
  * What can go otherwise:
- *  - Nothing is held: one answer without anything new is enough.
+ *  - Nothing is held: one answer without anything new is enough to go live, and leaves a doubt
+ *    (doubt.c), for sync may lag behind.
  *  - Something is held, or was seen on a link and dropped, that sync does not return (it lags, or
- *    leaves some events out): when it has had nothing more for `settle`, one further request, sent
- *    after that, decides.
+ *    leaves some events out) or that it cannot be measured by: when it has had nothing more for
+ *    `settle`, one further request, sent after that, decides.
  *  - The hold is full: what did not fit is lost to the link, so what is held is dropped too and a
  *    new hold begun. Only a request sent after that is sure to cover the hole.
  *  - That happens SESSION_DISCARDS times in a row: sync alone delivers (POLLING) until it has
@@ -96,6 +97,7 @@ void session_catchup_end(struct session *s, struct session_actions *out)
     sync->next_ms = SESSION_NEVER;
     sync->backing_off = false;
     sync->unkeyed = false;
+    sync->doubt_at_ms = SESSION_NEVER;
     sync->discards = 0;
     if (s->audit.running)
         session_audit_plan(s);
@@ -147,10 +149,9 @@ static bool settled(struct session *s)
     return sync->sent_ms - sync->quiet_ms >= s->profile->catchup.settle_ms;
 }
 
-/* Sync was given its time. What it then still promises or owes is a gap; what is owed while
- * something is held may be just that, and is about to be released. */
-static void say_what_is_missing(const struct session *s, struct session_actions *out,
-                                const struct session_page *page, bool promised)
+/* What is owed while something is held may be just that, and is about to be released. */
+void session_say_missing(const struct session *s, struct session_actions *out,
+                         const struct session_page *page, bool promised)
 {
     if (promised)
         session_gap(out, SESSION_GAP_UPSTREAM,
@@ -174,13 +175,18 @@ static void judge_page(struct session *s, struct session_actions *out,
         return;
     }
     bool waits = sync->held || page->owed;
-    if (sync->reached || (nothing_new && !waits && !promised)) {
+    if (sync->reached) {
         finish(s, out);
         return;
     }
     if (nothing_new && settled(s)) {
-        say_what_is_missing(s, out, page, promised);
+        session_say_missing(s, out, page, promised);
         finish(s, out);
+        return;
+    }
+    if (nothing_new && !waits && !promised) {
+        finish(s, out);
+        session_doubt(s, out);
         return;
     }
     if (more || (page->fresh > 0 && !waits))
@@ -239,8 +245,7 @@ void session_catchup_page(struct session *s, struct session_actions *out,
     sync->fresh += page->fresh;
     if (page->fresh > 0)
         s->whole_ms = s->now_ms; /* the service still knows the position */
-    /* With nothing held, flow takes an empty page for the end; one that leads on is none. */
-    if (sync->gate == SESSION_GATE_HOLD && page->reached_hold && (!promised || page->items > 0))
+    if (sync->gate == SESSION_GATE_HOLD && page->reached_hold)
         sync->reached = true;
     sync->stale_pages = promised && page->fresh == 0 && !page->moved ? sync->stale_pages + 1 : 0;
     bool more = promised && sync->stale_pages < SESSION_STALE_PAGES;

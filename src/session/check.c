@@ -88,13 +88,14 @@ void session_check(const struct session *s)
         assert(linked ==
                (s->link_phase == SESSION_LINK_DIALING || s->link_phase == SESSION_LINK_UP));
     if (s->state == SESSION_LIVE)
-        assert(s->sync.request == 0 || s->sync.unkeyed || s->audit.running);
+        assert(s->sync.request == 0 || s->sync.unkeyed || s->audit.running || session_doubts(s));
     else if (!session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
         assert(s->sync.request == 0);
     else if (!s->fallback.on)
         assert(s->sync.request != 0 || s->sync.next_ms != SESSION_NEVER);
     if (s->state == SESSION_LIVE)
         assert(s->sync.gate == (s->sync.unkeyed ? SESSION_GATE_HOLD : SESSION_GATE_PASS));
+    assert(!session_doubts(s) || s->state == SESSION_LIVE);
     /* The broker owes SLOT. */
     bool asked = s->slot.wish == SESSION_WISH_LINK;
     assert(!asked || (s->link == 0 && !s->store_stalled));

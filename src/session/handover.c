@@ -167,6 +167,7 @@ static void switch_links(struct session *s, struct session_actions *out, bool up
     s->link_phase = up ? SESSION_LINK_UP : SESSION_LINK_DIALING;
     session_holds(s);
     s->sync.held = s->handover.held;
+    s->sync.doubted = false;
     s->accepted_ms = s->handover.phase == SESSION_HANDOVER_MEETING ? s->now_ms : -1;
     if (up) {
         s->pulse = s->handover.pulse;
@@ -181,6 +182,7 @@ static void take_over(struct session *s, struct session_actions *out, bool met, 
     switch_links(s, out, true);
     if (met || s->profile->catchup.via != PROFILE_CATCHUP_HTTP || !s->has_position) {
         session_release(s, out);
+        session_doubt_on(s, out);
         return;
     }
     session_catchup_end(s, out);

@@ -115,6 +115,8 @@ void session_live_page(struct session *s, struct session_actions *out,
         session_live_forgot(s, out);
     } else if (s->sync.unkeyed) {
         unkeyed_page(s, out, page);
+    } else if (session_doubts(s)) {
+        session_doubt_page(s, out, page);
     } else {
         session_audit_page(s, out, page);
     }
@@ -138,7 +140,8 @@ void session_live_failed(struct session *s, struct session_actions *out,
 
     sync->request = 0;
     sync->use_next = false;
-    snprintf(why, sizeof(why), "%s: %s", sync->unkeyed ? "catch-up" : "audit", what);
+    snprintf(why, sizeof(why), "%s: %s", sync->unkeyed || session_doubts(s) ? "catch-up" : "audit",
+             what);
     switch (action.kind) {
     case PROFILE_POLICY_REFRESH:
     case PROFILE_POLICY_PARK:
@@ -157,6 +160,8 @@ void session_live_failed(struct session *s, struct session_actions *out,
         delay = session_backoff_delay_ms(s, &action, end, sync->failures++);
         if (sync->unkeyed)
             sync->next_ms = session_after(s, delay);
+        else if (session_doubts(s))
+            session_doubt_failed(s, out, delay, why);
         else
             session_audit_failed(s, out, delay, why);
         return;
@@ -170,6 +175,8 @@ void session_live_tick(struct session *s, struct session_actions *out)
         unkeyed_over(s, out);
     else if (sync->request == 0 && s->now_ms >= sync->next_ms)
         session_request(s, out);
+    else if (session_doubts(s))
+        session_doubt_tick(s, out);
     else
         session_audit_tick(s, out);
 }
@@ -180,6 +187,8 @@ int64_t session_live_deadline_ms(const struct session *s)
     int64_t at = sync->request == 0 ? sync->next_ms : SESSION_NEVER;
     if (sync->unkeyed)
         return at < sync->unkeyed_by_ms ? at : sync->unkeyed_by_ms;
+    if (session_doubts(s)) /* audits wait */
+        return sync->request == 0 && sync->doubt_at_ms < at ? sync->doubt_at_ms : at;
     int64_t audit = session_audit_deadline_ms(s);
     return at < audit ? at : audit;
 }

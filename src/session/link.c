@@ -51,6 +51,7 @@ void session_dial_now(struct session *s, struct session_actions *out, const char
     session_check_age(s, out);
     s->link = ++s->link_last;
     s->link_phase = SESSION_LINK_DIALING;
+    s->sync.doubted = false;
     s->accepted_ms = -1;
     s->save_at_ms = SESSION_NEVER;
     struct session_action *action = session_do(out, SESSION_DO_DIAL);

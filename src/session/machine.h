@@ -42,7 +42,7 @@ enum {
     SESSION_COST_SAVE = 1,  /* of any step */
     SESSION_COST_PROBE = 2, /* LINK_PING, HEARTBEAT */
     SESSION_COST_LIVE =
-        4 + SESSION_COST_STATE, /* GAP no_resume, no_position, HTTP_CANCEL, RELEASE */
+        5 + SESSION_COST_STATE, /* GAP no_resume, no_position, HTTP_CANCEL, RELEASE, DOUBT */
 };
 
 /* ---- session.c: the machine itself ---- */
@@ -220,6 +220,24 @@ void session_catchup_page(struct session *s, struct session_actions *out,
 void session_catchup_failed(struct session *s, struct session_actions *out,
                             const struct profile_end *end);
 void session_catchup_overflow(struct session *s, struct session_actions *out);
+
+/* Sync was given its time. What it then still promises or owes is a gap. */
+void session_say_missing(const struct session *s, struct session_actions *out,
+                         const struct session_page *page, bool promised);
+
+/* ---- doubt.c: a catch-up that only sync's word says is whole ---- */
+/* The stream has just gone live by it: sync has had nothing more since sync.quiet_ms. */
+void session_doubt(struct session *s, struct session_actions *out);
+bool session_doubts(const struct session *s);
+/* flow holds no more, and goes on doubting where the session does. */
+void session_doubt_on(const struct session *s, struct session_actions *out);
+void session_on_doubt(struct session *s, struct session_actions *out);
+void session_on_follows(struct session *s, struct session_actions *out);
+void session_doubt_tick(struct session *s, struct session_actions *out);
+void session_doubt_page(struct session *s, struct session_actions *out,
+                        const struct session_page *page);
+void session_doubt_failed(struct session *s, struct session_actions *out, int64_t delay_ms,
+                          const char *why);
 
 /* ---- heal.c: what a live link leaves out, and its requests ---- */
 void session_on_hole(struct session *s, struct session_actions *out, const char *missing);

@@ -229,6 +229,8 @@ static void on_link(struct session *s, const struct session_event *event,
 static void on_dead_link(struct session *s, struct session_actions *out,
                          const struct profile_end *end)
 {
+    if (end->kind == PROFILE_END_CLOSE)
+        s->dead_links++;
     /* Half-open: nobody would read a close frame. And two links that close are one too many. */
     if (end->kind == PROFILE_END_CLOSE || s->handover.link != 0)
         session_link_abort(s, out);
@@ -248,6 +250,11 @@ static void on_flow(struct session *s, const struct session_event *event,
             session_on_met(s, out);
     } else if (up && event->kind == SESSION_EV_HOLE) {
         session_on_hole(s, out, event->text);
+    } else if (up && event->kind == SESSION_EV_DOUBT) {
+        session_on_doubt(s, out);
+    } else if (event->kind == SESSION_EV_FOLLOWS) {
+        if (up)
+            session_on_follows(s, out);
     } else if (up) {
         session_on_unkeyed(s, out);
     } else if (s->link_phase == SESSION_LINK_CLOSING && event->link == s->link &&
@@ -376,6 +383,8 @@ static void dispatch(struct session *s, const struct session_event *event,
     switch (event->kind) {
     case SESSION_EV_MET:
     case SESSION_EV_HOLE:
+    case SESSION_EV_DOUBT:
+    case SESSION_EV_FOLLOWS:
     case SESSION_EV_UNKEYED:
         on_flow(s, event, out);
         return;
@@ -484,7 +493,7 @@ void session_init(struct session *session, const struct session_init_args *args)
                             !args->has_position,
         .leaving = SESSION_STATE_COUNT,
         .age_at_ms = SESSION_NEVER,
-        .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1},
+        .sync = {.next_ms = SESSION_NEVER, .quiet_ms = -1, .doubt_at_ms = SESSION_NEVER},
         .audit = {.at_ms = SESSION_NEVER},
         .fallback = {.next_ms = SESSION_NEVER,
                      .primary_ms = SESSION_NEVER,
@@ -534,6 +543,7 @@ void session_status(const struct session *session, struct session_status *out)
         .since_ms = session->since_ms,
         .retry_at_ms = session->retry_at_ms,
         .link = session->link,
+        .dead_links = session->dead_links,
         .attempts = session->attempts,
         .successor = session->handover.link,
         .fallback = session->fallback.open,

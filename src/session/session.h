@@ -76,6 +76,8 @@ enum session_state {
     X(HELD_FULL)      /* flow's hold is full: the event was not kept */                            \
     X(MET)            /* the link has delivered the first event that is held of the successor */   \
     X(HOLE)           /* contiguous positions miss some: flow holds from there on */               \
+    X(DOUBT)          /* the first event after DOUBT that proves nothing: flow holds from it on */ \
+    X(FOLLOWS)        /* the first event after DOUBT follows what is stored: nothing is missing */ \
     X(UNKEYED)        /* an event with neither id nor position: flow holds from there on */        \
     X(HTTP_PAGE)      /* a page came and its items are with flow; .page */                         \
     X(HTTP_FAILED)    /* .end */                                                                   \
@@ -122,8 +124,8 @@ struct session_event {
     enum session_event_kind kind;
     int64_t now_ms;     /* monotonic; never goes back */
     int64_t last_rx_ms; /* when the last byte of the link came in, as far as hawser was reading */
-    /* LINK_*, RULE, HELD_*, HOLE, UNKEYED, SENT, ANSWERED, ACKED, PONG: the one it is about, also a
-     * successor; MET: either of the two. */
+    /* LINK_*, RULE, HELD_*, HOLE, DOUBT, FOLLOWS, UNKEYED, SENT, ANSWERED, ACKED, PONG: the one it
+     * is about, also a successor; MET: either of the two. */
     uint64_t link;
     uint64_t request;  /* HTTP_*, FALLBACK_* */
     int64_t at_ms;     /* SLOT_LATER, monotonic */
@@ -164,6 +166,8 @@ enum session_purpose {
     X(HOLD)           /* flow: keep the link's events from here */                                 \
     X(RELEASE)        /* flow: let them go, in order; from now on events pass */                   \
     X(DISCARD)        /* flow: drop what is held and what comes, until HOLD or RELEASE */          \
+    X(DOUBT)          /* flow: hold from the link's next event on, unless it follows */            \
+    X(TRUST)          /* flow: no longer */                                                        \
     X(UNKEYED_KEEP)   /* flow: store the unkeyed events that are held, sync has not brought them   \
                        */                                                                          \
     X(AUDITED)        /* flow: what was stored up to here is whole; resume is from there */        \
@@ -339,7 +343,7 @@ struct session_resumed {
 /* What flow does with the link's events. */
 enum session_gate { SESSION_GATE_PASS, SESSION_GATE_HOLD, SESSION_GATE_DISCARD };
 
-/* Requests: of a catch-up, and while live of an audit or for unkeyed events. */
+/* Requests: of a catch-up, and while live of an audit, for unkeyed events or in doubt. */
 struct session_catchup {
     enum session_gate gate;
     uint64_t request, request_last; /* 0: none outstanding; the newest number */
@@ -355,6 +359,8 @@ struct session_catchup {
     bool unkeyed;                   /* LIVE: the hold is one for unkeyed events */
     bool told_unkeyed;              /* that sync does not bring them */
     int64_t unkeyed_by_ms;          /* then they are stored as they came */
+    int64_t doubt_at_ms;            /* LIVE: when sync is asked once more, INT64_MAX: no doubt */
+    bool doubted;                   /* this link has had its doubt */
     unsigned discards, stale_pages, failures;
     uint64_t fresh; /* events it has brought */
 };
@@ -438,6 +444,7 @@ struct session {
     struct session_slot slot;
     int64_t close_by_ms; /* CLOSING: LINK_ABORT then */
     struct session_pulse pulse;
+    uint64_t dead_links;
     struct session_rhythm rhythm;
     struct session_rtt rtt;
     bool rtt_reconnects;
@@ -495,6 +502,7 @@ struct session_status {
     enum session_state state;
     int64_t since_ms, retry_at_ms; /* by the fallback: of the WebSocket */
     uint64_t link;                 /* 0: none */
+    uint64_t dead_links;           /* that answered no heartbeat, or had gone silent */
     unsigned attempts;             /* links in a row without reset_after of life */
     uint64_t successor;            /* 0: none */
     bool fallback;                 /* the fallback delivers */

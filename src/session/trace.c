@@ -60,6 +60,8 @@ size_t session_trace_action(const struct session_action *action, char *out, size
     case SESSION_DO_ASK_SLOT:
         return put(out, size, "%s%s", name, action->fallback ? " fallback" : "");
     case SESSION_DO_DROP_SLOT:
+    case SESSION_DO_DOUBT:
+    case SESSION_DO_TRUST:
     case SESSION_DO_UNKEYED_KEEP:
     case SESSION_DO_AUDITED:
     case SESSION_DO_FRESH:

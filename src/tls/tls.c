@@ -43,6 +43,7 @@ struct tls {
     struct tls_cert fault;       /* the certificate nearest to the root that is at fault */
     struct tls_cert soonest;     /* of the chain, what expires first */
     struct error error;
+    enum tls_fault what; /* is wrong, where it failed */
     char description[96];
 };
 
@@ -100,6 +101,23 @@ static bool cert_is_pinned(const mbedtls_x509_crt *crt, const struct tls_context
     return context->n_pins == 0;
 }
 
+static void show(const struct tls_context *context, const struct tls_cert *cert)
+{
+    const struct tls_certificate shown = {
+        .depth = cert->depth,
+        .subject = cert->subject,
+        .issuer = cert->issuer,
+        .names = cert->names,
+        .pin = cert->pin,
+        .valid_from_s = cert->valid_from_s,
+        .valid_to_s = cert->valid_to_s,
+        .fault = tls_cert_fault(cert, cert->flags),
+    };
+
+    if (context->on_certificate != NULL)
+        context->on_certificate(context->on_certificate_arg, &shown);
+}
+
 /*
  * Called for each certificate of the chain, from the root down, with what is wrong with it. For an
  * address mbedTLS is told no host name (2.28 would take it for a DNS name and send it as SNI), and
@@ -125,6 +143,7 @@ int tls_verify(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
     tls_cert_copy(&cert, crt, depth, *flags);
     if (!tls->soonest.seen || cert.valid_to_s <= tls->soonest.valid_to_s)
         tls->soonest = cert;
+    show(tls->context, &cert);
     return 0;
 }
 
@@ -247,13 +266,14 @@ static void explain(struct tls *tls, int rc)
     };
 
     if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && tls->fault.seen)
-        tls_explain_cert(&tls->error, &tls->fault, tls->fault.flags, tls->host, context->ca_file,
-                         time(NULL));
+        tls->what = tls_explain_cert(&tls->error, &tls->fault, tls->fault.flags, tls->host,
+                                     context->ca_file, time(NULL));
     else if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
              (flags != 0 && flags != UINT32_MAX && !tls->established))
-        tls_explain_cert(&tls->error, &tls->leaf, flags, tls->host, context->ca_file, time(NULL));
+        tls->what = tls_explain_cert(&tls->error, &tls->leaf, flags, tls->host, context->ca_file,
+                                     time(NULL));
     else
-        tls_explain_code(&tls->error, rc, message != NULL ? message[1] : 0, &at);
+        tls->what = tls_explain_code(&tls->error, rc, message != NULL ? message[1] : 0, &at);
 }
 
 /* A session whose connection failed is not resumed: RFC 5246 7.2.2. */
@@ -290,7 +310,7 @@ static bool check_head(struct tls *tls)
     if (tls->head_len == 0 || tls->head[0] == RECORD_HANDSHAKE || tls->head[0] == RECORD_ALERT)
         return true;
     tls->ended = TLS_FAILED;
-    tls_explain_plaintext(&tls->error, tls->input);
+    tls->what = tls_explain_plaintext(&tls->error, tls->input);
     return false;
 }
 
@@ -401,6 +421,7 @@ static bool refused_too_often(struct tls *tls)
     if (tls->refusals <= TLS_REFUSALS_MAX)
         return false;
     tls->ended = TLS_FAILED;
+    tls->what = TLS_FAULT_OTHER;
     error_set(&tls->error, ERR_TLS, "the server asks for a new handshake too often");
     return true;
 }
@@ -459,6 +480,18 @@ enum tls_status tls_shutdown(struct tls *tls)
 const struct error *tls_error(const struct tls *tls)
 {
     return &tls->error;
+}
+
+enum tls_fault tls_fault(const struct tls *tls)
+{
+    return tls->what;
+}
+
+const char *tls_alpn(const struct tls *tls)
+{
+    const char *protocol = mbedtls_ssl_get_alpn_protocol(&tls->ssl);
+
+    return protocol != NULL ? protocol : "";
 }
 
 const char *tls_describe(const struct tls *tls)

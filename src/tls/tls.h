@@ -65,6 +65,45 @@ void tls_context_unref(struct tls_context *context);
 int64_t tls_context_expiry_s(const struct tls_context *context);
 const char *tls_context_expiring(const struct tls_context *context);
 
+/* What was wrong with a handshake, for who knows what to do about it. */
+#define TLS_FAULTS(X)                                                                              \
+    X(NONE, "none")                                                                                \
+    X(EXPIRED, "expired")                                                                          \
+    X(NOT_YET_VALID, "not_yet_valid")                                                              \
+    X(SELF_SIGNED, "self_signed")                                                                  \
+    X(UNKNOWN_ROOT, "unknown_root")     /* the chain ends in a root that is not trusted */         \
+    X(UNKNOWN_ISSUER, "unknown_issuer") /* a missing intermediate, or an unknown authority */      \
+    X(WRONG_HOST, "wrong_host")                                                                    \
+    X(UNFIT, "unfit") /* not meant for a server, or signed too weakly */                           \
+    X(PIN, "pin")                                                                                  \
+    X(OWN_CERTIFICATE, "own_certificate")     /* ours is missing, or not taken */                  \
+    X(VERSION, "version")                     /* too old a one */                                  \
+    X(NOTHING_IN_COMMON, "nothing_in_common") /* no cipher, or none that is strong enough */       \
+    X(HOST_NOT_SERVED, "host_not_served")                                                          \
+    X(NOT_TLS, "not_tls") /* something else is spoken on this port */                              \
+    X(OTHER, "other")
+enum tls_fault {
+#define X(id, text) TLS_FAULT_##id,
+    TLS_FAULTS(X)
+#undef X
+};
+const char *tls_fault_name(enum tls_fault fault);
+
+/* A certificate of the server's chain, as it is verified; valid for the call. */
+struct tls_certificate {
+    int depth; /* 0: the server's own */
+    const char *subject, *issuer;
+    const char *names; /* whom it is for */
+    const char *pin;   /* of its key: "sha256/..." */
+    int64_t valid_from_s, valid_to_s;
+    enum tls_fault fault;
+};
+/* Shows each certificate that is verified with this context, from the root down, or from as far up
+ * as the chain leads. */
+void tls_context_on_certificate(struct tls_context *context,
+                                void (*visit)(void *arg, const struct tls_certificate *cert),
+                                void *arg);
+
 /* Bounds of a context: sessions to resume, one for each host and port, the oldest goes first; how
  * old one may be since its server was last verified in full; bytes of a ticket. */
 enum { TLS_SESSIONS_MAX = 8, TLS_SESSION_AGE_S = 86400, TLS_TICKET_MAX = 4096 };
@@ -99,6 +138,10 @@ enum tls_status tls_receive(struct tls *tls, void *bytes, size_t n, size_t *rece
 enum tls_status tls_shutdown(struct tls *tls);
 /* After TLS_FAILED (ERR_TLS) and TLS_CLOSED (ERR_EOF). */
 const struct error *tls_error(const struct tls *tls);
+/* After TLS_FAILED; else TLS_FAULT_NONE. */
+enum tls_fault tls_fault(const struct tls *tls);
+/* What ALPN has agreed upon, "" where the server does not know of it; after the handshake. */
+const char *tls_alpn(const struct tls *tls);
 /* "TLSv1.2 TLS-ECDHE-...", with ", resumed" where it was: after the handshake. */
 const char *tls_describe(const struct tls *tls);
 bool tls_resumed(const struct tls *tls);

@@ -181,3 +181,11 @@ const char *tls_context_expiring(const struct tls_context *context)
 {
     return context->own.who;
 }
+
+void tls_context_on_certificate(struct tls_context *context,
+                                void (*visit)(void *arg, const struct tls_certificate *cert),
+                                void *arg)
+{
+    context->on_certificate = visit;
+    context->on_certificate_arg = arg;
+}

@@ -29,6 +29,8 @@ struct tls_context {
     size_t n_pins;
     enum tls_version min_version;
     struct tls_sessions sessions;
+    void (*on_certificate)(void *arg, const struct tls_certificate *cert); /* NULL: nobody asks */
+    void *on_certificate_arg;
     mbedtls_ssl_config config;
 };
 

@@ -153,60 +153,117 @@ static const char *format_age(int64_t seconds, char out[DURATION_TEXT_SIZE])
     return out;
 }
 
-/* Who is not trusted, and what is most likely missing. */
-static void explain_trust(char *out, size_t size, const struct tls_cert *cert, const char *ca_file)
+const char *tls_fault_name(enum tls_fault fault)
 {
-    if (cert->self_issued && cert->depth == 0)
-        snprintf(out, size, "is self-signed and not in %s", ca_file);
-    else if (cert->self_issued)
-        snprintf(out, size, "ends the server's chain and is not in %s", ca_file);
-    else
-        snprintf(out, size,
-                 "has an issuer that is neither in %s nor sent by the server (a missing "
-                 "intermediate certificate, or an unknown authority)",
-                 ca_file);
+    static const char *const names[] = {
+#define X(id, text) text,
+        TLS_FAULTS(X)
+#undef X
+    };
+
+    return names[fault];
 }
 
-/* One reason, the one to be dealt with first. */
-static void explain_flags(char *out, size_t size, const struct tls_cert *cert, uint32_t flags,
+static enum tls_fault distrust(const struct tls_cert *cert)
+{
+    if (!cert->self_issued)
+        return TLS_FAULT_UNKNOWN_ISSUER;
+    return cert->depth == 0 ? TLS_FAULT_SELF_SIGNED : TLS_FAULT_UNKNOWN_ROOT;
+}
+
+enum tls_fault tls_cert_fault(const struct tls_cert *cert, uint32_t flags)
+{
+    if (flags == 0)
+        return TLS_FAULT_NONE;
+    if (flags & MBEDTLS_X509_BADCERT_EXPIRED)
+        return TLS_FAULT_EXPIRED;
+    if (flags & MBEDTLS_X509_BADCERT_FUTURE)
+        return TLS_FAULT_NOT_YET_VALID;
+    if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
+        return distrust(cert);
+    if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH)
+        return TLS_FAULT_WRONG_HOST;
+    if (flags & (MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
+                 MBEDTLS_X509_BADCERT_NS_CERT_TYPE | MBEDTLS_X509_BADCERT_BAD_MD |
+                 MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY))
+        return TLS_FAULT_UNFIT;
+    if (flags & MBEDTLS_X509_BADCERT_OTHER) /* ours alone, see tls_verify() */
+        return TLS_FAULT_PIN;
+    return TLS_FAULT_OTHER;
+}
+
+static void explain_unfit(char *out, size_t size, uint32_t flags)
+{
+    if (flags & (MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
+                 MBEDTLS_X509_BADCERT_NS_CERT_TYPE))
+        snprintf(out, size, "is not meant for a server (key usage)");
+    else if (flags & MBEDTLS_X509_BADCERT_BAD_MD)
+        snprintf(out, size, "is signed with a hash too weak to trust");
+    else
+        snprintf(out, size, "has a key too weak to trust");
+}
+
+static void explain_fault(char *out, size_t size, const struct tls_cert *cert, uint32_t flags,
                           const char *host, const char *ca_file, int64_t now_s)
 {
     char day[32], age[DURATION_TEXT_SIZE];
 
-    if (flags & MBEDTLS_X509_BADCERT_EXPIRED)
+    switch (tls_cert_fault(cert, flags)) {
+    case TLS_FAULT_EXPIRED:
         snprintf(out, size, "expired %s ago (%s)", format_age(now_s - cert->valid_to_s, age),
                  format_day(cert->valid_to_s, day));
-    else if (flags & MBEDTLS_X509_BADCERT_FUTURE)
+        return;
+    case TLS_FAULT_NOT_YET_VALID:
         snprintf(out, size, "is not valid before %s (in %s; is this machine's clock right?)",
                  format_day(cert->valid_from_s, day), format_age(cert->valid_from_s - now_s, age));
-    else if (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED)
-        explain_trust(out, size, cert, ca_file);
-    else if (flags & MBEDTLS_X509_BADCERT_CN_MISMATCH)
+        return;
+    case TLS_FAULT_SELF_SIGNED:
+        snprintf(out, size, "is self-signed and not in %s", ca_file);
+        return;
+    case TLS_FAULT_UNKNOWN_ROOT:
+        snprintf(out, size, "ends the server's chain and is not in %s", ca_file);
+        return;
+    case TLS_FAULT_UNKNOWN_ISSUER:
+        snprintf(out, size,
+                 "has an issuer that is neither in %s nor sent by the server (a missing "
+                 "intermediate certificate, or an unknown authority)",
+                 ca_file);
+        return;
+    case TLS_FAULT_WRONG_HOST:
         snprintf(out, size, "is not for %.100s but for %s", host, cert->names);
-    else if (flags & (MBEDTLS_X509_BADCERT_KEY_USAGE | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE |
-                      MBEDTLS_X509_BADCERT_NS_CERT_TYPE))
-        snprintf(out, size, "is not meant for a server (key usage)");
-    else if (flags & MBEDTLS_X509_BADCERT_BAD_MD)
-        snprintf(out, size, "is signed with a hash too weak to trust");
-    else if (flags & (MBEDTLS_X509_BADCERT_BAD_PK | MBEDTLS_X509_BADCERT_BAD_KEY))
-        snprintf(out, size, "has a key too weak to trust");
-    else if (flags & MBEDTLS_X509_BADCERT_OTHER) /* ours alone, see tls_verify() */
+        return;
+    case TLS_FAULT_UNFIT:
+        explain_unfit(out, size, flags);
+        return;
+    case TLS_FAULT_PIN:
         snprintf(out, size, "is in order, but has a key that tls_pin does not name, %s", cert->pin);
-    else
-        snprintf(out, size, "is not acceptable (flags 0x%" PRIx32 ")", flags);
+        return;
+    case TLS_FAULT_NONE: /* the rest is never about a certificate of the server's */
+    case TLS_FAULT_OWN_CERTIFICATE:
+    case TLS_FAULT_VERSION:
+    case TLS_FAULT_NOTHING_IN_COMMON:
+    case TLS_FAULT_HOST_NOT_SERVED:
+    case TLS_FAULT_NOT_TLS:
+    case TLS_FAULT_OTHER:
+        break;
+    }
+    snprintf(out, size, "is not acceptable (flags 0x%" PRIx32 ")", flags);
 }
 
-int tls_explain_cert(struct error *err, const struct tls_cert *cert, uint32_t flags,
-                     const char *host, const char *ca_file, int64_t now_s)
+enum tls_fault tls_explain_cert(struct error *err, const struct tls_cert *cert, uint32_t flags,
+                                const char *host, const char *ca_file, int64_t now_s)
 {
     char why[320], from[32], to[32];
 
-    if (!cert->seen)
-        return error_set(err, ERR_TLS, "the server sent no certificate");
-    explain_flags(why, sizeof why, cert, flags, host, ca_file, now_s);
-    return error_set(err, ERR_TLS, "certificate of %s %s, issued by %s, valid %s to %s",
-                     cert->subject, why, cert->issuer, format_day(cert->valid_from_s, from),
-                     format_day(cert->valid_to_s, to));
+    if (!cert->seen) {
+        error_set(err, ERR_TLS, "the server sent no certificate");
+        return TLS_FAULT_OTHER;
+    }
+    explain_fault(why, sizeof why, cert, flags, host, ca_file, now_s);
+    error_set(err, ERR_TLS, "certificate of %s %s, issued by %s, valid %s to %s", cert->subject,
+              why, cert->issuer, format_day(cert->valid_from_s, from),
+              format_day(cert->valid_to_s, to));
+    return tls_cert_fault(cert, flags);
 }
 
 int tls_explain_own(struct error *err, const struct tls_cert *cert, const char *path, int64_t now_s)
@@ -250,55 +307,76 @@ static bool is_about_our_certificate(int alert)
 }
 
 /* RFC 5246 7.2.2, RFC 6066 9, RFC 7301 3.2 */
-static void alert_meaning(char *out, size_t size, int alert, const struct tls_circumstances *at)
+static enum tls_fault alert_meaning(char *out, size_t size, int alert,
+                                    const struct tls_circumstances *at)
 {
     const char *version = version_name(at->min_version);
+    bool refused = alert == MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE;
 
     /* TLS 1.2 has no alert for a certificate that was asked for and did not come. */
-    if (alert == MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE && at->asked && at->own == NULL)
+    if ((is_about_our_certificate(alert) || (refused && at->asked)) && at->own == NULL) {
         snprintf(out, size, "it wants a client certificate: tls_cert and tls_key");
-    else if (is_about_our_certificate(alert) && at->own == NULL)
-        snprintf(out, size, "it wants a client certificate: tls_cert and tls_key");
-    else if (is_about_our_certificate(alert))
+        return TLS_FAULT_OWN_CERTIFICATE;
+    }
+    if (is_about_our_certificate(alert)) {
         snprintf(out, size, "it does not take our client certificate of %s", at->own);
-    else if (alert == MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION)
+        return TLS_FAULT_OWN_CERTIFICATE;
+    }
+    if (alert == MBEDTLS_SSL_ALERT_MSG_PROTOCOL_VERSION) {
         snprintf(out, size, "protocol_version: it does not speak %s", version);
-    else if (alert == MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE && at->record_minor == 2)
+        return TLS_FAULT_VERSION;
+    }
+    if (refused && at->record_minor == 2) {
         snprintf(out, size, "handshake_failure, in TLS 1.1: it does not speak %s", version);
-    else if (alert == MBEDTLS_SSL_ALERT_MSG_HANDSHAKE_FAILURE)
+        return TLS_FAULT_VERSION;
+    }
+    if (refused) {
         snprintf(out, size, "handshake_failure: no version, cipher or key exchange in common");
-    else if (alert == MBEDTLS_SSL_ALERT_MSG_INSUFFICIENT_SECURITY)
+        return TLS_FAULT_NOTHING_IN_COMMON;
+    }
+    if (alert == MBEDTLS_SSL_ALERT_MSG_INSUFFICIENT_SECURITY) {
         snprintf(out, size, "insufficient_security: it wants stronger ciphers");
-    else if (alert == MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME)
+        return TLS_FAULT_NOTHING_IN_COMMON;
+    }
+    if (alert == MBEDTLS_SSL_ALERT_MSG_UNRECOGNIZED_NAME) {
         snprintf(out, size, "unrecognized_name: it does not serve this host");
-    else if (alert == MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL)
+        return TLS_FAULT_HOST_NOT_SERVED;
+    }
+    if (alert == MBEDTLS_SSL_ALERT_MSG_NO_APPLICATION_PROTOCOL)
         snprintf(out, size, "no_application_protocol: it does not speak http/1.1");
     else if (alert == MBEDTLS_SSL_ALERT_MSG_INTERNAL_ERROR)
         snprintf(out, size, "internal_error: a fault on its side");
     else
         snprintf(out, size, "see RFC 5246, section 7.2");
+    return TLS_FAULT_OTHER;
 }
 
-int tls_explain_code(struct error *err, int rc, int alert, const struct tls_circumstances *at)
+enum tls_fault tls_explain_code(struct error *err, int rc, int alert,
+                                const struct tls_circumstances *at)
 {
     char text[200];
 
     if (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
-        alert_meaning(text, sizeof text, alert, at);
-        return error_set(err, ERR_TLS, "the server refused with TLS alert %d (%s)", alert, text);
+        enum tls_fault fault = alert_meaning(text, sizeof text, alert, at);
+
+        error_set(err, ERR_TLS, "the server refused with TLS alert %d (%s)", alert, text);
+        return fault;
     }
 #if MBEDTLS_VERSION_NUMBER >= 0x03000000
-    if (rc == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION)
+    if (rc == MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION) {
 #else
-    if (rc == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION)
+    if (rc == MBEDTLS_ERR_SSL_BAD_HS_PROTOCOL_VERSION) {
 #endif
-        return error_set(err, ERR_TLS, "the server speaks only versions older than %s",
-                         version_name(at->min_version));
+        error_set(err, ERR_TLS, "the server speaks only versions older than %s",
+                  version_name(at->min_version));
+        return TLS_FAULT_VERSION;
+    }
     mbedtls_strerror(rc, text, sizeof text);
-    return error_set(err, ERR_TLS, "%s (mbedTLS -0x%04x)", text, (unsigned)-rc);
+    error_set(err, ERR_TLS, "%s (mbedTLS -0x%04x)", text, (unsigned)-rc);
+    return TLS_FAULT_OTHER;
 }
 
-int tls_explain_plaintext(struct error *err, struct slice first)
+enum tls_fault tls_explain_plaintext(struct error *err, struct slice first)
 {
     char text[48] = "";
     size_t n = 0;
@@ -306,6 +384,6 @@ int tls_explain_plaintext(struct error *err, struct slice first)
     while (n < first.len && n < sizeof text - 1 && first.ptr[n] != '\r' && first.ptr[n] != '\n')
         n++;
     append(text, sizeof text, first.ptr, n);
-    return error_set(err, ERR_TLS, "the server does not speak TLS on this port: it answered \"%s\"",
-                     text);
+    error_set(err, ERR_TLS, "the server does not speak TLS on this port: it answered \"%s\"", text);
+    return TLS_FAULT_NOT_TLS;
 }

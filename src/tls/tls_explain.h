@@ -31,6 +31,8 @@ struct tls_cert {
     int64_t valid_from_s, valid_to_s;
 };
 void tls_cert_copy(struct tls_cert *out, const mbedtls_x509_crt *crt, int depth, uint32_t flags);
+/* Of several, the one to be dealt with first. */
+enum tls_fault tls_cert_fault(const struct tls_cert *cert, uint32_t flags);
 /* SHA-256 of its SubjectPublicKeyInfo. */
 void tls_cert_key_hash(const mbedtls_x509_crt *crt, uint8_t out[TLS_PIN_SIZE]);
 
@@ -45,13 +47,13 @@ struct tls_circumstances {
 /* The client's own certificate: 0, or ERR_TLS where it has expired. */
 int tls_explain_own(struct error *err, const struct tls_cert *cert, const char *path,
                     int64_t now_s);
-/* All return ERR_TLS. flags: why this certificate is refused. */
-int tls_explain_cert(struct error *err, const struct tls_cert *cert, uint32_t flags,
-                     const char *host, const char *ca_file, int64_t now_s);
+/* All set ERR_TLS, and tell what it is. flags: why this certificate is refused. */
+enum tls_fault tls_explain_cert(struct error *err, const struct tls_cert *cert, uint32_t flags,
+                                const char *host, const char *ca_file, int64_t now_s);
 /* rc: of mbedTLS; alert: what the peer said if rc is MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE. */
-int tls_explain_code(struct error *err, int rc, int alert,
-                     const struct tls_circumstances *circumstances);
+enum tls_fault tls_explain_code(struct error *err, int rc, int alert,
+                                const struct tls_circumstances *circumstances);
 /* The peer's first bytes are not TLS. */
-int tls_explain_plaintext(struct error *err, struct slice first);
+enum tls_fault tls_explain_plaintext(struct error *err, struct slice first);
 
 #endif

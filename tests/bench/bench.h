@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define NS_PER_S 1000000000ll
 
@@ -27,6 +28,9 @@ _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2))
 int64_t now_ns(void);
 /* User and system time of this process. */
 int64_t own_cpu_us(void);
+/* The same of another, and its memory without what it maps from files. */
+int64_t process_cpu_us(pid_t pid);
+uint64_t process_rss_anon_kb(pid_t pid);
 
 /* One line for whoever runs the program, at once. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -281,13 +281,10 @@ static void answer_page(struct peer *peer, uint64_t position)
     (void)peer_flush(peer);
 }
 
-static void answer_upgrade(struct peer *peer, const char *key)
+size_t upgrade_answer(const char *key, char *out, size_t size)
 {
-    static const char hello[] =
-        "{\"type\":\"hello\",\"session_id\":\"0b54dc22-2f8d-4a3a-8c7e-3d1f0b9f6a11\","
-        "\"server_name\":\"bench\",\"tenant_id\":\"bench\",\"ts\":\"2026-05-17T11:00:00Z\"}";
-    char text[128], answer[512];
-    unsigned char sha1[20], header[4];
+    char text[128];
+    unsigned char sha1[20];
     struct buf accept;
     int n = snprintf(text, sizeof text, "%.24s258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key);
 
@@ -296,12 +293,23 @@ static void answer_upgrade(struct peer *peer, const char *key)
                    sha1) != 0 ||
         base64_encode(&accept, sha1, sizeof sha1) != 0)
         die("the answer to the upgrade cannot be made");
-    n = snprintf(answer, sizeof answer,
+    n = snprintf(out, size,
                  "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                  "Connection: Upgrade\r\nSec-WebSocket-Accept: %.*s\r\n\r\n",
                  (int)accept.len, accept.data);
     buf_fini(&accept);
-    peer_encode(peer, answer, (size_t)n);
+    return (size_t)n;
+}
+
+static void answer_upgrade(struct peer *peer, const char *key)
+{
+    static const char hello[] =
+        "{\"type\":\"hello\",\"session_id\":\"0b54dc22-2f8d-4a3a-8c7e-3d1f0b9f6a11\","
+        "\"server_name\":\"bench\",\"tenant_id\":\"bench\",\"ts\":\"2026-05-17T11:00:00Z\"}";
+    char answer[512];
+    unsigned char header[4];
+
+    peer_encode(peer, answer, upgrade_answer(key, answer, sizeof answer));
     peer_encode(peer, header, frame_header(header, 1, sizeof hello - 1));
     peer_encode(peer, hello, sizeof hello - 1);
     if (!peer_flush(peer))

@@ -49,6 +49,9 @@ void peer_close(struct peer *peer);
 /* "TLSv1.2 TLS-ECDHE-..."; "" in plain text. Valid until the next call. */
 const char *peer_cipher(const struct peer *peer);
 
+/* What a request with that Sec-WebSocket-Key is answered. Returns its length. */
+size_t upgrade_answer(const char *key, char *out, size_t size);
+
 /* A text or pong frame's header; length is at most 65535. Returns its size. */
 size_t frame_header(unsigned char *out, unsigned opcode, size_t length);
 

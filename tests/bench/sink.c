@@ -50,47 +50,16 @@ struct sink {
 
 /* ---- the bridge's process ---- */
 
-static int64_t bridge_cpu_us(const struct sink *sink)
-{
-    char path[64], text[1024];
-    unsigned long user, system;
-    const char *after_name;
-    FILE *file;
-    size_t n;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)sink->bridge);
-    file = fopen(path, "r");
-    if (file == NULL)
-        die("%s: %s", path, strerror(errno));
-    n = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[n] = '\0';
-    after_name = strrchr(text, ')'); /* a name may hold anything */
-    if (after_name == NULL ||
-        sscanf(after_name + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-               &system) != 2)
-        die("%s: not understood", path);
-    return (int64_t)(user + system) * 1000000 / sysconf(_SC_CLK_TCK);
-}
-
 static void look_at_memory(struct sink *sink, int64_t now)
 {
-    char path[64], line[256];
     uint64_t kb;
-    FILE *file;
 
     if (now < sink->memory_at_ns)
         return;
     sink->memory_at_ns = now + MEMORY_EVERY_NS;
-    snprintf(path, sizeof path, "/proc/%d/status", (int)sink->bridge);
-    file = fopen(path, "r");
-    if (file == NULL)
-        die("%s: %s", path, strerror(errno));
-    while (fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "RssAnon: %" SCNu64, &kb) == 1 && kb > sink->rss_anon_kb)
-            sink->rss_anon_kb = kb;
-    }
-    fclose(file);
+    kb = process_rss_anon_kb(sink->bridge);
+    if (kb > sink->rss_anon_kb)
+        sink->rss_anon_kb = kb;
 }
 
 /* ---- lines ---- */
@@ -154,7 +123,7 @@ static const char *find_number(struct sink *sink, const char *line, size_t len)
 static void begin_measuring(struct sink *sink)
 {
     sink->from_ns = now_ns();
-    sink->from_cpu_us = bridge_cpu_us(sink);
+    sink->from_cpu_us = process_cpu_us(sink->bridge);
     sink->from_own_cpu_us = own_cpu_us();
 }
 
@@ -212,7 +181,7 @@ static double percentile_us(const struct sink *sink, double part)
 
 static void report(struct sink *sink, bool complete, int64_t end_ns)
 {
-    int64_t cpu_us = bridge_cpu_us(sink) - sink->from_cpu_us;
+    int64_t cpu_us = process_cpu_us(sink->bridge) - sink->from_cpu_us;
     int64_t own_us = own_cpu_us() - sink->from_own_cpu_us;
 
     sink->memory_at_ns = 0;

@@ -331,6 +331,8 @@ def test_F49_retention_overtakes_a_cursor(hawser, service, ca):
 
 # ---- replay ----
 
+NAMES_MAX = 1000
+
 class Replay:
     """One of thousands: reads, and keeps only a checksum of the events' bytes."""
 
@@ -357,11 +359,14 @@ class Replay:
 
 
 def read_some(selector, seconds):
-    for key, _ in selector.select(seconds):
+    """False: nothing came."""
+    ready = selector.select(seconds)
+    for key, _ in ready:
         key.data.read()
+    return bool(ready)
 
 
-@pytest.mark.seconds(400)
+@pytest.mark.seconds(900)
 def test_F48_thousands_begin_at_any_seq_while_events_pour_in(hawser, service, ca):
     """Each sees every stored event of its streams exactly once, in order: byte for byte."""
     seed = int(os.environ.get("HAWSER_TEST_SEED", random.randrange(1 << 30)))
@@ -381,13 +386,14 @@ def test_F48_thousands_begin_at_any_seq_while_events_pour_in(hawser, service, ca
         begin = rng.choice(["now", newest, newest - rng.randrange(300)])
         if number % 100 == 0:
             begin = rng.randrange(1, newest - 10000)  # in the store alone
-        name = {"consumer": f"c{number}", "window": 10000} if number % 4 == 1 else {}
+        named = number % 4 == 1 and number < 4 * NAMES_MAX
+        name = {"consumer": f"c{number}", "window": 10000} if named else {}
         readers.append(Replay(hawser.socket, selector, **{"from": begin}, **name))
         read_some(selector, 0)
         if number % 20 == 0:
             service.publish(rng.randrange(1, 6), size=rng.randrange(100, 900))
     last = service.publish(1).ids[-1]
-    deadline, raw = time.monotonic() + 200, bytearray()
+    raw = bytearray()
     with hawser.consumer() as again:
         again.subscribe(notices=False, **{"from": "oldest"})
         offsets = {}
@@ -403,12 +409,14 @@ def test_F48_thousands_begin_at_any_seq_while_events_pour_in(hawser, service, ca
         at = bisect.bisect_left(seqs, reader.next)
         return len(raw) - offsets[seqs[at]] if at < len(seqs) else 0
 
-    left = readers
-    while left:
-        assert time.monotonic() < deadline, f"seed {seed}: {len(left)} readers wait"
+    def waiting(readers):
+        return [reader for reader in readers
+                if reader.next is None or reader.size < wanted(reader)]
+
+    while left := waiting(readers):
+        assert read_some(selector, 60), f"seed {seed}: {len(left)} readers wait in vain"
         for _ in range(20):
             read_some(selector, 0.1)
-        left = [reader for reader in left if reader.next is None or reader.size < wanted(reader)]
     view = memoryview(raw)
     for reader in readers:
         size = wanted(reader)

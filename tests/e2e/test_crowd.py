@@ -1,6 +1,5 @@
 """Thousands of local programs, storms of them, and none of the descriptors that they want."""
 
-import os
 import re
 import resource
 import socket
@@ -10,23 +9,10 @@ import time
 import pytest
 from hawser_test import web
 from hawser_test.consumer import Consumer, assert_same
+from hawser_test.footprint import descriptors, is_sanitized, resident
 from hawser_test.hawserd import wait_until
 
 CLIENTS = 3000
-
-
-def resident(hawser):
-    """Bytes of memory of its own; the store's file, which is mapped, is not."""
-    with open(f"/proc/{hawser.process.pid}/status") as status:
-        return 1024 * int(next(line for line in status if line.startswith("RssAnon")).split()[1])
-
-
-def descriptors(hawser):
-    return len(os.listdir(f"/proc/{hawser.process.pid}/fd"))
-
-
-def is_sanitized(hawser):
-    return b"__asan_init" in hawser.binary.read_bytes()
 
 
 @pytest.fixture

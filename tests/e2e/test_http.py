@@ -12,6 +12,7 @@ import pytest
 from hawser_test import web
 from hawser_test.consumer import assert_same
 from hawser_test.hawserd import wait_until
+from hawser_test.metrics import families
 
 PATHS = ("/metrics", "/status", "/healthz", "/readyz")
 HEAD_MAX = 16384
@@ -97,34 +98,6 @@ def test_keep_alive_and_requests_ahead(site):
 
 
 # ---- /metrics ----
-
-SERIES = re.compile(r'^([a-z_]+)(\{(?:[a-z]+="[^"\\]*",?)*\})? (-?[0-9.]+)$')
-
-
-def families(text):
-    """{family: {labels: value}}, having checked the form."""
-    found = {}
-    current = None
-    seen = set()
-    for line in text.splitlines():
-        if line.startswith("# HELP "):
-            current = line.split()[2]
-            assert current not in found, f"{current} stands twice"
-            found[current] = {}
-            continue
-        if line.startswith("# TYPE "):
-            _, _, name, kind = line.split()
-            assert name == current and kind in ("counter", "gauge", "histogram")
-            assert (kind == "counter") == name.endswith("_total"), name
-            continue
-        match = SERIES.match(line)
-        assert match, line
-        assert match[1] == current, f"{line} stands in the family {current}"
-        assert (match[1], match[2]) not in seen, line
-        seen.add((match[1], match[2]))
-        found[current][match[2] or ""] = float(match[3])
-    return found
-
 
 def test_metrics(site, service):
     with site.consumer() as consumer:

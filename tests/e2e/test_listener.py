@@ -82,10 +82,17 @@ def test_F50_line_at_the_limit_and_one_past_it(chat):
     with chat.consumer() as consumer:
         consumer.send_raw(padded(LINE_MAX) + b"\n")
         assert consumer.reply(10).get("ok") == "ping"
-        consumer.send_raw(padded(LINE_MAX + 1) + b"\n")
+        consumer.send_raw(padded(LINE_MAX) + b"\r\n")
+        assert consumer.reply(10).get("ok") == "ping"
+        consumer.send_raw(padded(LINE_MAX) + b"\r")
+        consumer.send_raw(b"\n" + padded(LINE_MAX + 1) + b"\r\n")
+        assert consumer.reply(10).get("ok") == "ping"
         assert consumer.reply()["error"] == "too_long"
         with pytest.raises(Closed):
             consumer.line()
+    with chat.consumer() as consumer:
+        consumer.send_raw(padded(LINE_MAX) + b"\rx")
+        assert consumer.reply()["error"] == "too_long"
 
 
 def test_F50_line_without_an_end(chat):

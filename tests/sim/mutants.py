@@ -30,8 +30,24 @@ MUTANTS = {
         "src/engine/messages.c", "            link->blocked = true;\n            return ERR_AGAIN;",
         "            return 0;")]),
     "released before sync has reached the hold": ({1}, [(
-        "src/session/catchup.c",
-        "if (sync->reached || (nothing_new && !waits && !promised)) {", "if (waits || true) {")]),
+        "src/session/catchup.c", "    if (sync->reached) {", "    if (true) {")]),
+    "sync's word is proof": ({1, 3}, [(
+        "src/session/doubt.c", "    sync->doubted = true;", "    return;")]),
+    "in doubt the link's first event is not held": ({1, 3}, [(
+        "src/flow/flow.c", "!event->ephemeral && flow_hold_doubted(flow, event))", "false)")]),
+    "in doubt sync is not asked once more": ({1, 3}, [(
+        "src/session/doubt.c", "s->now_ms >= s->sync.doubt_at_ms)", "false)"), (
+        "src/session/heal.c",
+        "return sync->request == 0 && sync->doubt_at_ms < at ? sync->doubt_at_ms : at;",
+        "return at;")]),
+    "what proves a doubt is one page": ({1, 3}, [(
+        "src/session/doubt.c", "if (promised && sync->stale_pages < SESSION_STALE_PAGES) {",
+        "if (false) {")]),
+    "any position follows": ({1, 4}, [(
+        "src/flow/contiguous.c", "position > 0 && position - 1 == contiguous->newest;",
+        "position > 0;"), (
+        "src/flow/flow.c", "if (flow->contiguous.on && contiguous_hole(&flow->contiguous, event, &after)) {",
+        "if (!follows && flow->contiguous.on && contiguous_hole(&flow->contiguous, event, &after)) {")]),
     "nobody hears that the hold is full": ({1, 3}, [(
         "src/engine/messages.c", "        stream_post_link(stream, SESSION_EV_HELD_FULL, link, NULL);",
         "        ;")]),
@@ -42,9 +58,6 @@ MUTANTS = {
         "src/engine/requests.c",
         "if (use_next && page->has_next && (page->items == 0 || !page->has_last))",
         "if (page->has_next)")]),
-    "an empty page is the end, whatever it promises": ({1}, [(
-        "src/session/catchup.c", "page->reached_hold && (!promised || page->items > 0))",
-        "page->reached_hold)")]),
     "the position outlives the events that the store lost": ({1}, [(
         "src/flow/flow.c", "    window_clear(&flow->window);\n    begin_at(",
         "    window_clear(&flow->window);\n    if (!flow->position.known)\n        begin_at(")]),
@@ -74,8 +87,8 @@ MUTANTS = {
         "    (void)flow, (void)key;")]),
     # 3 in order
     "a hold is no hold": ({1, 3}, [(
-        "src/flow/held.c", "    flow_drop_held(flow);\n    flow->mode = FLOW_MODE_HOLD;",
-        "    flow_drop_held(flow);\n    flow->mode = FLOW_MODE_PASS;")]),
+        "src/flow/held.c", "    flow_doubt(flow, false);\n    flow->mode = FLOW_MODE_HOLD;",
+        "    flow_doubt(flow, false);\n    flow->mode = FLOW_MODE_PASS;")]),
     "an answer that was cancelled is taken": ({1, 2, 3, 9}, [(
         "src/engine/requests.c",
         "} else if (number != 0 && number == stream->request.wire) {\n        enum session_purpose",
@@ -126,8 +139,8 @@ MUTANTS = {
         "    if (event->resume.ptr != NULL && hub->batch[hub->filling]->count > 1)\n        set_position")]),
     # 8 progress
     "nothing is ever released": ({8}, [
-        ("src/session/catchup.c", "if (sync->reached || (nothing_new && !waits && !promised)) {",
-         "if (false) {"),
+        ("src/session/catchup.c", "if (sync->reached) {", "if (false) {"),
+        ("src/session/catchup.c", "if (nothing_new && !waits && !promised) {", "if (false) {"),
         ("src/session/catchup.c", "if (nothing_new && settled(s)) {", "if (settled(s) && false) {")]),
     "nobody hears that there is room again": ({8}, [(
         "src/engine/hub.c", "    hub->room_wanted = false;\n    hub->ops->room(hub->arg);",

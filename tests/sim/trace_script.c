@@ -56,6 +56,10 @@ static bool hidden(struct world *w, const struct session_action *action)
     }
     if (action->kind == SESSION_DO_SAVE)
         return !w->show_saves;
+    if (action->kind == SESSION_DO_DOUBT) {
+        w->follows_due = !w->show_doubts;
+        return !w->show_doubts;
+    }
     return !w->manual_slots &&
            (action->kind == SESSION_DO_ASK_SLOT || action->kind == SESSION_DO_DROP_SLOT);
 }
@@ -77,21 +81,25 @@ static void show(struct world *w, struct session_action *action, const char *exp
 
 static void step(struct world *w, struct session_event *event);
 
-/* The peer answers within a millisecond, the broker and the disk at once. */
+/* The peer answers within a millisecond, the broker and the disk at once; and in doubt an event
+ * comes that follows. */
 static void answer(struct world *w)
 {
     struct session_event slot = {.kind = SESSION_EV_SLOT};
     struct session_event pong = {
         .kind = SESSION_EV_PONG, .link = w->link, .rtt_ms = w->pong_rtt_ms};
     struct session_event ack = {.kind = SESSION_EV_ACKED, .link = w->link};
-    bool ponged = w->pong_due, acked = w->ack_due;
-    w->pong_due = w->ack_due = false;
+    struct session_event follows = {.kind = SESSION_EV_FOLLOWS, .link = w->link};
+    bool ponged = w->pong_due, acked = w->ack_due, followed = w->follows_due;
+    w->pong_due = w->ack_due = w->follows_due = false;
     if (ponged || acked)
         w->rx_ms = w->now_ms + 1;
     if (ponged && w->pong_rtt_ms > 0)
         step(w, &pong);
     if (acked)
         step(w, &ack);
+    if (followed)
+        step(w, &follows);
     if (w->slot_asked && !w->manual_slots) {
         w->slot_asked = false;
         save(w);
@@ -381,6 +389,12 @@ static void do_beats(struct world *w, struct words *words, struct session_event 
     w->show_beats = take_flag(words, "shown");
 }
 
+static void do_doubts(struct world *w, struct words *words, struct session_event *event)
+{
+    (void)event;
+    w->show_doubts = take_flag(words, "shown");
+}
+
 static void do_trait(struct world *w, struct words *words, struct session_event *event)
 {
     const char *name = take_next(words), *value = take_next(words);
@@ -466,6 +480,7 @@ static const struct command {
     {"send", do_send, SESSION_EV_START},
     {"saves", do_saves, SESSION_EV_START},
     {"beats", do_beats, SESSION_EV_START},
+    {"doubts", do_doubts, SESSION_EV_START},
     {"restart", do_restart, SESSION_EV_START},
     {"sent", do_sent, SESSION_EV_SENT},
     {"answered", do_answered, SESSION_EV_ANSWERED},
@@ -477,6 +492,8 @@ static const struct command {
     {"window_half", do_plain, SESSION_EV_WINDOW_HALF},
     {"met", do_plain, SESSION_EV_MET},
     {"hole", do_hole, SESSION_EV_HOLE},
+    {"doubt", do_plain, SESSION_EV_DOUBT},
+    {"follows", do_plain, SESSION_EV_FOLLOWS},
     {"unkeyed", do_plain, SESSION_EV_UNKEYED},
     {"fallback_open", do_plain, SESSION_EV_FALLBACK_OPEN},
     {"fallback_failed", do_failed, SESSION_EV_FALLBACK_ENDED},

@@ -11,6 +11,7 @@
  *     send subscribe 5000         a [send subscribe] whose answer has 5 s
  *     beats shown                 HEARTBEAT is hidden while pongs are on, unless asked for
  *     saves shown                 SAVE is hidden, unless asked for
+ *     doubts shown                DOUBT is hidden and answered by `follows`, unless asked for
  *     slots manual                ASK_SLOT and DROP_SLOT are shown; a slot comes by `slot`, waits
  *                                 by `slot-later MS ["TEXT"]`; auto is the beginning: at once
  *     restart after=500           the process died, and another one began 500 ms later with what
@@ -25,11 +26,12 @@
  *
  * Events: start stop connected open held_first held_full position store_stalled store_ready
  * credential pause resume reconnect rx (a frame came in) acked network
- * expiring window_half met hole unkeyed fallback_open; pong MS; sent SEND, answered SEND;
- * refresh_failed END, fallback_failed END, fallback_closed CODE; closed CODE [local] ["TEXT"];
- * failed END, http_failed END with END status=N [retry_after=MS] | dns tcp tls stripped handshake
- * credential http | timeout=PHASE, and ["TEXT"]; page [items=N] [fresh=N] [more] [reached] [next]
- * [owed] [gone] [unkeyed] [suspects=N] [found=N]; rule KIND [delay=MS] [SETTING=MS] [moved]
+ * expiring window_half met hole doubt follows unkeyed fallback_open; pong MS; sent SEND, answered
+ * SEND; refresh_failed END, fallback_failed END, fallback_closed CODE; closed CODE [local]
+ * ["TEXT"]; failed END, http_failed END with END status=N [retry_after=MS] | dns tcp tls stripped
+ * handshake credential http | timeout=PHASE, and ["TEXT"]; page [items=N] [fresh=N] [more]
+ * [reached] [next] [owed] [gone] [unkeyed] [suspects=N] [found=N]; rule KIND [delay=MS]
+ * [SETTING=MS] [moved]
  * ["TEXT"]; hole ["TEXT"]. `link=N` and `request=N` name another than the newest.
  */
 #ifndef HAWSER_TESTS_SIM_TRACE_SCRIPT_H

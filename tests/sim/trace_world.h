@@ -36,9 +36,9 @@ struct world {
     char send_names[PROFILE_SENDS_MAX][32];
     unsigned n_sends;
     bool manual_slots, slot_asked; /* a slot comes at once unless the script grants it */
-    bool show_saves, show_beats;
+    bool show_saves, show_beats, show_doubts;
     unsigned pong_rtt_ms; /* of the pongs that come by themselves; 0: they tell nothing */
-    bool pong_due, ack_due;
+    bool pong_due, ack_due, follows_due;
     struct session_saved saved; /* as an executor has it on disk */
     bool has_saved;
     int64_t saved_ms;

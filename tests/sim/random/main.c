@@ -17,7 +17,7 @@
 #include "world.h"
 
 #define CALM_MS (4 * 3600 * 1000) /* virtual: holds and the first probes of parked streams end */
-#define QUIET_MS 5000             /* a while of it, for a gap may wait for room unseen, */
+#define QUIET_MS 10000            /* a while of it, for a gap may wait for room unseen, sync lag, */
 #define QUIET_AUDIT_MS 100000     /* and audits find what no link has shown */
 #define STEPS_MAX 8000000         /* of one run: more is a loop */
 

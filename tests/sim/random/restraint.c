@@ -55,7 +55,8 @@ void restraint_watch(struct feed *feed, const struct session_action *action)
     if (action->from == SESSION_STARTING && action->to == SESSION_WAITING && r->waits && r->saved)
         return;
     bool waited = r->waits;
-    r->waits = action->to == SESSION_WAITING;
+    /* What the disk has of a wait is taken up in the next life, though the store stalled since. */
+    r->waits = action->to == SESSION_WAITING || (waited && action->to == SESSION_STALLED);
     if (action->to == SESSION_LIVE)
         r->live_since_ms = now;
     /* From the start only a life that ended in an attempt waits; else it is for a slot. */

@@ -177,13 +177,11 @@ static bool says_hello(struct feed *feed, struct link *link)
            0;
 }
 
-/* What sync shows from now on holds all that was published before the greeting. */
+/* What was published before the greeting comes by sync alone, and sync may not have it yet. */
 void service_hello(struct feed *feed, struct link *link)
 {
     struct service *service = &feed->service;
     uint64_t number = link->number;
-    for (unsigned p = service->count; p > 0 && service->events[p].visible_ms != 0; p--)
-        service->events[p].visible_ms = 0;
     service->late = 0;
     link->hello = true;
     if (!feed->pages || says_hello(feed, link) || link->number != number)
@@ -332,7 +330,7 @@ struct page {
 static bool visible(const struct page *page, unsigned position)
 {
     const struct published *event = &page->feed->service.events[position];
-    return event->visible_ms == 0 || event->visible_ms <= page->view_ms;
+    return event->visible_ms <= page->view_ms;
 }
 
 static void add(struct page *page, unsigned position)

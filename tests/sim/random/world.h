@@ -39,8 +39,8 @@
  *     show the hole, which is filled in order.
  *   - It sends an event without id and position (UNKEYED), and sync has both. If sync brings it in
  *     time, that copy is stored, else the frame as it came, and perhaps the copy as well.
- *   - A replica may answer as of a little earlier, but never without what was published before the
- *     greeting of the link: what sync shows too late and no link has shown is not to be known.
+ *   - Sync lags behind the link, and a replica may answer as of a little earlier: together by less
+ *     than settle. What it shows later than that, and no link has shown, is not to be known.
  */
 #ifndef HAWSER_TESTS_SIM_WORLD_H
 #define HAWSER_TESTS_SIM_WORLD_H

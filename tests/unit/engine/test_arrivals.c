@@ -225,11 +225,11 @@ static void silences_are_counted(void **state)
         path.now_ms += silences[i];
         message(&path, NULL);
     }
-    assert_int_equal(path.arrivals.counts.silences[0], 2);
-    assert_int_equal(path.arrivals.counts.silences[1], 1);
-    assert_int_equal(path.arrivals.counts.silences[ARRIVALS_BUCKETS - 1], 1);
-    assert_int_equal(path.arrivals.counts.silences[ARRIVALS_BUCKETS], 1);
-    assert_int_equal(path.arrivals.counts.sum_ms, 600022);
+    assert_int_equal(path.arrivals.counts.silences_ms.counts[0], 2);
+    assert_int_equal(path.arrivals.counts.silences_ms.counts[1], 1);
+    assert_int_equal(path.arrivals.counts.silences_ms.counts[11], 1);
+    assert_int_equal(path.arrivals.counts.silences_ms.counts[12], 1);
+    assert_int_equal(path.arrivals.counts.silences_ms.sum, 600022);
 }
 
 int main(void)

@@ -7,7 +7,7 @@ static const char profile_text[] =
     "[connect]\nurl = wss://h.example/\nparallel = 2\nhosts = h.example, *.h.example\n"
     "[event]\nid = /id\nposition = /p\nonly = /id exists\n[position]\ncompare = int\n"
     "[http sync]\nurl = https://h.example/sync\nquery.since = ${position}\n"
-    "[catchup]\nvia = http\nhttp = sync\nitems = /items\nmore = /more\n"
+    "[catchup]\nvia = http\nhttp = sync\nitems = /items\nmore = /more\nsettle = 0\n"
     "[on move]\nmatch = /t == \"move\"\ndo = handover /to\n"
     "[on q]\nmatch = /t == \"q\"\ndo = send a\n[send a]\ntext = answer ${n}\n";
 

@@ -259,12 +259,41 @@ static void calls_are_few(void **arg)
     rig_close(&rig);
 }
 
+/* Sync lags: its answer to the new link is empty, and what came before the link's first event is
+ * stored before it all the same. */
+static void unproven(void **arg)
+{
+    (void)arg;
+    struct rig rig;
+    struct rig_options options = {.profile = ascending, .position = "5"};
+    rig_open(&rig, &options);
+    rig_link_up(&rig, 1);
+    rig_answer(&rig, rig.http, "{\"items\":[],\"more\":false}");
+    rig_assert_saw(&rig, "state live");
+    rig_forget_lines(&rig);
+    rig_message(&rig, 1, "{\"id\":\"c\",\"p\":8}");
+    rig_message(&rig, 1, "{\"id\":\"d\",\"p\":9}");
+    rig_assert_saw(&rig, "http https://h.example/sync?since=5");
+    rig_answer(&rig, rig.http, "{\"items\":[{\"id\":\"a\",\"p\":6}],\"more\":false}");
+    rig_assert_stored(&rig, "a ");
+    rig_pass(&rig, 500);
+    rig_answer(&rig, rig.http,
+               "{\"items\":[{\"id\":\"b\",\"p\":7},{\"id\":\"c\",\"p\":8}],\"more\":false}");
+    rig_assert_stored(&rig, "b c d ");
+    rig_forget_lines(&rig);
+    rig_message(&rig, 1, "{\"id\":\"e\",\"p\":10}");
+    rig_assert_stored(&rig, "e ");
+    rig_pass(&rig, 20000);
+    rig_assert_silent(&rig, "http");
+    rig_close(&rig);
+}
+
 static void audit_finds(void **arg)
 {
     (void)arg;
     struct rig rig;
     char text[1000];
-    snprintf(text, sizeof(text), "%s%s", ascending, "audit = 60s\n");
+    snprintf(text, sizeof(text), "%s%s", ascending, "settle = 0\naudit = 60s\n");
     struct rig_options options = {.profile = text, .position = "5"};
     rig_open(&rig, &options);
     rig_link_up(&rig, 1);
@@ -292,7 +321,7 @@ static void window_half(void **arg)
     (void)arg;
     struct rig rig;
     char text[1000];
-    snprintf(text, sizeof(text), "%s%s", ascending, "audit = 1h\n");
+    snprintf(text, sizeof(text), "%s%s", ascending, "settle = 0\naudit = 1h\n");
     struct rig_options options = {.profile = text, .position = "5", .dedup_window = 32};
     rig_open(&rig, &options);
     rig_link_up(&rig, 1);
@@ -317,6 +346,7 @@ int main(void)
         cmocka_unit_test(tip_is_learnt),  cmocka_unit_test(calls_capture),
         cmocka_unit_test(call_for_each),  cmocka_unit_test(calls_are_few),
         cmocka_unit_test(audit_finds),    cmocka_unit_test(window_half),
+        cmocka_unit_test(unproven),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

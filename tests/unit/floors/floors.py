@@ -41,8 +41,9 @@ ROOMS = {
     "engine": Room(5, "base json config wire fanout profile session flow broker store",
                    pure="text heap",
                    linked="base json config wire fanout profile session flow broker"),
-    "daemon": Room(6, ALL, "systemd threads"),
-    "ctl": Room(6, "base json config wire profile tls io net"),
+    "reach": Room(6, "base json config wire profile tls io net"),
+    "daemon": Room(7, ALL + " reach", "systemd threads"),
+    "ctl": Room(7, "base json config wire profile tls io net reach"),
 }
 
 # Library: the headers it is known by, the names of its meson dependencies, its symbols.

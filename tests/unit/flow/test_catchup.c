@@ -65,7 +65,7 @@ static void test_page_counts(void **state)
     page = page_end(&rig);
     assert_int_equal(page.items, 0);
     assert_int_equal(page.fresh, 0);
-    assert_true(page.reached_hold); /* nothing is held, and nothing is missing */
+    assert_false(page.reached_hold); /* nothing is held that it could come to */
     rig_close(&rig);
 }
 
@@ -131,7 +131,7 @@ static void test_opaque_reaches_by_id_or_position(void **state)
     item(&rig, "a", "p9");
     assert_false(page_end(&rig).reached_hold);
     flow_page_begin(rig.flow);
-    assert_true(page_end(&rig).reached_hold); /* nothing keyed is held */
+    assert_false(page_end(&rig).reached_hold); /* nothing keyed is held */
     live(&rig, "d", "p4");
     flow_page_begin(rig.flow);
     assert_false(page_end(&rig).reached_hold);
@@ -190,7 +190,6 @@ static void test_sync_owes_what_was_dropped(void **state)
         assert_true(empty_page(&rig).owed);
         item(&rig, "b", "2");
         assert_false(empty_page(&rig).owed);
-        assert_true(empty_page(&rig).reached_hold);
         flow_discard(rig.flow);
         live(&rig, "b", "2"); /* known */
         assert_false(empty_page(&rig).owed);
@@ -493,6 +492,75 @@ static void test_what_is_missing_is_owed_with_the_hold(void **state)
     rig_close(&rig);
 }
 
+/* ---- doubt ---- */
+
+/* What is known, and what belongs to the live edge alone, proves nothing and is not held. */
+static void test_doubt_holds_the_first_new_event(void **state)
+{
+    struct profile_message typing = message_of(NULL, NULL);
+    struct rig rig;
+
+    typing.ephemeral = true;
+    rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
+    live(&rig, "a", "1");
+    flow_hold(rig.flow);
+    assert_int_equal(flow_release(rig.flow), 0);
+    flow_doubt(rig.flow, true);
+    assert_int_equal(live(&rig, "a", "1"), FLOW_DUPLICATE);
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &typing, typing.data, false, 0),
+                     FLOW_EMITTED);
+    assert_int_equal(live(&rig, "d", "4"), FLOW_DOUBT);
+    assert_int_equal(live(&rig, "e", "5"), FLOW_HELD);
+    flow_page_begin(rig.flow);
+    item(&rig, "b", "2");
+    assert_false(page_end(&rig).reached_hold);
+    item(&rig, "d", "4");
+    assert_true(page_end(&rig).reached_hold);
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_int_equal(live(&rig, "g", "7"), FLOW_EMITTED);
+    assert_log(&rig, "!a@1+ ~! b@2+ d@4+ !e@5+ !g@7+ ");
+    rig_close(&rig);
+}
+
+static void test_doubt_is_over(void **state)
+{
+    struct rig rig;
+
+    rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_OPAQUE);
+    flow_doubt(rig.flow, true);
+    flow_doubt(rig.flow, false);
+    assert_int_equal(live(&rig, "a", "p1"), FLOW_EMITTED);
+    flow_doubt(rig.flow, true);
+    flow_forget(rig.flow); /* nothing to ask from */
+    assert_int_equal(live(&rig, "b", "p2"), FLOW_EMITTED);
+    flow_doubt(rig.flow, true);
+    flow_reset(rig.flow, SLICE("p2"));
+    assert_int_equal(live(&rig, "c", "p3"), FLOW_EMITTED);
+    flow_doubt(rig.flow, true);
+    flow_discard(rig.flow);
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_int_equal(live(&rig, "d", "p4"), FLOW_EMITTED);
+    rig_close(&rig);
+}
+
+/* One that is larger than the hold: sync owes it where sync has it, else it is all there is. */
+static void test_doubt_where_nothing_fits(void **state)
+{
+    struct rig rig;
+
+    rig_open_with(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT, 1000, 16);
+    flow_doubt(rig.flow, true);
+    assert_int_equal(live(&rig, NULL, NULL), FLOW_EMITTED);
+    assert_int_equal(live(&rig, "b", "2"), FLOW_DOUBT);
+    assert_true(empty_page(&rig).owed);
+    item(&rig, "a", "1");
+    item(&rig, "b", "2");
+    assert_false(empty_page(&rig).owed);
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_log(&rig, "! a@1+ b@2+ ");
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -511,6 +579,9 @@ int main(void)
         cmocka_unit_test(test_what_comes_while_releasing_queues_behind),
         cmocka_unit_test(test_malformed_and_binary_survive_the_hold),
         cmocka_unit_test(test_the_sink_refuses_its_kth_call),
+        cmocka_unit_test(test_doubt_holds_the_first_new_event),
+        cmocka_unit_test(test_doubt_is_over),
+        cmocka_unit_test(test_doubt_where_nothing_fits),
         cmocka_unit_test(test_what_is_missing_keeps_its_place),
         cmocka_unit_test(test_what_is_missing_is_owed_with_the_hold),
     };

@@ -175,6 +175,36 @@ static void test_positions_that_are_no_count(void **state)
     rig_close(&rig);
 }
 
+/* In doubt the very next position proves itself; nothing else does, a position of one key alone
+ * least of all. */
+static void test_in_doubt_only_what_follows_passes(void **state)
+{
+    struct rig rig;
+
+    open_contiguous(&rig, PROFILE_CATCHUP_HTTP);
+    assert_int_equal(live(&rig, "a", "10"), FLOW_EMITTED);
+    flow_doubt(rig.flow, true);
+    assert_int_equal(live(&rig, "b", "11"), FLOW_FOLLOWS);
+    assert_int_equal(live(&rig, "c", "12"), FLOW_EMITTED); /* the doubt is over */
+    flow_doubt(rig.flow, true);
+    assert_int_equal(live(&rig, "e", "14"), FLOW_DOUBT);
+    item(&rig, "d", "13");
+    item(&rig, "e", "14");
+    assert_true(page_of(&rig).reached_hold);
+    assert_int_equal(flow_release(rig.flow), 0);
+    flow_doubt(rig.flow, true);
+    assert_int_equal(live(&rig, "late", "9"), FLOW_DOUBT);
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_log(&rig, "!a@10+ !b@11+ !c@12+ d@13+ e@14+ !late@9 ");
+    rig_close(&rig);
+
+    open_contiguous(&rig, PROFILE_CATCHUP_HTTP);
+    assert_int_equal(keyed(&rig, "x", "1"), FLOW_EMITTED);
+    flow_doubt(rig.flow, true);
+    assert_int_equal(keyed(&rig, "x", "2"), FLOW_DOUBT);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +215,7 @@ int main(void)
         cmocka_unit_test(test_a_message_larger_than_the_hold_passes),
         cmocka_unit_test(test_each_key_has_its_own),
         cmocka_unit_test(test_positions_that_are_no_count),
+        cmocka_unit_test(test_in_doubt_only_what_follows_passes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,6 +239,8 @@ static void deliver(struct world *world)
     case FLOW_HOLE:
     case FLOW_UNKEYED:
     case FLOW_SUSPECT:
+    case FLOW_DOUBT:
+    case FLOW_FOLLOWS:
         check(!"what this profile does not have");
         break;
     case FLOW_IGNORED:
@@ -268,7 +270,9 @@ static void end_page(struct world *world)
     check(page.fresh <= page.items);
     if (!world->page.fresh || world->polling)
         return;
-    if (page.reached_hold) {
+    /* An empty page is the end where nothing is held; the session waits a while else. */
+    if (page.reached_hold || (page.items == 0 && !page.owed &&
+                              (stats.held_events == 0 || world->visible == world->produced))) {
         world->catching = false;
         world->releases++;
         (void)flow_release(world->flow);

@@ -180,6 +180,8 @@ static void deliver(struct world *world, struct link *link)
     case FLOW_DISCARDED:
     case FLOW_IGNORED:
     case FLOW_SUSPECT:
+    case FLOW_DOUBT:
+    case FLOW_FOLLOWS:
         check(!"no such answer here");
     }
     link->next++;
@@ -200,7 +202,8 @@ static void page(struct world *world)
             return; /* the page is asked for again */
     }
     flow_page_end(world->flow, &result);
-    if (result.reached_hold && !(world->waits && result.unkeyed)) {
+    bool end = result.items == 0 && !result.owed && world->visible == world->produced;
+    if ((result.reached_hold || end) && !(world->waits && result.unkeyed)) {
         release(world);
     } else if (world->waits && flow_unkeyed(world->flow)) {
         if (!result.unkeyed) {

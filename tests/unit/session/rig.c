@@ -15,11 +15,11 @@ void rig_init(struct rig *rig)
     rig->seed = 1;
 }
 
-/* A slot is granted at once, and what follows counts to the same step. */
-static void grant(struct rig *rig)
+/* What comes at once: what follows counts to the same step. */
+static void at_once(struct rig *rig, enum session_event_kind kind)
 {
     struct session_event event = {
-        .kind = SESSION_EV_SLOT, .now_ms = rig->now_ms, .last_rx_ms = rig->rx_ms};
+        .kind = kind, .link = rig->link, .now_ms = rig->now_ms, .last_rx_ms = rig->rx_ms};
     struct session_actions more;
     assert_int_equal(session_step(&rig->session, &event, &more), 0);
     assert_true(rig->out.count + more.count <= SESSION_ACTIONS_MAX);
@@ -33,7 +33,9 @@ static void step(struct rig *rig, struct session_event event)
     event.last_rx_ms = rig->rx_ms;
     assert_int_equal(session_step(&rig->session, &event, &rig->out), 0);
     if (rig_did(rig, SESSION_DO_ASK_SLOT) != NULL && !rig->withhold)
-        grant(rig);
+        at_once(rig, SESSION_EV_SLOT);
+    if (rig_did(rig, SESSION_DO_DOUBT) != NULL && !rig->doubts)
+        at_once(rig, SESSION_EV_FOLLOWS);
     for (unsigned i = 0; i < rig->out.count; i++) {
         if (rig->out.item[i].kind == SESSION_DO_DIAL)
             rig->link = rig->out.item[i].link;

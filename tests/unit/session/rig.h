@@ -11,6 +11,7 @@ struct rig {
     struct profile profile;     /* change it before rig_start() */
     int64_t now_ms, rx_ms;
     bool has_position, lived;
+    bool doubts;   /* else an event that follows comes at once */
     bool withhold; /* slots are not granted by themselves: rig_do(rig, SESSION_EV_SLOT) */
     uint64_t seed;
     uint64_t link, request; /* the newest */

@@ -98,9 +98,9 @@ static uint64_t some_request(struct walker *w, enum session_event_kind kind)
 static enum session_event_kind helpful_kind(struct walker *w)
 {
     static const enum session_event_kind live[] = {
-        SESSION_EV_TICK,        SESSION_EV_TICK, SESSION_EV_RULE,
-        SESSION_EV_EXPIRING,    SESSION_EV_HOLE, SESSION_EV_UNKEYED,
-        SESSION_EV_WINDOW_HALF, SESSION_EV_MET,  SESSION_EV_LINK_OPEN};
+        SESSION_EV_TICK,      SESSION_EV_TICK,    SESSION_EV_RULE,        SESSION_EV_EXPIRING,
+        SESSION_EV_HOLE,      SESSION_EV_UNKEYED, SESSION_EV_WINDOW_HALF, SESSION_EV_MET,
+        SESSION_EV_LINK_OPEN, SESSION_EV_DOUBT,   SESSION_EV_FOLLOWS};
     static const enum session_event_kind polling[] = {SESSION_EV_TICK, SESSION_EV_FALLBACK_OPEN,
                                                       SESSION_EV_HTTP_PAGE, SESSION_EV_LINK_OPEN,
                                                       SESSION_EV_RULE};
@@ -149,9 +149,9 @@ static enum session_event_kind random_kind(struct walker *w)
 /* What comes next where all goes well: without it the walk rarely gets far. */
 static void helpful(struct walker *w, struct session_event *event, struct profile_rule_action *rule)
 {
-    static const enum session_event_kind rarely[] = {SESSION_EV_EXPIRING, SESSION_EV_WINDOW_HALF,
-                                                     SESSION_EV_UNKEYED,  SESSION_EV_HOLE,
-                                                     SESSION_EV_POSITION, SESSION_EV_RULE};
+    static const enum session_event_kind rarely[] = {
+        SESSION_EV_EXPIRING, SESSION_EV_WINDOW_HALF, SESSION_EV_UNKEYED,  SESSION_EV_HOLE,
+        SESSION_EV_DOUBT,    SESSION_EV_FOLLOWS,     SESSION_EV_POSITION, SESSION_EV_RULE};
     uint64_t newest = w->successor != 0 ? w->successor : w->link;
     const struct walker_link *link = walker_link(w, newest);
     event->link = newest;

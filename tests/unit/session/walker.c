@@ -206,6 +206,11 @@ static void saw(struct walker *w, const struct session_action *action)
     case SESSION_DO_UNKEYED_KEEP:
         assert_int_equal(w->gate, HOLD);
         return;
+    case SESSION_DO_DOUBT:
+    case SESSION_DO_TRUST:
+        assert_int_equal(w->gate, PASS);
+        assert_int_equal(w->state, SESSION_LIVE);
+        return;
     case SESSION_DO_SAVE:
         assert_ptr_equal(action, &w->out.item[w->out.count - 1]); /* of all that was done */
         return;
@@ -332,6 +337,7 @@ void walker_book(struct walker *w, const struct session_event *event)
         return;
     case SESSION_EV_HOLE:
     case SESSION_EV_UNKEYED:
+    case SESSION_EV_DOUBT:
         flow_holds(w, event);
         return;
     case SESSION_EV_SLOT:
@@ -344,6 +350,7 @@ void walker_book(struct walker *w, const struct session_event *event)
         w->stalled = false;
         return;
     case SESSION_EV_MET:
+    case SESSION_EV_FOLLOWS:
     case SESSION_EV_FALLBACK_OPEN:
     case SESSION_EV_SLOT_LATER:
     case SESSION_EV_REFRESH_FAILED:

@@ -51,7 +51,7 @@ static void note(struct disk_op op, const void *bytes)
         tape.room = tape.room * 2 + 64;
         tape.ops = realloc(tape.ops, tape.room * sizeof *tape.ops);
     }
-    if (op.size > 0) {
+    if (bytes != NULL && op.size > 0) {
         op.bytes = malloc(op.size);
         memcpy(op.bytes, bytes, op.size);
     }
