@@ -63,7 +63,7 @@ def test_F59_lifecycle_not_messages(quick, service):
         consumer.subscribe(**{"from": "oldest"})
         service.publish(500)
         consumer.wait_events(500)
-    assert len(quick.log().splitlines()) == before
+    assert len(quick.log().splitlines()) - before < 5  # but it may ask what came before the first
     for line in quick.log().splitlines():
         if re.search(r"\b(open to|ended:|dropped|live)\b", line):
             assert re.search(r" chat \[[0-9a-f]{8}\]: ", line), line
