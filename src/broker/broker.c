@@ -73,6 +73,17 @@ void broker_changed(struct broker *broker)
         broker_say_deadline(broker, broker->now_ms);
 }
 
+/* What was used of the old rate counts as the same part of the new one: to configure is no way to
+ * dial more. */
+void broker_configure(struct broker *broker, struct profile_rate dial_rate, unsigned dial_per_host,
+                      int64_t now_ms)
+{
+    broker_touch(broker, now_ms);
+    bucket_change(&broker->dial_rate, dial_rate, broker->now_ms);
+    broker->dial_per_host = dial_per_host;
+    broker_changed(broker);
+}
+
 /* ---- clients ---- */
 
 static struct host *find_host(struct broker *broker, const char *name)
@@ -181,6 +192,14 @@ int broker_client_new(struct broker *broker, const struct broker_client_options 
     broker->n_clients++;
     *out = client;
     return 0;
+}
+
+const char *broker_unrestored(const struct broker_client *client)
+{
+    const struct scope *scope = client->scope;
+    if (scope == NULL || scope->refs > 1 || scope->connects.n > 0 || scope->sessions.n > 0)
+        return NULL;
+    return scope->key;
 }
 
 /* ---- what a slot takes and gives back ---- */

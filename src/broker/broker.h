@@ -64,6 +64,9 @@ struct broker_options {
 
 int broker_new(const struct broker_options *options, struct broker **out);
 void broker_free(struct broker *broker);
+/* Other bounds for all streams, from now on. */
+void broker_configure(struct broker *broker, struct profile_rate dial_rate, unsigned dial_per_host,
+                      int64_t now_ms);
 
 struct broker_client_options {
     const char *name;       /* of the stream */
@@ -81,6 +84,10 @@ void broker_client_free(struct broker_client *client); /* gives back what it has
  * unknown keys and damaged values are ignored. ago_ms: how long ago by the wall clock; below 0 (it
  * was set back) is as 0. */
 void broker_restore(struct broker *broker, struct slice key, struct slice value, int64_t ago_ms);
+
+/* The key under which its scope is saved, if nothing has been counted there yet; NULL: it need not
+ * be restored. Until the client is freed. */
+const char *broker_unrestored(const struct broker_client *client);
 
 /* ---- slots; times are monotonic ms ---- */
 enum broker_slot { BROKER_LINK, BROKER_SUCCESSOR, BROKER_FALLBACK };

@@ -93,6 +93,17 @@ void bucket_init(struct bucket *bucket, struct profile_rate rate)
     bucket->level = brim(bucket);
 }
 
+void bucket_change(struct bucket *bucket, struct profile_rate rate, int64_t now_ms)
+{
+    double part = 1;
+    bucket_fill(bucket, now_ms);
+    if (bucket->rate.count > 0)
+        part = (double)bucket->level / (double)brim(bucket);
+    bucket->rate = rate;
+    bucket->level = (int64_t)(part * (double)brim(bucket));
+    bucket->at_ms = now_ms;
+}
+
 void bucket_fill(struct bucket *bucket, int64_t now_ms)
 {
     if (bucket->rate.count == 0)

@@ -43,6 +43,8 @@ struct bucket {
     int64_t at_ms;            /* as of then */
 };
 void bucket_init(struct bucket *bucket, struct profile_rate rate);
+/* Another rate; of what it holds as much counts as of its whole. */
+void bucket_change(struct bucket *bucket, struct profile_rate rate, int64_t now_ms);
 void bucket_fill(struct bucket *bucket, int64_t now_ms);
 /* When the n-th token from now on is there; 1 is the next. */
 int64_t bucket_when_ms(const struct bucket *bucket, unsigned n);

@@ -62,5 +62,7 @@ const struct key_section *keys_section(const char *name);
 const struct key *keys_find(const struct key_section *section, const char *name);
 /* The key that a misspelt one was perhaps meant to be, or NULL. */
 const char *keys_suggest(const struct key_section *section, struct slice word);
+/* All entries that the settings were made of. */
+const struct ini *settings_ini(const struct settings *settings);
 
 #endif

@@ -421,6 +421,11 @@ void settings_free(struct settings *settings)
     free(settings);
 }
 
+const struct ini *settings_ini(const struct settings *settings)
+{
+    return settings->priv->ini;
+}
+
 void settings_describe(void (*visit)(void *arg, const struct settings_key *key), void *arg)
 {
     for (size_t i = 0; i < SECTION_COUNT; i++) {

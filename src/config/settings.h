@@ -157,4 +157,13 @@ void settings_describe(void (*visit)(void *arg, const struct settings_key *key),
  * name [stream]'s own keys when it refuses one of `rest`. */
 const char *settings_suggest_key(const char *section, struct slice word);
 
+/* Calls visit for each key of the section whose value is not the same in a and b, two structs of
+ * that section: "daemon", "store", "listen" or "stream". Tags and the profile's keys are not among
+ * them. */
+void settings_compare(const char *section, const void *a, const void *b,
+                      void (*visit)(void *arg, const char *key), void *arg);
+/* Where the value of a key comes from; name "" for a section without one. NULL: its default. */
+const struct ini_entry *settings_entry(const struct settings *settings, const char *section,
+                                       const char *name, const char *key);
+
 #endif

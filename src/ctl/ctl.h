@@ -55,6 +55,7 @@ int ctl_tail(struct ctl *ctl);
 int ctl_consumers(struct ctl *ctl);
 int ctl_control(struct ctl *ctl); /* reconnect, pause, resume */
 int ctl_send(struct ctl *ctl);
+int ctl_reload(struct ctl *ctl);
 int ctl_check(struct ctl *ctl);
 int ctl_profiles(struct ctl *ctl);
 int ctl_explain(struct ctl *ctl);

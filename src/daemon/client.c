@@ -213,6 +213,8 @@ static void guest_bye(struct guest *guest, const char *reason)
 {
     struct client *client = client_of(guest);
     client->bye = reason;
+    if (client->wait.what == CLIENT_WAITS_FOR_RELOAD)
+        return; /* the answer first, which comes soon: request_reloaded() */
     client->outlet.leaving = true;
     client_pump(client);
 }
@@ -222,8 +224,20 @@ static void guest_close(struct guest *guest)
     client_close(client_of(guest));
 }
 
-static const struct guest_ops guest_ops = {
-    .serve = guest_serve, .gone = guest_gone, .bye = guest_bye, .close = guest_close};
+static const char *guest_view(struct guest *guest)
+{
+    struct client *client = client_of(guest);
+    if (!listener_show(client->listener, &client->outlet))
+        return LISTENER_NO_STREAM;
+    consumers_view(client);
+    return NULL;
+}
+
+static const struct guest_ops guest_ops = {.serve = guest_serve,
+                                           .gone = guest_gone,
+                                           .bye = guest_bye,
+                                           .close = guest_close,
+                                           .view = guest_view};
 
 int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid)
 {
@@ -249,7 +263,7 @@ int client_new(struct listener *listener, struct io_stream *stream, uid_t uid, p
         return status;
     }
     client->reading = true;
-    listener_add(listener, &client->guest, &guest_ops);
+    listener_add(listener, &client->guest, &guest_ops, uid);
     log_debug(NULL, NULL, "listen %s: pid %d (uid %d) connected", listener->name, (int)pid,
               (int)uid);
     client_pump(client);

@@ -21,6 +21,7 @@ enum client_wait {
     CLIENT_WAITS_TO_SEEK,
     CLIENT_WAITS_TO_FORGET,
     CLIENT_WAITS_FOR_LIST,
+    CLIENT_WAITS_FOR_RELOAD,
 };
 struct named;
 
@@ -57,6 +58,11 @@ void client_close(struct client *client);
 void request_handle(struct client *client, struct slice line);
 /* What the client waited for is done, or lost with the store. Pumps nothing. */
 void request_done(struct client *client, bool lost);
+/* What it waited for was a reload: it has changed this; or nothing, for these errors and so many
+ * more; or it will not be done. */
+void request_reloaded(struct client *client, const char *const *changed, size_t n);
+void request_not_reloaded(struct client *client, const char *const *errors, size_t n, size_t more);
+void request_abandoned(struct client *client, const char *why);
 struct slice client_wait_id(const struct client *client);
 void client_reply_error(struct client *client, struct slice id, enum ndjson_error error,
                         const char *detail);

@@ -238,6 +238,15 @@ static void set_filter(struct named *named, struct consumers_filter *filter)
     named->stale = true;
 }
 
+/* Without memory its lag counts what it counted before; what it gets is right. */
+void consumers_view(struct client *client)
+{
+    struct consumers_filter *filter =
+        client->consumer != NULL ? consumers_filter_new(&client->outlet.filter) : NULL;
+    if (filter != NULL)
+        set_filter(client->consumer, filter);
+}
+
 enum ndjson_error consumers_connect(struct consumers *consumers, struct client *client,
                                     struct slice name, const struct consumers_start *start,
                                     bool *later, struct error *err)

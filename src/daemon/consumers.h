@@ -59,6 +59,8 @@ struct consumers_start {
 enum ndjson_error consumers_connect(struct consumers *consumers, struct client *client,
                                     struct slice name, const struct consumers_start *start,
                                     bool *later, struct error *err);
+/* The client's filter has changed, in its streams. */
+void consumers_view(struct client *client);
 /* The client has gone, or is to have no consumer any more. */
 void consumers_leave(struct client *client);
 struct consumer *consumers_consumer(const struct client *client);

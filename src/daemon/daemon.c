@@ -10,11 +10,13 @@
 #include "base/log.h"
 #include "daemon/activation.h"
 #include "daemon/consumers.h"
+#include "daemon/generation.h"
 #include "daemon/listener.h"
 #include "daemon/logfmt.h"
 #include "daemon/network.h"
 #include "daemon/notify.h"
 #include "daemon/paths.h"
+#include "daemon/reload.h"
 #include "daemon/report.h"
 #include "daemon/slots.h"
 #include "daemon/upstream.h"
@@ -68,6 +70,7 @@ static void on_soon(void *arg)
         for (size_t i = 0; i < daemon->n_listeners; i++)
             listener_serve(daemon->listeners[i]);
     }
+    reload_run(daemon->reload);
     maybe_stopped(daemon);
 }
 
@@ -160,7 +163,7 @@ static void on_ready(void *arg, bool reopened)
     const struct store_info *info = persist_info(daemon->persist);
     struct error err = {0};
     for (size_t i = 0; reopened && i < daemon->n_upstreams; i++)
-        if (upstream_restore(daemon->upstreams[i], &err) != 0)
+        if (!daemon->upstreams[i]->opening && upstream_restore(daemon->upstreams[i], &err) != 0)
             log_error(daemon->upstreams[i]->settings->name, NULL, "store: %s", err.text);
     if (reopened)
         hub_reopen(daemon->hub, info->newest_seq, info->reserved_seq);
@@ -263,6 +266,7 @@ static void stop(struct daemon *daemon, const char *why)
         return;
     log_notice(NULL, NULL, "stopping: %s", why);
     notify_stopping();
+    reload_stop(daemon->reload);
     daemon->stop_ms = io_now_ms(daemon->loop);
     enter_phase(daemon, DAEMON_STOPPING_STREAMS, DAEMON_STREAMS_MS);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
@@ -275,7 +279,7 @@ static void on_signal(void *arg, int signum)
 {
     struct daemon *daemon = arg;
     if (signum == SIGHUP)
-        log_notice(NULL, NULL, "SIGHUP: restart hawserd to apply a changed configuration");
+        reload_ask(daemon->reload, NULL);
     else
         stop(daemon, signum == SIGTERM ? "SIGTERM" : "SIGINT");
 }
@@ -284,7 +288,7 @@ static void on_signal(void *arg, int signum)
 
 /* A quarter of the store is for the records of one commit (start_hub); what else a commit of all
  * streams takes must fit into the rest, or none would ever succeed. */
-static int check_store_size(const struct settings *settings, struct error *err)
+int daemon_check_store(const struct settings *settings, struct error *err)
 {
     uint64_t pages = STORE_COMMON_PAGES + STORE_STREAM_PAGES * settings->n_streams;
     uint64_t least = pages * (uint64_t)sysconf(_SC_PAGESIZE) * 4 / 3;
@@ -305,7 +309,7 @@ static void on_checking(void *arg, uint64_t bytes)
 static int start_store(struct daemon *daemon, struct error *err)
 {
     char path[4096];
-    int status = check_store_size(daemon->settings, err);
+    int status = daemon_check_store(daemon->settings, err);
     if (status != 0)
         return error_wrap(err, "store");
     snprintf(path, sizeof(path), "%s/store", daemon->state_dir);
@@ -334,8 +338,13 @@ static size_t ring_bytes(const struct configuration *configuration)
     return bytes;
 }
 
+uint64_t daemon_max_message(const struct daemon *daemon)
+{
+    return (daemon->ring_bytes - (64u << 10)) / 6;
+}
+
 /* A commit that is larger than the store, or nearly, would fail again and again. */
-static uint64_t commit_bytes(const struct settings *settings)
+uint64_t daemon_commit_bytes(const struct settings *settings)
 {
     uint64_t bytes = settings->store.retain_size_bytes / 4;
     return bytes < STORE_BATCH_MAX / 2 ? bytes : STORE_BATCH_MAX / 2;
@@ -345,10 +354,11 @@ static int start_hub(struct daemon *daemon, const struct configuration *configur
                      struct error *err)
 {
     const struct store_info *info = persist_info(daemon->persist);
+    daemon->ring_bytes = ring_bytes(configuration);
     struct hub_options options = {
-        .ring_bytes = ring_bytes(configuration),
+        .ring_bytes = daemon->ring_bytes,
         .ring_entries = DAEMON_RING_ENTRIES,
-        .commit_bytes = commit_bytes(daemon->settings),
+        .commit_bytes = daemon_commit_bytes(daemon->settings),
         .page_bytes = (size_t)sysconf(_SC_PAGESIZE),
         .deliver_received = daemon->settings->store.deliver == SETTINGS_DELIVER_RECEIVED,
         .newest_seq = info->newest_seq,
@@ -357,6 +367,24 @@ static int start_hub(struct daemon *daemon, const struct configuration *configur
         .ops_arg = daemon,
     };
     return hub_new(&options, &daemon->hub) != 0 ? error_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
+static int start_upstream(struct daemon *daemon, size_t i, struct error *err)
+{
+    const struct configuration *configuration = &daemon->generation->configuration;
+    const struct settings_stream *settings = &configuration->settings->streams[i];
+    struct store_stream_options options = upstream_in_store(settings, configuration->profiles[i]);
+    struct store_stream_state state;
+    struct upstream *upstream = NULL;
+    int status = persist_stream_open(daemon->persist, &options, &state, err);
+    if (status != 0)
+        return error_wrap(err, "%s", settings->name);
+    status = upstream_new(daemon, daemon->generation, i, state.id, &upstream, err);
+    if (status != 0)
+        return status;
+    daemon->upstreams[daemon->n_upstreams++] = upstream;
+    upstream->fingerprint_changed = state.fingerprint_changed;
+    return upstream_restore(upstream, err);
 }
 
 /* Before any is opened: a new one may get the id of one that is no longer configured, which nobody
@@ -372,21 +400,14 @@ static int keep_streams(struct daemon *daemon, struct error *err)
     return consumers_restore(daemon->consumers, kept, err);
 }
 
-static int start_upstreams(struct daemon *daemon, const struct configuration *configuration,
-                           struct error *err)
+static int start_upstreams(struct daemon *daemon, struct error *err)
 {
     const struct settings *settings = daemon->settings;
     daemon->upstreams = calloc(settings->n_streams + 1, sizeof(struct upstream *));
     if (daemon->upstreams == NULL)
         return error_set(err, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < settings->n_streams; i++) {
-        struct upstream *upstream = NULL;
-        int status =
-            upstream_new(daemon, &settings->streams[i], configuration->profiles[i], &upstream, err);
-        if (status != 0)
-            return status;
-        daemon->upstreams[daemon->n_upstreams++] = upstream;
-        status = upstream_restore(upstream, err);
+        int status = start_upstream(daemon, i, err);
         if (status != 0)
             return status;
     }
@@ -451,8 +472,7 @@ static int start_loop(struct daemon *daemon, struct error *err)
     return status != 0 ? error_set(err, status, "event loop: %s", error_text(status)) : 0;
 }
 
-static int start_parts(struct daemon *daemon, const struct configuration *configuration,
-                       struct error *err)
+static int start_parts(struct daemon *daemon, struct error *err)
 {
     int status = paths_make(daemon->state_dir, 0700, err);
     if (status == 0)
@@ -464,7 +484,7 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     if (status == 0)
         status = start_signals(daemon, err);
     if (status == 0)
-        status = start_hub(daemon, configuration, err);
+        status = start_hub(daemon, &daemon->generation->configuration, err);
     if (status == 0)
         status = slots_new(daemon, &daemon->slots, err);
     if (status == 0 && net_pool_new(NULL, &daemon->pool) != 0)
@@ -479,7 +499,9 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     if (status == 0)
         status = keep_streams(daemon, err);
     if (status == 0)
-        status = start_upstreams(daemon, configuration, err);
+        status = start_upstreams(daemon, err);
+    if (status == 0)
+        status = reload_new(daemon, &daemon->reload, err);
     if (status == 0)
         status = start_listeners(daemon, err);
     if (status == 0)
@@ -487,14 +509,15 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
     return status;
 }
 
-int daemon_start(struct daemon *daemon, const struct configuration *configuration,
-                 struct error *err)
+int daemon_start(struct daemon *daemon, struct generation *generation, struct error *err)
 {
-    *daemon = (struct daemon){.settings = configuration->settings, .commit_took_ms = -1};
+    *daemon = (struct daemon){.generation = generation_hold(generation),
+                              .settings = generation->configuration.settings,
+                              .commit_took_ms = -1};
     buf_init(&daemon->framed, BUF_UNBOUNDED);
     daemon->state_dir = paths_state_dir(daemon->settings);
     daemon->runtime_dir = paths_runtime_dir(daemon->settings);
-    int status = start_parts(daemon, configuration, err);
+    int status = start_parts(daemon, err);
     if (status != 0) {
         daemon_fini(daemon);
         return status;
@@ -563,6 +586,7 @@ void daemon_fini(struct daemon *daemon)
         io_network_close(daemon->network);
     oldest_fini(&daemon->oldest);
     close_store(daemon);               /* before the hub: a commit may still read from its ring */
+    reload_free(daemon->reload);       /* the store's writer may have worked for it */
     consumers_free(daemon->consumers); /* the store's reader may have been counting for them */
     hub_free(daemon->hub);
     for (size_t i = 0; i < sizeof(daemon->signals) / sizeof(daemon->signals[0]); i++)
@@ -582,6 +606,7 @@ void daemon_fini(struct daemon *daemon)
     buf_fini(&daemon->framed);
     free(daemon->listeners);
     free(daemon->upstreams);
+    generation_drop(daemon->generation);
 }
 
 /* ---- looking ---- */

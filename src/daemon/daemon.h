@@ -15,13 +15,14 @@
  *       feed    one that only reads; http_client, http_events, http_pages, http_auth, metrics
  *       outlet  how the log reaches any of them
  *     consumers the named consumers: who has which name, and what of it is on disk
+ *     reload    from one configuration to the next; generation  each of them, while it is used
  *     activation  listening sockets that the service manager hands over, or keeps over a restart
  *     health    whether a stream is well, since when not, and its rate; oldest  the store's reach
  *     status    what hawserd says of itself; logfmt, report, notify  the same to the log and to
  *               systemd
  *     turns     how long the loop works at a stretch
- *     metrics   what was counted, for Prometheus; metrics_page  its text; link_counts  how links end
- *     paths     directories that are ours
+ *     metrics   what was counted, for Prometheus; metrics_page  its text; link_counts  how links
+ * end paths     directories that are ours
  */
 #ifndef HAWSER_DAEMON_DAEMON_H
 #define HAWSER_DAEMON_DAEMON_H
@@ -33,7 +34,6 @@
 #include "engine/stream.h"
 #include "io/io.h"
 #include "net/net.h"
-#include "profile/configuration.h"
 #include "tls/tls.h"
 
 #define DAEMON_STOP_MS 5000    /* a clean stop takes at most this */
@@ -56,6 +56,8 @@ enum daemon_phase {
 
 struct upstream;
 struct listener;
+struct generation;
+struct reload;
 struct slots;
 struct vaults;
 struct consumers;
@@ -64,7 +66,9 @@ struct activation;
 struct report;
 
 struct daemon {
-    const struct settings *settings;
+    struct generation *generation;   /* the newest configuration */
+    const struct settings *settings; /* its own */
+    struct reload *reload;
     const char *state_dir, *runtime_dir;
     struct io_loop *loop;
     struct turns turns; /* of the loop */
@@ -74,16 +78,18 @@ struct daemon {
     struct vaults *vaults;
     struct net_pool *pool; /* of the connections of all streams' requests */
     struct consumers *consumers;
-    struct net_memory *memory;   /* which of a host's addresses answered */
-    struct io_network *network;  /* NULL: it cannot be watched */
-    struct upstream **upstreams; /* as configured */
+    size_t ring_bytes;          /* of the hub */
+    struct net_memory *memory;  /* which of a host's addresses answered */
+    struct io_network *network; /* NULL: it cannot be watched */
+    /* As configured; behind them those that a reload has removed and that are not over. */
+    struct upstream **upstreams;
     size_t n_upstreams;
-    struct listener **listeners; /* the control socket first */
+    struct listener **listeners; /* the same, the control socket first */
     size_t n_listeners;
     struct activation *activation;
     struct report *report; /* NULL: no service manager listens */
-    struct buf framed;    /* lines in another form, on their way to an outlet's stream */
-    struct io_idle *soon; /* flush the hub and serve clients, once an iteration */
+    struct buf framed;     /* lines in another form, on their way to an outlet's stream */
+    struct io_idle *soon;  /* flush the hub and serve clients, once an iteration */
     struct io_timer *commit_timer, *stop_timer, *sample_timer;
     struct io_signal *signals[3];
     struct oldest oldest;    /* stored event, for status */
@@ -94,13 +100,17 @@ struct daemon {
     int64_t started_ms, last_commit_ms, stop_ms; /* stop_ms: since when it stops */
 };
 
-/* Builds everything from a checked configuration (borrowed, outlives the daemon) and starts the
- * streams. ERR_ codes and err as the parts give them; then nothing is left running. */
-int daemon_start(struct daemon *daemon, const struct configuration *configuration,
-                 struct error *err);
+/* Builds everything from a checked configuration and starts the streams. ERR_ codes and err as the
+ * parts give them; then nothing is left running. */
+int daemon_start(struct daemon *daemon, struct generation *generation, struct error *err);
 void daemon_run(struct daemon *daemon); /* until stopped */
 void daemon_fini(struct daemon *daemon);
 
+/* What settings come to, for a start and for a reload. */
+int daemon_check_store(const struct settings *settings, struct error *err);
+uint64_t daemon_commit_bytes(const struct settings *settings);
+/* The largest message that there is room for. */
+uint64_t daemon_max_message(const struct daemon *daemon);
 /* The stream of that name, or NULL. */
 struct upstream *daemon_upstream(struct daemon *daemon, struct slice name);
 

@@ -118,8 +118,18 @@ static void guest_close(struct guest *guest)
     close_feed(feed_of(guest));
 }
 
-static const struct guest_ops guest_ops = {
-    .serve = guest_serve, .gone = guest_gone, .bye = guest_bye, .close = guest_close};
+static const char *guest_view(struct guest *guest)
+{
+    struct feed *feed = feed_of(guest);
+    (void)listener_show(feed->listener, &feed->outlet); /* it wants all there is */
+    return NULL;
+}
+
+static const struct guest_ops guest_ops = {.serve = guest_serve,
+                                           .gone = guest_gone,
+                                           .bye = guest_bye,
+                                           .close = guest_close,
+                                           .view = guest_view};
 
 /* ---- life ---- */
 
@@ -134,7 +144,7 @@ static void subscribe(struct feed *feed)
     outlet_subscribe(&feed->outlet, oldest ? before_oldest : UINT64_MAX, oldest);
 }
 
-int feed_new(struct listener *listener, struct io_stream *stream, pid_t pid)
+int feed_new(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid)
 {
     struct feed *feed = calloc(1, sizeof(*feed));
     bool payload = listener->settings->format == SETTINGS_FORMAT_PAYLOAD;
@@ -155,7 +165,7 @@ int feed_new(struct listener *listener, struct io_stream *stream, pid_t pid)
     feed->pid = pid;
     outlet_init(&feed->outlet, listener->daemon, stream, FEED_HEAD_MAX,
                 payload ? &payload_events : &envelope_events, feed);
-    listener_add(listener, &feed->guest, &guest_ops);
+    listener_add(listener, &feed->guest, &guest_ops, uid);
     subscribe(feed);
     outlet_pump(&feed->outlet);
     return 0;

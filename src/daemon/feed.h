@@ -13,6 +13,6 @@
 #define FEED_INPUT_MAX (64u << 10) /* bytes; one that goes on talking is not listening: closed */
 
 /* Takes the stream on success. */
-int feed_new(struct listener *listener, struct io_stream *stream, pid_t pid);
+int feed_new(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid);
 
 #endif

@@ -1,6 +1,7 @@
 #include "daemon/http_auth.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "base/limits.h"
@@ -8,7 +9,7 @@
 #include "reach/secrets.h"
 
 struct http_auth {
-    const char *name, *source;
+    char *name, *source;
     struct buf token; /* empty: it cannot be read */
     struct io_watch *watch;
 };
@@ -36,9 +37,13 @@ int http_auth_new(struct io_loop *loop, const char *name, const char *source,
     struct http_auth *auth = calloc(1, sizeof(*auth));
     if (auth == NULL)
         return error_set(err, ERR_NOMEM, "out of memory");
-    auth->name = name;
-    auth->source = source;
+    auth->name = strdup(name);
+    auth->source = strdup(source);
     buf_init(&auth->token, LIMIT_SECRET);
+    if (auth->name == NULL || auth->source == NULL) {
+        http_auth_free(auth);
+        return error_set(err, ERR_NOMEM, "out of memory");
+    }
     read_token(auth);
     if (secret_path(source, path)) {
         int status = io_watch_start(loop, path, on_change, auth, &auth->watch, err);
@@ -59,6 +64,8 @@ void http_auth_free(struct http_auth *auth)
         io_watch_close(auth->watch);
     buf_wipe(&auth->token);
     buf_fini(&auth->token);
+    free(auth->name);
+    free(auth->source);
     free(auth);
 }
 

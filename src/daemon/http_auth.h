@@ -12,7 +12,7 @@
 #include "io/io.h"
 
 struct http_auth;
-/* name, source: borrowed for good. A token that cannot be read is said in the log, no failure. */
+/* A token that cannot be read is said in the log, no failure. */
 int http_auth_new(struct io_loop *loop, const char *name, const char *source,
                   struct http_auth **out, struct error *err);
 void http_auth_free(struct http_auth *auth);

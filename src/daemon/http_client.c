@@ -116,7 +116,7 @@ static void on_last(void *arg)
     struct buf line;
     buf_init(&line, 1024);
     if (client->streaming)
-        put_line(client, &line, ndjson_write_bye(&line, "hawserd stops"));
+        put_line(client, &line, ndjson_write_bye(&line, client->bye));
     buf_fini(&line);
 }
 
@@ -240,7 +240,7 @@ static void guest_tick(struct guest *guest, int64_t now)
 static void guest_bye(struct guest *guest, const char *reason)
 {
     struct http_client *client = client_of(guest);
-    (void)reason;
+    client->bye = reason;
     client->outlet.leaving = true;
     outlet_pump(&client->outlet);
 }
@@ -250,15 +250,23 @@ static void guest_close(struct guest *guest)
     close_client(client_of(guest));
 }
 
+static const char *guest_view(struct guest *guest)
+{
+    struct http_client *client = client_of(guest);
+    bool shown = !client->streaming || listener_show(client->listener, &client->outlet);
+    return shown ? NULL : LISTENER_NO_STREAM;
+}
+
 static const struct guest_ops guest_ops = {.serve = guest_serve,
                                            .gone = guest_gone,
                                            .tick = guest_tick,
                                            .bye = guest_bye,
-                                           .close = guest_close};
+                                           .close = guest_close,
+                                           .view = guest_view};
 
 /* ---- life ---- */
 
-int http_client_new(struct listener *listener, struct io_stream *stream)
+int http_client_new(struct listener *listener, struct io_stream *stream, uid_t uid)
 {
     struct http_client *client = calloc(1, sizeof(*client));
     if (client == NULL)
@@ -280,6 +288,6 @@ int http_client_new(struct listener *listener, struct io_stream *stream)
     }
     client->reading = true;
     client->deadline_ms = now_ms(client) + HTTP_CLIENT_HEAD_MS;
-    listener_add(listener, &client->guest, &guest_ops);
+    listener_add(listener, &client->guest, &guest_ops, uid);
     return 0;
 }

@@ -33,6 +33,7 @@ struct http_client {
     struct guest guest;
     struct listener *listener;
     struct outlet outlet; /* `head` has the answer */
+    const char *bye;      /* why it leaves */
     struct buf in;        /* requests, from the first that is not answered */
     size_t scanned;       /* of the first, as http_server_parse wants it */
     size_t counted;       /* bytes of its large answer in listener->answering */
@@ -49,7 +50,7 @@ struct http_client {
 };
 
 /* Takes the stream on success. */
-int http_client_new(struct listener *listener, struct io_stream *stream);
+int http_client_new(struct listener *listener, struct io_stream *stream, uid_t uid);
 
 /* The answer to one that is not let in; the connection ends with it. */
 int http_client_write_refusal(struct buf *out, int status, const char *text);

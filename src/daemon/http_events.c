@@ -60,9 +60,9 @@ static int take_parameter(struct http_client *client, struct slice name, struct 
         return take_from(client, value, wish, why);
     if (slice_eq_str(name, "stream")) {
         wish->any_stream = true;
-        return listener_choose(client->listener, value, filter)
-                   ? 0
-                   : refuse(why, "no such stream here", value);
+        bool there = listener_choose(client->listener, value, filter) &&
+                     outlet_add_stream(&client->outlet, value) == 0;
+        return there ? 0 : refuse(why, "no such stream here", value);
     }
     if (slice_eq_str(name, "type")) {
         if (filter->n_types == FANOUT_TYPES_MAX || value.len > LIMIT_EVENT_TYPE)
@@ -134,6 +134,7 @@ int http_events_begin(struct http_client *client, const struct http_server_reque
     struct fanout_filter *filter = &client->outlet.filter;
     struct wish wish = {.from = UINT64_MAX};
     memset(filter, 0, sizeof(*filter));
+    buf_clear(&client->outlet.globs); /* of a request that was refused */
     filter->notices = true;
     int status = take_query(client, request->query, &wish, why);
     if (status == 0)

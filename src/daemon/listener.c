@@ -12,8 +12,10 @@
 #include "daemon/activation.h"
 #include "daemon/client.h"
 #include "daemon/feed.h"
+#include "daemon/generation.h"
 #include "daemon/http_auth.h"
 #include "daemon/http_client.h"
+#include "daemon/outlet.h"
 #include "daemon/upstream.h"
 
 static bool allowed(const struct listener *listener, uid_t uid)
@@ -71,9 +73,11 @@ static struct guest *guest_at(struct list_node *node)
     return LIST_ENTRY(node, struct guest, node);
 }
 
-void listener_add(struct listener *listener, struct guest *guest, const struct guest_ops *ops)
+void listener_add(struct listener *listener, struct guest *guest, const struct guest_ops *ops,
+                  uid_t uid)
 {
     guest->ops = ops;
+    guest->uid = uid;
     list_push_back(&listener->guests, &guest->node);
     listener->n_clients++;
 }
@@ -101,8 +105,13 @@ static void on_tick(void *arg)
     struct listener *listener = arg;
     struct list_node *node, *after;
     int64_t now = io_now_ms(listener->daemon->loop);
-    list_for_each(node, after, &listener->guests) guest_at(node)->ops->tick(guest_at(node), now);
-    io_timer_set(listener->timer, LISTENER_TICK_MS);
+    list_for_each(node, after, &listener->guests)
+    {
+        if (guest_at(node)->ops->tick != NULL)
+            guest_at(node)->ops->tick(guest_at(node), now);
+    }
+    if (listener->protocol == SETTINGS_PROTOCOL_HTTP)
+        io_timer_set(listener->timer, LISTENER_TICK_MS);
 }
 
 static int new_guest(struct listener *listener, struct io_stream *stream, uid_t uid, pid_t pid)
@@ -111,9 +120,9 @@ static int new_guest(struct listener *listener, struct io_stream *stream, uid_t 
     case SETTINGS_PROTOCOL_NDJSON:
         return client_new(listener, stream, uid, pid);
     case SETTINGS_PROTOCOL_FEED:
-        return feed_new(listener, stream, pid);
+        return feed_new(listener, stream, uid, pid);
     case SETTINGS_PROTOCOL_HTTP:
-        return http_client_new(listener, stream);
+        return http_client_new(listener, stream, uid);
     }
     return ERR_INVAL;
 }
@@ -208,9 +217,26 @@ bool listener_choose(const struct listener *listener, struct slice glob,
     return found;
 }
 
+bool listener_show(const struct listener *listener, struct outlet *outlet)
+{
+    struct slice globs = buf_slice(&outlet->globs);
+    if (globs.len == 0) {
+        memcpy(outlet->filter.streams, listener->streams, sizeof(outlet->filter.streams));
+        return true;
+    }
+    memset(outlet->filter.streams, 0, sizeof(outlet->filter.streams));
+    while (globs.len > 0) {
+        struct slice glob = slice_str(globs.ptr);
+        if (!listener_choose(listener, glob, &outlet->filter))
+            return false;
+        globs = slice_from(globs, glob.len + 1);
+    }
+    return true;
+}
+
 /* With the descriptors that are left, upstreams go on and the operator can look: the control socket
  * takes the very last. */
-static void leave_descriptors(struct listener *listener)
+void listener_leave_descriptors(struct listener *listener)
 {
     static const char line[] =
         "{\"error\":\"too_many\",\"detail\":\"hawserd has no file descriptors left\"}\n";
@@ -241,8 +267,7 @@ static int find_place(struct listener *listener, char control[LISTENER_PATH],
     }
     out->path = settings->path;
     out->mode = settings->mode;
-    int status = find_users(listener, settings->allow_users, err);
-    return status != 0 ? status : find_group(settings->group, &out->group, err);
+    return find_group(settings->group, &out->group, err);
 }
 
 /* On a socket that the service manager has for it, else on one of its own. */
@@ -281,27 +306,36 @@ static void close_io(struct listener *listener)
 
 static int open_socket(struct listener *listener, struct error *err)
 {
-    const struct settings_listen *settings = listener->settings;
-    int status = 0;
-    if (settings != NULL && settings->auth != NULL)
-        status = http_auth_new(listener->daemon->loop, settings->name, settings->auth,
-                               &listener->auth, err);
-    if (status == 0)
-        status = open_io(listener, err);
+    int status = open_io(listener, err);
     if (status != 0)
         return status;
-    leave_descriptors(listener);
-    if (listener->protocol != SETTINGS_PROTOCOL_HTTP)
-        return 0;
-    status = io_timer_new(listener->daemon->loop, on_tick, listener, &listener->timer);
-    if (status != 0)
-        return error_set(err, status, "timer: %s", error_text(status));
-    io_timer_set(listener->timer, LISTENER_TICK_MS);
+    listener_leave_descriptors(listener);
+    log_info(NULL, NULL, "listen %s: %s", listener->name, io_listener_name(listener->io));
     return 0;
 }
 
-int listener_new(struct daemon *daemon, const struct settings_listen *settings,
-                 struct listener **out, struct error *err)
+/* All that it has besides its socket. */
+static int open_parts(struct listener *listener, struct error *err)
+{
+    const struct settings_listen *settings = listener->settings;
+    struct io_loop *loop = listener->daemon->loop;
+    int status = 0;
+    if (settings != NULL && settings->auth != NULL)
+        status = http_auth_new(loop, settings->name, settings->auth, &listener->auth, err);
+    if (status == 0 && settings != NULL && !listener->tcp)
+        status = find_users(listener, settings->allow_users, err);
+    if (status != 0)
+        return status;
+    status = io_timer_new(loop, on_tick, listener, &listener->timer);
+    if (status != 0)
+        return error_set(err, status, "timer: %s", error_text(status));
+    if (listener->protocol == SETTINGS_PROTOCOL_HTTP)
+        io_timer_set(listener->timer, LISTENER_TICK_MS);
+    return 0;
+}
+
+int listener_prepare(struct daemon *daemon, const struct settings_listen *settings,
+                     bool with_socket, struct listener **out, struct error *err)
 {
     struct listener *listener = calloc(1, sizeof(*listener));
     if (listener == NULL)
@@ -315,16 +349,126 @@ int listener_new(struct daemon *daemon, const struct settings_listen *settings,
     listener->control = settings == NULL || settings->control;
     listener->send = settings == NULL || settings->send;
     listener->max_clients = settings != NULL ? settings->max_clients : 64;
-    find_streams(listener, settings != NULL ? settings->streams : NULL);
-    int status = open_socket(listener, err);
+    int status = open_parts(listener, err);
+    if (status == 0 && with_socket)
+        status = open_socket(listener, err);
     if (status != 0) {
         error_wrap(err, "listen %s", listener->name);
         listener_free(listener);
         return status;
     }
-    log_info(NULL, NULL, "listen %s: %s", listener->name, io_listener_name(listener->io));
     *out = listener;
     return 0;
+}
+
+int listener_new(struct daemon *daemon, const struct settings_listen *settings,
+                 struct listener **out, struct error *err)
+{
+    int status = listener_prepare(daemon, settings, true, out, err);
+    if (status == 0)
+        find_streams(*out, settings != NULL ? settings->streams : NULL);
+    return status;
+}
+
+/* ---- while it is in use ---- */
+
+/* The timer stays: it knows whose it is. */
+void listener_become(struct listener *listener, struct listener *next)
+{
+    struct http_auth *auth = listener->auth;
+    uid_t *uids = listener->uids;
+    listener->name = next->name;
+    listener->settings = next->settings;
+    listener->protocol = next->protocol;
+    listener->tcp = next->tcp;
+    listener->control = next->control;
+    listener->send = next->send;
+    listener->max_clients = next->max_clients;
+    listener->everyone = next->everyone;
+    listener->n_uids = next->n_uids;
+    listener->uids = next->uids;
+    listener->auth = next->auth;
+    next->uids = uids;
+    next->auth = auth;
+    if (listener->protocol == SETTINGS_PROTOCOL_HTTP)
+        io_timer_set(listener->timer, LISTENER_TICK_MS);
+    if (next->io != NULL)
+        listener_take(listener, next->io);
+    next->io = NULL;
+    listener_free(next);
+}
+
+void listener_take(struct listener *listener, struct io_listener *io)
+{
+    listener->io = io;
+    io_listener_give(io, listener);
+}
+
+int listener_permit(struct listener *listener, const struct settings_listen *settings,
+                    struct error *err)
+{
+    gid_t gid = getegid();
+    int status = settings->group != NULL ? find_group(settings->group, &gid, err) : 0;
+    if (status == 0)
+        status = io_listener_permit(listener->io, settings->mode, gid, err);
+    return status != 0 ? error_wrap(err, "listen %s", settings->name) : 0;
+}
+
+void listener_dismiss(struct listener *listener, struct guest *guest, const char *reason)
+{
+    if (guest->leave_ms != 0)
+        return;
+    guest->leave_ms = io_now_ms(listener->daemon->loop) + LISTENER_BYE_MS;
+    guest->ops->bye(guest, reason); /* may have closed it */
+}
+
+void listener_dismiss_users(struct listener *listener)
+{
+    struct list_node *node, *after;
+    list_for_each(node, after, &listener->guests)
+    {
+        struct guest *guest = guest_at(node);
+        if (!listener->tcp && !allowed(listener, guest->uid))
+            listener_dismiss(listener, guest, "your user is in allow_users of this socket no more");
+    }
+}
+
+void listener_dismiss_all(struct listener *listener, const char *reason)
+{
+    struct list_node *node, *after;
+    list_for_each(node, after, &listener->guests)
+        listener_dismiss(listener, guest_at(node), reason);
+}
+
+int64_t listener_cut(struct listener *listener, int64_t now_ms)
+{
+    struct list_node *node, *after;
+    int64_t next_ms = INT64_MAX;
+    list_for_each(node, after, &listener->guests)
+    {
+        struct guest *guest = guest_at(node);
+        if (guest->leave_ms == 0)
+            continue;
+        if (guest->leave_ms <= now_ms)
+            guest->ops->close(guest);
+        else if (guest->leave_ms < next_ms)
+            next_ms = guest->leave_ms;
+    }
+    return next_ms;
+}
+
+void listener_view(struct listener *listener)
+{
+    struct list_node *node, *after;
+    memset(listener->streams, 0, sizeof(listener->streams));
+    find_streams(listener, listener->settings != NULL ? listener->settings->streams : NULL);
+    list_for_each(node, after, &listener->guests)
+    {
+        struct guest *guest = guest_at(node);
+        const char *reason = guest->ops->view(guest);
+        if (reason != NULL)
+            listener_dismiss(listener, guest, reason);
+    }
 }
 
 void listener_serve(struct listener *listener)
@@ -353,5 +497,6 @@ void listener_free(struct listener *listener)
         io_timer_close(listener->timer);
     http_auth_free(listener->auth);
     free(listener->uids);
+    generation_drop(listener->kept);
     free(listener);
 }

@@ -11,13 +11,14 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "daemon/generation.h"
 #include "daemon/logfmt.h"
-#include "profile/configuration.h"
 
 static const char usage[] =
     "usage: hawserd [--config FILE] [--check] [--version]\n"
     "\n"
-    "Holds WebSocket feeds for local programs. Runs in the foreground.\n"
+    "Holds WebSocket feeds for local programs. Runs in the foreground. SIGHUP reads the\n"
+    "configuration anew, as hawserctl reload does.\n"
     "  --config FILE  configuration, with conf.d beside it (default " CONFIGURATION_DEFAULT ")\n"
     "  --check        read the configuration and profiles, tell every error, and exit\n"
     "  --version      print the version and exit\n"
@@ -67,15 +68,18 @@ static int parse_arguments(int argc, char **argv, struct arguments *out)
     return -1;
 }
 
-static void print_errors(const struct configuration *configuration)
+static void print_errors(const struct generation *generation)
 {
+    const struct diag *diag = generation != NULL ? generation->configuration.diag : NULL;
     const char *message;
-    if (configuration->diag == NULL || diag_count(configuration->diag) == 0)
+    if (diag == NULL || diag_count(diag) == 0) {
         fputs("hawserd: out of memory\n", stderr);
-    for (size_t i = 0; (message = diag_get(configuration->diag, i)) != NULL; i++)
+        return;
+    }
+    for (size_t i = 0; (message = diag_get(diag, i)) != NULL; i++)
         fprintf(stderr, "%s\n", message);
-    if (diag_left_out(configuration->diag) > 0)
-        fprintf(stderr, "and %zu more\n", diag_left_out(configuration->diag));
+    if (diag_left_out(diag) > 0)
+        fprintf(stderr, "and %zu more\n", diag_left_out(diag));
 }
 
 /* What is counted here is an upper bound: each stream has links, requests and watches, each client
@@ -114,20 +118,23 @@ static void keep_private(void)
     umask(0077);
 }
 
-static int run(struct configuration *configuration)
+static int run(struct generation *generation)
 {
+    const struct settings *settings = generation->configuration.settings;
     struct daemon daemon;
     struct error err = {0};
-    logfmt_levels(configuration->settings);
+    logfmt_levels(settings);
     keep_private();
-    raise_descriptors(configuration->settings);
-    if (daemon_start(&daemon, configuration, &err) != 0) {
+    raise_descriptors(settings);
+    if (daemon_start(&daemon, generation, &err) != 0) {
         log_error(NULL, NULL, "%s", err.text);
         return EXIT_FAILURE;
     }
     daemon_run(&daemon);
+    struct generation *newest = generation_hold(daemon.generation); /* its levels are in use */
     daemon_fini(&daemon);
     log_notice(NULL, NULL, "stopped");
+    generation_drop(newest);
     return EXIT_SUCCESS;
 }
 
@@ -146,22 +153,23 @@ static void open_standard(void)
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.config = CONFIGURATION_DEFAULT};
-    struct configuration configuration;
+    struct generation *generation = NULL;
     int status = parse_arguments(argc, argv, &arguments);
     if (status >= 0)
         return status;
     open_standard();
     io_cloexec_all(); /* nothing that we were given goes on to a program of ours */
     logfmt_install();
-    if (configuration_load(arguments.config, &configuration) != 0) {
-        print_errors(&configuration);
+    if (generation_load(arguments.config, &generation) != 0) {
+        print_errors(generation);
         status = EX_CONFIG;
     } else if (arguments.check) {
-        printf("%s: ok, %zu streams\n", arguments.config, configuration.settings->n_streams);
+        printf("%s: ok, %zu streams\n", arguments.config,
+               generation->configuration.settings->n_streams);
         status = EXIT_SUCCESS;
     } else {
-        status = run(&configuration);
+        status = run(generation);
     }
-    configuration_fini(&configuration);
+    generation_drop(generation);
     return status;
 }

@@ -10,12 +10,14 @@ void outlet_init(struct outlet *outlet, struct daemon *daemon, struct io_stream 
     outlet->events = events;
     outlet->arg = arg;
     buf_init(&outlet->head, head_max);
+    buf_init(&outlet->globs, 2 * LIMIT_LINE_IN);
 }
 
 void outlet_fini(struct outlet *outlet)
 {
     persist_read_cancel(outlet->daemon->persist, &outlet->read);
     buf_fini(&outlet->head);
+    buf_fini(&outlet->globs);
 }
 
 static struct fanout *fanout_of(const struct outlet *outlet)
@@ -29,6 +31,19 @@ static void end(struct outlet *outlet)
 }
 
 /* ---- subscribing ---- */
+
+int outlet_add_stream(struct outlet *outlet, struct slice glob)
+{
+    if (memchr(glob.ptr, '\0', glob.len) != NULL)
+        return ERR_INVAL; /* no stream has such a name */
+    size_t before = outlet->globs.len;
+    int status = buf_append_slice(&outlet->globs, glob);
+    if (status == 0)
+        status = buf_append_byte(&outlet->globs, '\0');
+    if (status != 0)
+        outlet->globs.len = before;
+    return status;
+}
 
 void outlet_add_type(struct outlet *outlet, struct slice glob)
 {

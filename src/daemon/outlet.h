@@ -46,9 +46,10 @@ struct outlet {
     void *arg;
     struct buf head;
     bool subscribed, cold;
-    bool leaving; /* it is to get what there is for it in memory, then on_last, then its end */
-    bool ending;  /* nothing more but `head`, then its end */
-    bool full;    /* on_full was called; the owner clears it at an acknowledgement */
+    bool leaving;     /* it is to get what there is for it in memory, then on_last, then its end */
+    bool ending;      /* nothing more but `head`, then its end */
+    bool full;        /* on_full was called; the owner clears it at an acknowledgement */
+    struct buf globs; /* of the streams it wants, each with a NUL; empty: all that are shown */
     struct fanout_filter filter;
     char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE]; /* the filter's globs */
     struct fanout_sub sub;
@@ -60,6 +61,8 @@ void outlet_init(struct outlet *outlet, struct daemon *daemon, struct io_stream 
                  size_t head_max, const struct outlet_events *events, void *arg);
 /* Nothing follows: a cold read that runs is cancelled. */
 void outlet_fini(struct outlet *outlet);
+/* A glob of the streams that it is about, remembered for when there are others. ERR_LIMIT. */
+int outlet_add_stream(struct outlet *outlet, struct slice glob);
 /* Adds a glob to the filter: copied, and what is too long cut. */
 void outlet_add_type(struct outlet *outlet, struct slice glob);
 /* Begins to send what `filter` matches after that seq (UINT64_MAX: from now). forgive: what was

@@ -1,63 +1,11 @@
-#include "daemon/persist.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
 #include "base/log.h"
+#include "daemon/persist_private.h"
 #include "wire/ndjson.h"
-
-struct write_job {
-    struct io_job job;
-    struct persist *persist;
-    size_t stored;     /* commit: records of the batch that are on disk already */
-    bool states_saved; /* commit: without its records, which wait for space */
-    bool made_room;    /* commit: retention had to go further than it was asked to */
-    int64_t took_us;   /* commit */
-    int status;
-    struct error err;
-};
-
-struct persist {
-    struct store_options options;
-    char *path;
-    struct store *store; /* NULL while it is closed for healing */
-    struct store_info info;
-    struct io_worker *writer, *reader;
-    const struct persist_events *events;
-    void *arg;
-    char trouble[600];
-    bool stalled;
-    uint64_t commits;
-    struct histogram commit_us;
-    struct store_stream_options streams[LIMIT_STREAMS]; /* by the store's number; name NULL: none */
-
-    struct write_job commit, retain, reopen;
-    const struct hub_batch *batch; /* in flight; NULL: none */
-    struct io_timer *stall_timer, *retry_timer, *retain_timer;
-    bool retaining, retain_more, closing, squeezed;
-    bool reopening; /* the store is to be closed and opened: no new reads */
-
-    struct {
-        struct io_job job;
-        struct list_node waiting;
-        struct persist_read *current; /* NULL: nobody waits for the result any more */
-        bool running;
-        struct fanout_filter filter; /* a copy: the client may go meanwhile */
-        char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE];
-        struct store_read read;
-        struct error err;
-        struct buf gaps, bytes;
-        uint64_t told[LIMIT_STREAMS];
-        bool forgive;
-        size_t max_lines;
-        void (*visit)(void *arg, const struct store_event *event);
-        void *visit_arg;
-        struct persist_line lines[PERSIST_READ_LINES];
-        size_t count;
-    } cold;
-};
 
 /* ---- writer ---- */
 
@@ -140,7 +88,7 @@ static bool disk_is_full(const struct persist *persist)
         return false;
     uint64_t total = (uint64_t)fs.f_blocks * fs.f_frsize;
     uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
-    uint64_t least = total / 100 * persist->options.min_free_percent;
+    uint64_t least = total / 100 * persist->min_free_percent;
     return left < (least > PERSIST_LEAST_FREE ? least : PERSIST_LEAST_FREE);
 }
 
@@ -267,28 +215,6 @@ static void on_retain_timer(void *arg)
 
 /* ---- healing ---- */
 
-static int reopen_streams(struct persist *persist, struct error *err)
-{
-    int status = 0;
-    for (unsigned i = 0; status == 0 && i < LIMIT_STREAMS; i++) {
-        struct store_stream_state state;
-        if (persist->streams[i].name != NULL)
-            status = store_stream_open(persist->store, &persist->streams[i], &state, err);
-    }
-    return status;
-}
-
-static void keep_streams(struct persist *persist)
-{
-    const char *names[LIMIT_STREAMS];
-    uint64_t kept[STORE_ID_WORDS];
-    size_t n = 0;
-    for (unsigned i = 0; i < LIMIT_STREAMS; i++)
-        if (persist->streams[i].name != NULL)
-            names[n++] = persist->streams[i].name;
-    store_streams_keep(persist->store, names, n, kept);
-}
-
 static void run_reopen(struct io_job *job)
 {
     struct write_job *reopen = (struct write_job *)job;
@@ -297,9 +223,9 @@ static void run_reopen(struct io_job *job)
     persist->store = NULL;
     reopen->status = store_open(&persist->options, &persist->store, &reopen->err);
     if (reopen->status == 0)
-        reopen->status = reopen_streams(persist, &reopen->err);
+        reopen->status = persist_streams_reopen(persist, &reopen->err);
     if (reopen->status == 0)
-        keep_streams(persist);
+        persist_streams_keep(persist);
 }
 
 static void next_read(struct persist *persist);
@@ -532,6 +458,7 @@ int persist_open(struct io_loop *loop, const struct store_options *options,
     persist->options = *options;
     persist->path = strdup(options->path);
     persist->options.path = persist->path;
+    persist->min_free_percent = options->min_free_percent;
     persist->events = events;
     persist->arg = arg;
     init_jobs(persist);
@@ -633,22 +560,12 @@ uint64_t persist_commits(const struct persist *persist)
     return persist->commits;
 }
 
+bool persist_is_stalled(const struct persist *persist)
+{
+    return persist->stalled || persist->reopening;
+}
+
 const struct histogram *persist_commit_times(const struct persist *persist)
 {
     return &persist->commit_us;
-}
-
-int persist_stream_open(struct persist *persist, const struct store_stream_options *options,
-                        struct store_stream_state *state, struct error *err)
-{
-    int status = store_stream_open(persist->store, options, state, err);
-    if (status != 0 || persist->streams[state->id].name != NULL)
-        return status;
-    struct store_stream_options *kept = &persist->streams[state->id];
-    *kept = *options;
-    kept->fingerprint.ptr = slice_dup(options->fingerprint);
-    kept->name = strdup(options->name);
-    if (kept->fingerprint.ptr == NULL || kept->name == NULL)
-        return error_set(err, ERR_NOMEM, "out of memory");
-    return 0;
 }

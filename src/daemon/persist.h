@@ -46,6 +46,48 @@ struct store *persist_store(struct persist *persist);
 /* As store_stream_open(); the stream is opened again whenever the store is. Options are copied. */
 int persist_stream_open(struct persist *persist, const struct store_stream_options *options,
                         struct store_stream_state *state, struct error *err);
+
+/* The same while the store is in use, by its writer; and what is on disk of the stream. */
+#define PERSIST_KEPT 3
+struct persist_opening {
+    struct store_stream_options options; /* what they point to is borrowed until on_done */
+    bool load;                           /* dedup keys and saved states, too */
+    struct store_stream_state state;
+    struct buf keys; /* dedup keys one behind the other, oldest first */
+    struct persist_kept {
+        const char *key;
+        bool found;
+        struct buf value;
+        int64_t ago_ms;
+    } kept[PERSIST_KEPT];
+    /* status 0: it is open. ERR_BUSY: the store is not open just now. Never inline. */
+    void (*on_done)(void *arg, int status, const struct error *err);
+    void *arg;
+    struct io_job job; /* persist's, as what follows */
+    struct persist *persist;
+    int status;
+    struct error err, damaged;
+};
+void persist_opening_init(struct persist_opening *opening);
+void persist_opening_fini(struct persist_opening *opening); /* not while it is under way */
+void persist_opening_start(struct persist *persist, struct persist_opening *opening);
+/* The stream is configured no more: it is not opened again when the store is, and is forgotten when
+ * nothing is left of it, after the next persist_bounds_start(). */
+void persist_stream_close(struct persist *persist, unsigned id);
+
+/* Other bounds of the store, taken by its writer. */
+struct persist_bounds {
+    uint64_t retain_size_bytes;
+    unsigned min_free_percent;
+    void (*on_done)(void *arg);
+    void *arg;
+    struct io_job job; /* persist's, as what follows */
+    struct persist *persist;
+};
+void persist_bounds_start(struct persist *persist, struct persist_bounds *bounds);
+/* The store takes nothing just now, and nobody knows when it will. */
+bool persist_is_stalled(const struct persist *persist);
+
 void persist_commit(struct persist *persist, const struct hub_batch *batch);
 /* Visits what hub_save() has stored, in key order, with how long ago by the wall clock (below 0: it
  * was set back). Damaged states are left out and said in the log. At the times of persist_store()

@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "daemon/client.h"
 #include "daemon/consumers.h"
+#include "daemon/reload.h"
 #include "daemon/status.h"
 #include "daemon/upstream.h"
 
@@ -16,14 +17,14 @@ static bool choose_streams(struct client *client, const struct ndjson_request *r
                            struct slice *unknown)
 {
     struct fanout_filter *filter = &client->outlet.filter;
-    if (request->n_streams == 0)
-        memcpy(filter->streams, client->listener->streams, sizeof(filter->streams));
+    *unknown = slice_make(NULL, 0);
     for (unsigned i = 0; i < request->n_streams; i++) {
         *unknown = request->streams[i];
-        if (!listener_choose(client->listener, request->streams[i], filter))
+        if (!listener_choose(client->listener, request->streams[i], filter) ||
+            outlet_add_stream(&client->outlet, request->streams[i]) != 0)
             return false;
     }
-    return true;
+    return listener_show(client->listener, &client->outlet);
 }
 
 struct begin {
@@ -131,6 +132,7 @@ static void subscribe(struct client *client, const struct ndjson_request *reques
         return;
     }
     memset(&client->outlet.filter, 0, sizeof(client->outlet.filter));
+    buf_clear(&client->outlet.globs);
     if (!choose_streams(client, request, &unknown)) {
         snprintf(detail, sizeof(detail), "no stream \"%.*s\" on this socket",
                  (int)(unknown.len < 64 ? unknown.len : 64), unknown.ptr);
@@ -185,6 +187,7 @@ void request_done(struct client *client, bool lost)
         finish_ok(client, "forget");
         break;
     case CLIENT_WAITS_FOR_LIST: /* it has its answer */
+    case CLIENT_WAITS_FOR_RELOAD:
     case CLIENT_WAITS_FOR_NOTHING:
         break;
     }
@@ -251,6 +254,51 @@ static void forget(struct client *client, const struct ndjson_request *request)
         client_reply_error(client, request->id, error, err.text);
     else
         wait_for(client, CLIENT_WAITS_TO_FORGET, request);
+}
+
+/* One that is to go, and has waited for its answer, may go now. */
+static void answered(struct client *client, int status)
+{
+    client->wait.what = CLIENT_WAITS_FOR_NOTHING;
+    if (status != 0)
+        client->outlet.ending = true;
+    if (client->bye != NULL)
+        client->outlet.leaving = true;
+}
+
+void request_reloaded(struct client *client, const char *const *changed, size_t n)
+{
+    answered(client,
+             ndjson_write_reloaded(&client->outlet.head, client_wait_id(client), changed, n));
+}
+
+void request_not_reloaded(struct client *client, const char *const *errors, size_t n, size_t more)
+{
+    char detail[160];
+    int length = snprintf(detail, sizeof(detail), "%zu error%s in the configuration", n + more,
+                          n + more == 1 ? "" : "s");
+    if (more > 0)
+        length += snprintf(detail + length, sizeof(detail) - (size_t)length,
+                           ", of which %zu are not shown", more);
+    snprintf(detail + length, sizeof(detail) - (size_t)length, "; nothing has been changed");
+    answered(client, ndjson_write_bad_config(&client->outlet.head, client_wait_id(client), detail,
+                                             errors, n));
+}
+
+void request_abandoned(struct client *client, const char *why)
+{
+    answered(client, ndjson_write_error(&client->outlet.head, client_wait_id(client),
+                                        NDJSON_E_INTERNAL, why));
+}
+
+static void reload(struct client *client, const struct ndjson_request *request)
+{
+    if (!has_control(client, request))
+        return;
+    log_notice(NULL, NULL, "reload, asked for by uid %d (pid %d)", (int)client->uid,
+               (int)client->pid);
+    wait_for(client, CLIENT_WAITS_FOR_RELOAD, request);
+    reload_ask(client->listener->daemon->reload, client);
 }
 
 /* ---- the rest ---- */
@@ -380,6 +428,9 @@ void request_handle(struct client *client, struct slice line)
         return;
     case NDJSON_SEND:
         send_upstream(client, request);
+        return;
+    case NDJSON_RELOAD:
+        reload(client, request);
         return;
     }
 }

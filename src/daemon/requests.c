@@ -262,12 +262,17 @@ void requests_later(struct upstream *upstream)
     }
 }
 
-void requests_free(struct upstream *upstream)
+void requests_cut(struct upstream *upstream)
 {
     for (unsigned i = 0; upstream->requests != NULL && i < UPSTREAM_REQUESTS_MAX; i++) {
         if (upstream->requests[i].net != NULL)
             net_http_cancel(upstream->requests[i].net);
         set_free(&upstream->requests[i]);
     }
+}
+
+void requests_free(struct upstream *upstream)
+{
+    requests_cut(upstream);
     free(upstream->requests);
 }

@@ -150,7 +150,7 @@ static int source_hash(const struct upstream *upstream, uint8_t out[SOURCE_BYTES
     return status;
 }
 
-static void source_key(const char *name, char out[STORE_STATE_KEY])
+void slots_source_key(const char *name, char out[STORE_STATE_KEY])
 {
     snprintf(out, STORE_STATE_KEY, "source/%s", name);
 }
@@ -188,17 +188,47 @@ static void on_state(void *arg, struct slice key, struct slice value, int64_t ag
 }
 
 /* One that the hub has no room for now is as one that has changed, at the next start. */
+static void save_source(const struct upstream *upstream, const uint8_t source[SOURCE_BYTES])
+{
+    char key[STORE_STATE_KEY];
+    slots_source_key(upstream->settings->name, key);
+    (void)hub_save(upstream->daemon->hub, slice_str(key),
+                   slice_make((const char *)source, SOURCE_BYTES));
+}
+
 static void save_sources(const struct restoring *restoring)
 {
     struct daemon *daemon = restoring->slots->daemon;
-    for (size_t i = 0; i < daemon->n_upstreams; i++) {
-        char key[STORE_STATE_KEY];
-        if (restoring->same[i])
-            continue;
-        source_key(daemon->upstreams[i]->settings->name, key);
-        (void)hub_save(daemon->hub, slice_str(key),
-                       slice_make((const char *)restoring->source[i], SOURCE_BYTES));
-    }
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        if (!restoring->same[i])
+            save_source(daemon->upstreams[i], restoring->source[i]);
+}
+
+int slots_restore_one(struct slots *slots, struct upstream *upstream,
+                      const struct persist_kept *source, const struct persist_kept *state,
+                      const struct persist_kept *limits)
+{
+    uint8_t now[SOURCE_BYTES];
+    int status = source_hash(upstream, now);
+    if (status != 0)
+        return status;
+    bool same = source->found && source->value.len == SOURCE_BYTES &&
+                memcmp(source->value.data, now, SOURCE_BYTES) == 0;
+    if (limits->found)
+        broker_restore(slots->broker, slice_str(limits->key), buf_slice(&limits->value),
+                       limits->ago_ms);
+    if (state->found)
+        stream_restore_state(upstream->stream, buf_slice(&state->value), state->ago_ms, !same);
+    if (!same)
+        save_source(upstream, now);
+    return 0;
+}
+
+void slots_configure(struct slots *slots)
+{
+    const struct settings_daemon *settings = &slots->daemon->settings->daemon;
+    struct profile_rate rate = {settings->dial_rate_count, settings->dial_rate_ms};
+    broker_configure(slots->broker, rate, settings->dial_per_host, io_now_ms(slots->daemon->loop));
 }
 
 int slots_restore(struct slots *slots, struct error *err)

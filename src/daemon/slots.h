@@ -23,6 +23,14 @@ void slots_free(struct slots *slots); /* when all clients are gone; NULL is allo
 int slots_client_new(struct slots *slots, struct upstream *upstream, struct broker_client **out);
 /* When all upstreams are restored, and before any starts. */
 int slots_restore(struct slots *slots, struct error *err);
+/* The same for one that comes later, with what is kept under slots_source_key(), stream_state_key()
+ * and broker_unrestored(). */
+int slots_restore_one(struct slots *slots, struct upstream *upstream,
+                      const struct persist_kept *source, const struct persist_kept *state,
+                      const struct persist_kept *limits);
+void slots_source_key(const char *name, char out[STORE_STATE_KEY]);
+/* The daemon's settings are others. */
+void slots_configure(struct slots *slots);
 /* Once an iteration. */
 void slots_run(struct slots *slots);
 /* From the hub. */

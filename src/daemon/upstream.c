@@ -305,26 +305,46 @@ static const struct stream_ops stream_ops = {
 
 /* ---- life ---- */
 
-static int open_in_store(struct upstream *upstream, struct store_stream_state *state,
-                         struct error *err)
+struct store_stream_options upstream_in_store(const struct settings_stream *settings,
+                                              const struct profile *profile)
 {
-    const struct settings_stream *settings = upstream->settings;
-    struct store_stream_options options = {
+    return (struct store_stream_options){
         .name = settings->name,
-        .fingerprint = upstream->profile->fingerprint,
+        .fingerprint = profile->fingerprint,
         .retain_size_bytes = settings->retain_size_bytes,
         .retain_age_ms = settings->retain_age_ms,
         .dedup_window = settings->dedup_window,
     };
-    int status = persist_stream_open(upstream->daemon->persist, &options, state, err);
-    if (status == 0 && state->fingerprint_changed)
-        upstream->fingerprint_changed = true;
-    return status;
+}
+
+static int open_in_store(struct upstream *upstream, struct store_stream_state *state,
+                         struct error *err)
+{
+    struct store_stream_options options = upstream_in_store(upstream->settings, upstream->profile);
+    return persist_stream_open(upstream->daemon->persist, &options, state, err);
 }
 
 static void on_key(void *arg, const uint8_t key[16])
 {
     stream_restore_key(arg, key);
+}
+
+static void take_state(struct upstream *upstream, const struct store_stream_state *state)
+{
+    struct slice position = {NULL, 0};
+    if (state->has_position)
+        position = slice_make(state->position, state->position_len);
+    stream_restore(upstream->stream, position,
+                   state->fingerprint_changed || upstream->fingerprint_changed,
+                   state->newest_seq > 0);
+    upstream->fingerprint_changed = false;
+}
+
+void upstream_take(struct upstream *upstream, const struct persist_opening *opening)
+{
+    take_state(upstream, &opening->state);
+    for (size_t at = 0; at < opening->keys.len; at += 16)
+        stream_restore_key(upstream->stream, (const uint8_t *)opening->keys.data + at);
 }
 
 int upstream_restore(struct upstream *upstream, struct error *err)
@@ -333,12 +353,7 @@ int upstream_restore(struct upstream *upstream, struct error *err)
     int status = open_in_store(upstream, &state, err);
     if (status != 0)
         return error_wrap(err, "%s", upstream->settings->name);
-    upstream->store_id = state.id;
-    struct slice position = {NULL, 0};
-    if (state.has_position)
-        position = slice_make(state.position, state.position_len);
-    stream_restore(upstream->stream, position, upstream->fingerprint_changed, state.newest_seq > 0);
-    upstream->fingerprint_changed = false;
+    take_state(upstream, &state);
     status = store_dedup_load(persist_store(upstream->daemon->persist), state.id, on_key,
                               upstream->stream, err);
     if (status == ERR_CORRUPT) {
@@ -378,17 +393,12 @@ static int make_stream(struct upstream *upstream, struct error *err)
 {
     struct daemon *daemon = upstream->daemon;
     const struct settings_stream *settings = upstream->settings;
-    struct store_stream_state state;
-    struct hub_stream *hub_stream;
     struct buf tags;
-    int status = open_in_store(upstream, &state, err);
-    if (status != 0)
-        return status;
     buf_init(&tags, LIMIT_INI_LINE);
-    status = encode_tags(settings, &tags);
+    int status = encode_tags(settings, &tags);
     if (status == 0)
-        status =
-            hub_stream_new(daemon->hub, settings->name, state.id, buf_slice(&tags), &hub_stream);
+        status = hub_stream_new(daemon->hub, settings->name, upstream->store_id, buf_slice(&tags),
+                                &upstream->hub_stream);
     buf_fini(&tags);
     if (status != 0)
         return error_set(err, status, "tags: %s", error_text(status));
@@ -399,7 +409,7 @@ static int make_stream(struct upstream *upstream, struct error *err)
         .name = settings->name,
         .profile = upstream->profile,
         .hub = daemon->hub,
-        .hub_stream = hub_stream,
+        .hub_stream = upstream->hub_stream,
         .broker = upstream->slots,
         .hash_key = persist_info(daemon->persist)->hash_key,
         .dedup_window = settings->dedup_window,
@@ -456,25 +466,59 @@ static int make_parts(struct upstream *upstream, struct error *err)
     return status != 0 ? status : make_stream(upstream, err);
 }
 
-int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
-                 const struct profile *profile, struct upstream **out, struct error *err)
+int upstream_new(struct daemon *daemon, struct generation *generation, size_t index,
+                 unsigned store_id, struct upstream **out, struct error *err)
 {
     struct upstream *upstream = calloc(1, sizeof(*upstream));
     if (upstream == NULL)
         return error_set(err, ERR_NOMEM, "out of memory");
     upstream->daemon = daemon;
+    upstream->made_from = generation_hold(generation);
+    upstream->settings = &generation->configuration.settings->streams[index];
+    upstream->profile = profile_hold(generation->configuration.profiles[index]);
+    upstream->store_id = store_id;
     link_counts_init(&upstream->counts);
     upstream->catching_since_ms = -1;
-    upstream->settings = settings;
-    upstream->profile = profile;
     health_init(&upstream->health, io_now_ms(daemon->loop));
     set_outside(&upstream->route);
     if (make_parts(upstream, err) != 0) {
+        error_wrap(err, "%s", upstream->settings->name);
         upstream_free(upstream);
-        return error_wrap(err, "%s", settings->name);
+        return err->code;
     }
     *out = upstream;
     return 0;
+}
+
+int upstream_retag(struct upstream *upstream)
+{
+    struct buf tags;
+    buf_init(&tags, LIMIT_INI_LINE);
+    int status = encode_tags(upstream->settings, &tags);
+    if (status == 0)
+        status = hub_stream_tags(upstream->hub_stream, buf_slice(&tags));
+    buf_fini(&tags);
+    return status;
+}
+
+void upstream_stop(struct upstream *upstream)
+{
+    upstream->start_wanted = false;
+    if (upstream->started)
+        stream_stop(upstream->stream);
+}
+
+void upstream_cut(struct upstream *upstream)
+{
+    links_free(upstream);
+    requests_cut(upstream);
+    io_timer_clear(upstream->timer);
+    upstream->cut = true;
+}
+
+bool upstream_over(const struct upstream *upstream)
+{
+    return (upstream->cut || stream_stopped(upstream->stream)) && stream_settled(upstream->stream);
 }
 
 void upstream_note(struct upstream *upstream, bool sample)
@@ -506,5 +550,9 @@ void upstream_free(struct upstream *upstream)
     trust_fini(&upstream->trust);
     proxy_fini(&upstream->proxy);
     cookie_jar_free(upstream->cookies);
+    if (upstream->hub_stream != NULL && hub_stream_idle(upstream->hub_stream))
+        hub_stream_free(upstream->daemon->hub, upstream->hub_stream);
+    profile_free(upstream->profile);
+    generation_drop(upstream->made_from);
     free(upstream);
 }

@@ -15,6 +15,7 @@
 
 #include "daemon/certificates.h"
 #include "daemon/daemon.h"
+#include "daemon/generation.h"
 #include "daemon/health.h"
 #include "daemon/link_counts.h"
 #include "daemon/vault.h"
@@ -54,13 +55,18 @@ struct request;
 
 struct upstream {
     struct daemon *daemon;
-    const struct settings_stream *settings;
-    const struct profile *profile;
+    struct generation *made_from;           /* much of it points there */
+    const struct settings_stream *settings; /* of the newest generation */
+    struct profile *profile;
+    struct hub_stream *hub_stream;
     struct stream *stream;
     struct broker_client *slots; /* its place at the broker */
     unsigned store_id;
     bool fingerprint_changed;   /* to be said when the stream is restored */
     bool start_wanted, started; /* it starts when its credential is there */
+    bool opening;               /* what is on disk of it is on its way here */
+    bool cut;                   /* it was not let to stop by itself */
+    bool leaving;               /* it is configured no more */
     struct io_timer *timer;     /* the session's deadline */
     struct io_idle *later;      /* answers that must not come inline */
 
@@ -88,13 +94,27 @@ struct upstream {
     struct health health;
 };
 
-/* Settings and profile are borrowed. */
-int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
-                 const struct profile *profile, struct upstream **out, struct error *err);
+/* Stream number `index` of the generation, which the store knows as `store_id`. */
+int upstream_new(struct daemon *daemon, struct generation *generation, size_t index,
+                 unsigned store_id, struct upstream **out, struct error *err);
+/* While hawserd runs: of one that is settled. */
 void upstream_free(struct upstream *upstream);
+/* Where and how the store is to keep the stream; what it points to is borrowed. */
+struct store_stream_options upstream_in_store(const struct settings_stream *settings,
+                                              const struct profile *profile);
 /* Opens the stream in the store and restores the engine's stream from it. Also after a store
  * failure. */
 int upstream_restore(struct upstream *upstream, struct error *err);
+/* The same from what its opening has brought; before it is started. */
+void upstream_take(struct upstream *upstream, const struct persist_opening *opening);
+/* Its settings have changed in what needs no new stream. */
+int upstream_retag(struct upstream *upstream);
+/* Ends it, for good. */
+void upstream_stop(struct upstream *upstream);
+/* It is taking too long: nothing more is sent or received. */
+void upstream_cut(struct upstream *upstream);
+/* It has stopped, or was cut, and the hub has all of it. */
+bool upstream_over(const struct upstream *upstream);
 /* Starts the stream, as soon as its credential is there. */
 void upstream_start(struct upstream *upstream);
 /* The link that delivers, NULL: none. For status. */

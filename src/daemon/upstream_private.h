@@ -42,6 +42,7 @@ void requests_stream(void *arg, uint64_t number, const struct profile_request *f
 void requests_resume(void *arg, uint64_t number);
 void requests_cancel(void *arg, uint64_t number);
 void requests_later(struct upstream *upstream);
+void requests_cut(struct upstream *upstream); /* nothing more is heard of any */
 void requests_free(struct upstream *upstream);
 
 #endif

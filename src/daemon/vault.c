@@ -227,6 +227,8 @@ static void write_done(struct io_job *job)
     vault->write.running = false;
     buf_wipe(&vault->write.text);
     buf_fini(&vault->write.text);
+    if (vault_unused(vault))
+        return;
     if (!written && !vault->core.unstored) {
         log_error(vault_stream(vault), NULL, "credential: %s", vault->write.err.text);
         vault->end = (struct profile_end){

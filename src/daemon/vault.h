@@ -64,6 +64,8 @@ int vault_join(struct vaults *vaults, const struct profile *profile,
                const struct vault_events *events, void *arg, const char *stream,
                struct vault_user *user, struct error *err);
 void vault_leave(struct vault_user *user);
+/* A stream with this profile would share the user's vault. */
+bool vault_shares(const struct vault_user *user, const struct profile *profile);
 
 /* The value of secret NAME, valid until the next read or wipe; .ptr NULL if it is not configured or
  * (then err says why) cannot be had. */

@@ -122,7 +122,7 @@ static char *make_path(const struct vaults *vaults, const struct vault *vault)
     return n > 0 && (size_t)n < sizeof(path) ? slice_dup(slice_str(path)) : NULL;
 }
 
-static void vault_free(struct vault *vault)
+void vault_free(struct vault *vault)
 {
     vault_ask_cancel(vault);
     if (vault->write.running) { /* an answer that was not written yet would be lost for good */
@@ -147,6 +147,7 @@ static void vault_free(struct vault *vault)
     buf_wipe(&vault->scratch);
     buf_fini(&vault->scratch);
     redact_fini(&vault->redact);
+    profile_free(vault->profile);
     free(vault->secrets);
     free(vault->identity);
     free(vault->path);
@@ -202,8 +203,11 @@ static int vault_new(struct vaults *vaults, const struct profile *profile, struc
     unsigned asks;
     if (vault == NULL)
         return ERR_NOMEM;
-    *vault = (struct vault){
-        .vaults = vaults, .profile = profile, .generation = 1, .expires_s = -1, .ttl_s = -1};
+    *vault = (struct vault){.vaults = vaults,
+                            .profile = profile_hold(profile),
+                            .generation = 1,
+                            .expires_s = -1,
+                            .ttl_s = -1};
     vault->n_secrets = profile->n_secrets;
     list_init(&vault->users);
     redact_init(&vault->redact);
@@ -269,9 +273,26 @@ void vault_leave(struct vault_user *user)
     /* What is being written is written: the worker has its memory until then. */
     vault_ask_cancel(vault);
     if (vault->write.running)
-        return; /* vaults_free() */
+        return; /* vault_unused(), or vaults_free() */
     list_remove(&vault->node);
     vault_free(vault);
+}
+
+bool vault_shares(const struct vault_user *user, const struct profile *profile)
+{
+    char *identity = user->vault != NULL ? make_identity(profile) : NULL;
+    bool shares = identity != NULL && strcmp(identity, user->vault->identity) == 0;
+    free(identity);
+    return shares;
+}
+
+bool vault_unused(struct vault *vault)
+{
+    if (!list_empty(&vault->users))
+        return false;
+    list_remove(&vault->node);
+    vault_free(vault);
+    return true;
 }
 
 int vaults_new(struct io_loop *loop, const char *state_dir, struct vaults **out, struct error *err)

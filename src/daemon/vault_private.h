@@ -5,8 +5,8 @@
 #include "base/limits.h"
 #include "daemon/vault.h"
 #include "daemon/vault_core.h"
-#include "reach/vault_file.h"
 #include "reach/secrets.h"
+#include "reach/vault_file.h"
 
 struct vaults {
     struct io_loop *loop;
@@ -38,7 +38,7 @@ struct vault_secret {
 struct vault {
     struct list_node node;
     struct vaults *vaults;
-    const struct profile *profile; /* borrowed from the first user's stream; all are alike */
+    struct profile *profile; /* of the first user's stream; all are alike */
     char *identity;
     char *path;
     struct list_node users;
@@ -72,6 +72,9 @@ struct vault {
     } write;
 };
 
+void vault_free(struct vault *vault);
+/* Its last write is done: nobody uses it any more, and it has been freed. */
+bool vault_unused(struct vault *vault);
 /* Does what the core has said. */
 void vault_do(struct vault *vault, unsigned todo);
 /* The value of secret number i into vault->scratch. */

@@ -23,6 +23,7 @@ struct hub_stream {
     struct {
         char position[LIMIT_POSITION];
         struct store_record *record;
+        size_t records; /* in the batch, of this stream */
     } turn[2];
 };
 
@@ -77,6 +78,13 @@ int hub_new(const struct hub_options *options, struct hub **out)
     return 0;
 }
 
+static void free_stream(struct hub_stream *stream)
+{
+    free(stream->name);
+    free((char *)stream->tags.ptr);
+    free(stream);
+}
+
 void hub_free(struct hub *hub)
 {
     if (hub == NULL)
@@ -84,9 +92,7 @@ void hub_free(struct hub *hub)
     while (hub->streams != NULL) {
         struct hub_stream *stream = hub->streams;
         hub->streams = stream->next;
-        free(stream->name);
-        free((char *)stream->tags.ptr);
-        free(stream);
+        free_stream(stream);
     }
     for (unsigned turn = 0; turn < 2; turn++) {
         if (hub->saving[turn] != NULL)
@@ -109,15 +115,38 @@ int hub_stream_new(struct hub *hub, const char *name, unsigned id, struct slice 
     stream->tags.len = tags.len;
     stream->id = id;
     if (stream->name == NULL || stream->tags.ptr == NULL) {
-        free(stream->name);
-        free((char *)stream->tags.ptr);
-        free(stream);
+        free_stream(stream);
         return ERR_NOMEM;
     }
     stream->next = hub->streams;
     hub->streams = stream;
     *out = stream;
     return 0;
+}
+
+int hub_stream_tags(struct hub_stream *stream, struct slice tags)
+{
+    char *copy = slice_dup(tags);
+    if (copy == NULL)
+        return ERR_NOMEM;
+    free((char *)stream->tags.ptr);
+    stream->tags = slice_make(copy, tags.len);
+    return 0;
+}
+
+bool hub_stream_idle(const struct hub_stream *stream)
+{
+    return stream->turn[0].records == 0 && stream->turn[1].records == 0;
+}
+
+void hub_stream_free(struct hub *hub, struct hub_stream *stream)
+{
+    struct hub_stream **at = &hub->streams;
+    assert(hub_stream_idle(stream));
+    while (*at != stream)
+        at = &(*at)->next;
+    *at = stream->next;
+    free_stream(stream);
 }
 
 /* ---- filling ---- */
@@ -200,6 +229,7 @@ static struct store_record *add_record(struct hub *hub, struct hub_stream *strea
         .line = entry->line,
     };
     hub->cost += record_cost(hub, entry->type.len + entry->line.len);
+    stream->turn[hub->filling].records++;
     batch->bytes += entry->line.len;
     hub->next_seq = entry->seq + 1;
     stream->stats.newest_seq = entry->seq;
@@ -405,8 +435,10 @@ static void tell_saved(struct hub *hub, uint64_t ticket, bool lost)
 
 static void forget_turn(struct hub *hub, unsigned turn)
 {
-    for (struct hub_stream *s = hub->streams; s != NULL; s = s->next)
+    for (struct hub_stream *s = hub->streams; s != NULL; s = s->next) {
         s->turn[turn].record = NULL;
+        s->turn[turn].records = 0;
+    }
     hub->batch[turn]->count = 0;
     hub->batch[turn]->bytes = 0;
     hub->batch[turn]->reserve_seq = 0;
@@ -498,6 +530,13 @@ void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq)
     hub->failed = false;
     fanout_skip(hub->fanout, newest_seq);
     call_room(hub);
+}
+
+/* What is in the ring and not yet published is so with the next event, or the next commit. */
+void hub_configure(struct hub *hub, uint64_t commit_bytes, bool deliver_received)
+{
+    hub->commit_bytes = commit_bytes;
+    hub->received = deliver_received;
 }
 
 /* ---- looking ---- */

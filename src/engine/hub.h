@@ -74,6 +74,12 @@ void hub_free(struct hub *hub);
  * Owned by the hub, until hub_free. */
 int hub_stream_new(struct hub *hub, const char *name, unsigned id, struct slice tags,
                    struct hub_stream **out);
+/* Other tags, from the next event on. ERR_NOMEM: the old ones stay. */
+int hub_stream_tags(struct hub_stream *stream, struct slice tags);
+/* Nothing of it waits for the disk. */
+bool hub_stream_idle(const struct hub_stream *stream);
+/* Before hub_free(), of one that is idle. */
+void hub_stream_free(struct hub *hub, struct hub_stream *stream);
 
 /* 0: taken. ERR_AGAIN: no room; ops.room will be called. ERR_LIMIT: larger than the ring, or than
  * any commit may be. After a malformed event there is room for its gap, in the same batch: call
@@ -112,6 +118,8 @@ bool hub_starved(const struct hub *hub);
 bool hub_failed(const struct hub *hub);
 bool hub_flying(const struct hub *hub); /* a commit is under way */
 bool hub_idle(const struct hub *hub);   /* nothing filled, nothing in flight */
+/* As the options of these names, from now on. */
+void hub_configure(struct hub *hub, uint64_t commit_bytes, bool deliver_received);
 struct fanout *hub_fanout(struct hub *hub);
 uint64_t hub_next_seq(const struct hub *hub);
 uint64_t hub_reserved_seq(const struct hub *hub); /* no seq above this was ever given out */

@@ -499,6 +499,13 @@ bool stream_stopped(const struct stream *stream)
     return !stream->started || session_state(&stream->session) == SESSION_STOPPED;
 }
 
+bool stream_settled(const struct stream *stream)
+{
+    bool saving = stream->save.due || stream->save.ticket != 0 || stream->save.slot_ticket != 0;
+    return stream->n_gaps == 0 && !(stream->started && saving) &&
+           hub_stream_idle(stream->hub_stream);
+}
+
 void stream_stats(const struct stream *stream, struct stream_stats *out)
 {
     *out = stream->stats;

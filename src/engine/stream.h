@@ -148,6 +148,8 @@ int stream_body(struct stream *stream, uint64_t request, struct slice bytes);
 int stream_send(struct stream *stream, struct slice text, int64_t *retry_ms);
 
 bool stream_stopped(const struct stream *stream);
+/* All that it had for the hub is on disk, or lost with the store: another may take its place. */
+bool stream_settled(const struct stream *stream);
 
 struct stream_stats {
     uint64_t messages, bytes;

@@ -142,6 +142,11 @@ const char *io_listener_name(const struct io_listener *listener);
 /* Descriptors run out: the last `keep` of them are not for new connections here, which are told
  * `refusal` (borrowed for good) and closed. Old ones are kept. */
 void io_listener_refusal(struct io_listener *listener, unsigned keep, struct slice refusal);
+/* Connections are another's from now on: cb is called with that arg. */
+void io_listener_give(struct io_listener *listener, void *arg);
+/* Other mode and group for the file of a Unix listener, if it is still its own; others are left as
+ * they are. */
+int io_listener_permit(struct io_listener *listener, unsigned mode, gid_t gid, struct error *err);
 void io_listener_close(struct io_listener *listener);
 
 /* A socket that listens already may come from elsewhere, and may go on without us. */

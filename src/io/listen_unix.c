@@ -158,6 +158,20 @@ err_after_socket:
     return rc;
 }
 
+int io_listener_permit(struct io_listener *listener, unsigned mode, gid_t gid, struct error *err)
+{
+    struct stat st;
+
+    if (listener->tcp || lstat(listener->path, &st) != 0 || st.st_dev != listener->device ||
+        st.st_ino != listener->inode)
+        return 0;
+    if (gid != (gid_t)-1 && gid != st.st_gid && lchown(listener->path, (uid_t)-1, gid) != 0)
+        return system_error(err, listener->path, "cannot give it to its group");
+    if (chmod(listener->path, mode) != 0)
+        return system_error(err, listener->path, "chmod");
+    return 0;
+}
+
 void listener_unlink(struct io_listener *listener)
 {
     struct stat st;

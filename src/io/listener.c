@@ -169,6 +169,11 @@ void io_listener_refusal(struct io_listener *listener, unsigned keep, struct sli
         listener->fd_end = (int)limit.rlim_cur - (int)keep;
 }
 
+void io_listener_give(struct io_listener *listener, void *arg)
+{
+    listener->arg = arg;
+}
+
 const char *io_listener_name(const struct io_listener *listener)
 {
     return listener->name;

@@ -203,6 +203,8 @@ struct framing {
 
 struct profile_private {
     struct arena arena;
+    struct profile *profile; /* that it is of */
+    unsigned users;
     struct http connect;
     struct template subprotocol;
     struct http *https;

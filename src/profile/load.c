@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/siphash.h"
 #include "base/suggest.h"
 
 #define PROFILE_NAME_MAX 64
@@ -201,6 +202,36 @@ static void take_turn(struct loader *l, enum turn turn)
             load_key(l, &l->entries[i]);
 }
 
+/* ---- the digest ---- */
+
+/* Each text with its end: what stands in one may not count as part of the next. NULL is not "". */
+static void digest_text(uint8_t digest[16], const char *text)
+{
+    uint8_t key[16];
+
+    memcpy(key, digest, sizeof(key));
+    siphash128(key, text != NULL ? text : "", text != NULL ? strlen(text) + 1 : 0, digest);
+}
+
+static void set_digest(struct loader *l)
+{
+    uint8_t *digest = l->profile->digest;
+
+    digest_text(digest, l->profile->name);
+    for (size_t i = 0; i < l->n_entries; i++) {
+        digest_text(digest, l->entries[i].section);
+        digest_text(digest, l->entries[i].name);
+        digest_text(digest, l->entries[i].key);
+        digest_text(digest, l->entries[i].value);
+    }
+    for (unsigned i = 0; i < l->n_params; i++) {
+        digest_text(digest, l->params[i].name);
+        digest_text(digest, l->params[i].value);
+    }
+}
+
+/* ---- the whole ---- */
+
 static void compile(struct loader *l)
 {
     take_turn(l, TURN_FIRST);
@@ -211,9 +242,8 @@ static void compile(struct loader *l)
     load_keep_variables(l);
     if (!l->arena->failed)
         load_check(l);
+    set_digest(l);
 }
-
-/* ---- the whole ---- */
 
 static void set_defaults(struct profile *p, const struct settings_stream *stream)
 {
@@ -267,6 +297,8 @@ static struct profile *new_profile(const char *name, const struct settings_strea
         return NULL;
     }
     arena_init(&priv->arena);
+    priv->profile = profile;
+    priv->users = 1;
     profile->priv = priv;
     profile->name = arena_text(&priv->arena, slice_str(name));
     profile->title = profile->name;
@@ -274,9 +306,15 @@ static struct profile *new_profile(const char *name, const struct settings_strea
     return profile;
 }
 
+struct profile *profile_hold(const struct profile *profile)
+{
+    profile->priv->users++;
+    return profile->priv->profile;
+}
+
 void profile_free(struct profile *profile)
 {
-    if (profile == NULL)
+    if (profile == NULL || --profile->priv->users > 0)
         return;
     free_paths(profile->priv);
     arena_fini(&profile->priv->arena);

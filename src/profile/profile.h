@@ -454,6 +454,9 @@ struct profile {
     /* Profile name, authority of [connect] url and parameters with their values, a line each;
      * without secrets. Not meant for display: the generic profile's whole url is a parameter. */
     struct slice fingerprint;
+    /* Of every key with its value, the parameters' values and the secrets' sources: two profiles in
+     * which all of that is the same behave the same, whatever their comments say. */
+    uint8_t digest[16];
     struct profile_private *priv;
 };
 
@@ -464,6 +467,8 @@ struct profile {
  */
 int profile_load(const char *const *dirs, const char *name, const struct settings_stream *stream,
                  struct diag *diag, struct profile **out);
+/* One user more; profile_free() by each of them, and the last one frees it. One thread's. */
+struct profile *profile_hold(const struct profile *profile);
 void profile_free(struct profile *profile);
 /* Calls visit for each profile found in dirs, in name order, shadowed ones left out. */
 int profile_list(const char *const *dirs,

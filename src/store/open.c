@@ -226,6 +226,14 @@ void store_close(struct store *store)
     free(store);
 }
 
+void store_configure(struct store *store, uint64_t retain_size_bytes, unsigned min_free_percent)
+{
+    pthread_mutex_lock(&store->write);
+    store->options.retain_size_bytes = retain_size_bytes;
+    store->options.min_free_percent = min_free_percent;
+    pthread_mutex_unlock(&store->write);
+}
+
 bool store_failed(const struct store *store)
 {
     return atomic_load(&store->is_failed);

@@ -80,6 +80,9 @@ struct store_info {
     uint64_t file_bytes;
 };
 void store_info(struct store *store, struct store_info *out);
+/* As the options of these names, from now on. The file does not become smaller: what is beyond
+ * retain_size goes by store_retain, and its blocks are used again. */
+void store_configure(struct store *store, uint64_t retain_size_bytes, unsigned min_free_percent);
 
 enum { STORE_ID_WORDS = (LIMIT_STREAMS + 63) / 64 }; /* a set of streams, by id */
 

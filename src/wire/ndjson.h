@@ -25,7 +25,8 @@
     X(CONSUMERS, "consumers")                                                                      \
     X(SEEK, "seek")                                                                                \
     X(FORGET, "forget")                                                                            \
-    X(SEND, "send")
+    X(SEND, "send")                                                                                \
+    X(RELOAD, "reload")
 enum ndjson_op {
 #define X(id, text) NDJSON_##id,
     NDJSON_OPS(X)
@@ -44,6 +45,7 @@ enum ndjson_op {
     X(RATE_LIMITED, "rate_limited")                                                                \
     X(TOO_LONG, "too_long")                                                                        \
     X(TOO_MANY, "too_many")                                                                        \
+    X(BAD_CONFIG, "bad_config")                                                                    \
     X(INTERNAL, "internal")
 enum ndjson_error {
     NDJSON_OK,
@@ -102,6 +104,10 @@ enum ndjson_error ndjson_request_parse(struct ndjson_request *request, struct sl
 int ndjson_write_error(struct buf *out, struct slice id, enum ndjson_error error,
                        const char *detail);
 int ndjson_write_ok(struct buf *out, struct slice id, const char *op);
+/* What a reload has changed; or every error that is why it has changed nothing. */
+int ndjson_write_reloaded(struct buf *out, struct slice id, const char *const *changed, size_t n);
+int ndjson_write_bad_config(struct buf *out, struct slice id, const char *detail,
+                            const char *const *errors, size_t n);
 int ndjson_write_subscribed(struct buf *out, struct slice id, uint64_t next, uint64_t oldest,
                             uint64_t newest);
 struct ndjson_stream_state {

@@ -106,6 +106,40 @@ int ndjson_write_ok(struct buf *out, struct slice id, const char *op)
     return line_end(&line);
 }
 
+static void put_texts(struct line *line, const char *const *texts, size_t n)
+{
+    put(line, SLICE("["));
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            put(line, SLICE(","));
+        put_string(line, slice_str(texts[i]));
+    }
+    put(line, SLICE("]"));
+}
+
+int ndjson_write_reloaded(struct buf *out, struct slice id, const char *const *changed, size_t n)
+{
+    struct line line = line_begin(out);
+
+    put_reply(&line, id);
+    put(&line, SLICE("\"ok\":\"reload\",\"changed\":"));
+    put_texts(&line, changed, n);
+    return line_end(&line);
+}
+
+int ndjson_write_bad_config(struct buf *out, struct slice id, const char *detail,
+                            const char *const *errors, size_t n)
+{
+    struct line line = line_begin(out);
+
+    put_reply(&line, id);
+    put_text(&line, SLICE("\"error\":"), ndjson_error_name(NDJSON_E_BAD_CONFIG));
+    put_text(&line, SLICE(",\"detail\":"), detail);
+    put(&line, SLICE(",\"errors\":"));
+    put_texts(&line, errors, n);
+    return line_end(&line);
+}
+
 int ndjson_write_subscribed(struct buf *out, struct slice id, uint64_t next, uint64_t oldest,
                             uint64_t newest)
 {

@@ -267,7 +267,7 @@ def test_F48_slow_consumer_gets_all_of_20000(chat, service):
 def test_slow_trickle_reader_in_order(chat, service):
     with chat.consumer() as slow:
         slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        slow.subscribe()
+        slow.subscribe(notices=False)
         published = service.publish(3000, size=1000)
         data = bytearray(slow.buffer)
         lines = 0
