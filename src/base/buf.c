@@ -119,6 +119,31 @@ void buf_wipe(struct buf *b)
     b->len = 0;
 }
 
+int buf_append_secret(struct buf *b, const void *ptr, size_t n)
+{
+    struct buf larger;
+    int rc;
+
+    if (n <= b->cap - b->len)
+        return buf_append(b, ptr, n);
+    if (n > b->max - b->len)
+        return ERR_LIMIT;
+    buf_init(&larger, b->max);
+    rc = buf_reserve(&larger, b->cap > b->max / 2 ? b->max : b->cap * 2);
+    if (rc == 0)
+        rc = buf_reserve(&larger, b->len + n);
+    if (rc != 0) {
+        buf_fini(&larger);
+        return rc;
+    }
+    (void)buf_append(&larger, b->data, b->len); /* there is room for both */
+    (void)buf_append(&larger, ptr, n);
+    buf_wipe(b);
+    buf_fini(b);
+    *b = larger;
+    return 0;
+}
+
 const char *buf_cstr(struct buf *b)
 {
     if (b->data == NULL)

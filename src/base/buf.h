@@ -101,9 +101,12 @@ static inline void buf_clear(struct buf *b)
 
 /*
  * Overwrites all the memory, then empties. Growing leaves old copies behind in freed memory,
- * so a buffer for secrets reserves all it will need at first.
+ * so a buffer for secrets reserves all it will need at first, or grows by buf_append_secret().
  */
 void buf_wipe(struct buf *b);
+
+/* As buf_append(); where it has to grow, the old memory is overwritten before it is freed. */
+int buf_append_secret(struct buf *b, const void *ptr, size_t n);
 
 /* The contents; valid until the buffer is next changed. */
 static inline struct slice buf_slice(const struct buf *b)

@@ -73,8 +73,7 @@ static bool is_control(const char *text)
     return first < 0x20 || first == 0x7F || (first == 0xC2 && second < 0xA0);
 }
 
-/* Makes `text` one line of valid UTF-8: each byte that has no place in one becomes a '?'. */
-static void sanitize(char *text)
+void log_clean(char *text)
 {
     while (*text != '\0') {
         /* The NUL at the end breaks off a character cut short, so this stays within the text. */
@@ -98,7 +97,7 @@ static const char *clean_name(const char *name, char out[LIMIT_LOG_NAME + 1])
     n = strnlen(name, LIMIT_LOG_NAME);
     memcpy(out, name, n);
     out[n] = '\0';
-    sanitize(out);
+    log_clean(out);
     return out;
 }
 
@@ -115,7 +114,7 @@ static void write_record(struct log_record *record, const char *stream, const ch
         snprintf(text, sizeof text, "(a message that could not be formatted)");
     else if ((size_t)n >= sizeof text)
         memcpy(text + sizeof text - sizeof "...", "...", sizeof "...");
-    sanitize(text);
+    log_clean(text);
     record->kind = fmt;
     record->text = text;
     record->stream = clean_name(stream, stream_name);

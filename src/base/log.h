@@ -44,6 +44,11 @@ void log_set_level(enum log_level level);
 /* Whether a record of this level would pass: for messages that cost something to compose. */
 bool log_enabled(enum log_level level);
 
+/* Makes text one line of valid UTF-8, as that of a record: each byte without a place in one becomes
+ * a
+ * '?'. */
+void log_clean(char *text);
+
 /* "error", "warning", "notice", "info" or "debug". */
 const char *log_level_name(enum log_level level);
 

@@ -373,7 +373,8 @@ static struct settings *new_settings(void)
     return NULL;
 }
 
-int settings_load(const char *path, struct diag *diag, struct settings **out)
+/* text.ptr NULL: from the file. */
+static int load(const char *path, struct slice text, struct diag *diag, struct settings **out)
 {
     struct settings *s = new_settings();
     int rc;
@@ -384,7 +385,8 @@ int settings_load(const char *path, struct diag *diag, struct settings **out)
     if (rc == 0)
         rc = set_defaults(s, &key_sections[SECTION_STORE], &s->store);
     if (rc == 0)
-        rc = read_files(s->priv->ini, path, diag);
+        rc = text.ptr != NULL ? ini_read_text(s->priv->ini, path, text, diag)
+                              : read_files(s->priv->ini, path, diag);
     if (rc == 0)
         rc = interpret(s, diag);
     if (rc != 0) {
@@ -393,6 +395,16 @@ int settings_load(const char *path, struct diag *diag, struct settings **out)
     }
     *out = s;
     return 0;
+}
+
+int settings_load(const char *path, struct diag *diag, struct settings **out)
+{
+    return load(path, slice_make(NULL, 0), diag, out);
+}
+
+int settings_read(const char *label, struct slice text, struct diag *diag, struct settings **out)
+{
+    return load(label, text, diag, out);
 }
 
 void settings_free(struct settings *settings)

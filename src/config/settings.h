@@ -137,6 +137,8 @@ enum {
  * one section; its `file` and `line` are those of the first.
  */
 int settings_load(const char *path, struct diag *diag, struct settings **out);
+/* The same of a text in memory; label is what messages call it. */
+int settings_read(const char *label, struct slice text, struct diag *diag, struct settings **out);
 void settings_free(struct settings *settings); /* NULL is nothing to free */
 
 /* One row of the key table; static. */

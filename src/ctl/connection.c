@@ -9,18 +9,6 @@
 #include "ctl/ctl.h"
 #include "json/json.h"
 
-void terminal_clean(char *text, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        unsigned char byte = (unsigned char)text[i];
-        bool c1 = byte == 0xC2 && i + 1 < n && (unsigned char)text[i + 1] < 0xA0;
-        if (byte < 0x20 || byte == 0x7F || c1)
-            text[i] = '?';
-        if (c1)
-            text[++i] = '?';
-    }
-}
-
 static int connect_error(const char *path, int code, struct error *err)
 {
     if (code == ENOENT || code == ECONNREFUSED)
@@ -35,7 +23,7 @@ int connection_open(struct connection *connection, const char *path, struct erro
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     struct slice greeting;
-    *connection = (struct connection){.fd = -1};
+    *connection = (struct connection){.fd = -1, .reader_fd = -1};
     buf_init(&connection->in, CTL_LINE_MAX);
     if (strlen(path) >= sizeof(address.sun_path))
         return error_set(err, ERR_LIMIT, "%s: longer than a socket's path may be", path);
@@ -79,12 +67,16 @@ int connection_send(struct connection *connection, struct slice bytes, struct er
 
 static int read_more(struct connection *connection, int timeout_ms, struct error *err)
 {
-    struct pollfd wait = {.fd = connection->fd, .events = POLLIN};
-    int ready = poll(&wait, 1, timeout_ms);
+    struct pollfd wait[] = {{.fd = connection->fd, .events = POLLIN},
+                            {.fd = connection->reader_fd}};
+    int ready = poll(wait, 2, timeout_ms);
     if (ready < 0 && errno == EINTR)
         return 0;
     if (ready == 0)
         return error_set(err, ERR_TIMEOUT, "hawserd does not answer");
+    connection->reader_gone = wait[1].revents != 0;
+    if (connection->reader_gone)
+        return error_set(err, ERR_EOF, "nobody reads what is printed");
     if (buf_reserve(&connection->in, 65536) != 0)
         return error_set(err, ERR_LIMIT, "a line of hawserd is too long");
     ssize_t n = recv(connection->fd, connection->in.data + connection->in.len, 65536, 0);
@@ -118,7 +110,7 @@ int connection_line(struct connection *connection, int timeout_ms, struct slice 
     }
 }
 
-static int write_request(struct buf *out, const char *op, const char *stream)
+int connection_write_request(struct buf *out, const char *op, const char *stream)
 {
     int status = buf_appendf(out, "{\"op\":\"%s\"", op);
     if (stream != NULL && status == 0)
@@ -153,7 +145,7 @@ int connection_ask(struct connection *connection, const struct ctl *ctl, const c
     struct buf request;
     int result = CTL_UNREACHABLE;
     buf_init(&request, LIMIT_LINE_IN);
-    if (write_request(&request, op, stream) == 0)
+    if (connection_write_request(&request, op, stream) == 0)
         result = connection_ask_line(connection, ctl, buf_slice(&request), answer);
     else
         fprintf(stderr, "hawserctl: the stream's name is too long\n");

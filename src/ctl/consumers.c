@@ -63,7 +63,7 @@ static int list(struct ctl *ctl)
     if (result == CTL_OK && !ctl->json)
         print_rows(&rows);
     else
-        fprintf(result == CTL_OK ? stdout : stderr, "%.*s\n", (int)reply.len, reply.ptr);
+        (void)ctl_show_reply(ctl, reply);
     connection_close(&connection);
     return result;
 }
@@ -90,16 +90,13 @@ static int change(struct ctl *ctl, const char *op, const char *name, const char 
     int result;
     buf_init(&request, LIMIT_LINE_IN);
     if (write_change(&request, op, name, to) != 0)
-        result = ctl_usage("the consumer's name is too long");
+        result = ctl_usage(ctl, "the consumer's name is too long");
     else
         result = connection_ask_line(&connection, ctl, buf_slice(&request), &reply);
     buf_fini(&request);
     if (result != CTL_OK)
         return result;
-    if (!slice_starts_with(reply, SLICE("{\"ok\"")))
-        result = CTL_NOT_WELL;
-    if (ctl->json || result != CTL_OK)
-        fprintf(result == CTL_OK ? stdout : stderr, "%.*s\n", (int)reply.len, reply.ptr);
+    result = ctl_show_reply(ctl, reply);
     connection_close(&connection);
     return result;
 }
@@ -107,14 +104,14 @@ static int change(struct ctl *ctl, const char *op, const char *name, const char 
 int ctl_consumers(struct ctl *ctl)
 {
     uint64_t seq;
-    if (ctl->argc == 1)
+    if (ctl->n_args == 0)
         return list(ctl);
-    if (ctl->argc == 3 && strcmp(ctl->argv[1], "forget") == 0)
-        return change(ctl, "forget", ctl->argv[2], NULL);
-    if (ctl->argc != 4 || strcmp(ctl->argv[1], "seek") != 0)
-        return ctl_usage("consumers [forget NAME | seek NAME SEQ|oldest|newest]");
-    if (strcmp(ctl->argv[3], "oldest") != 0 && strcmp(ctl->argv[3], "newest") != 0 &&
-        slice_parse_u64(slice_str(ctl->argv[3]), &seq) != 0)
-        return ctl_usage("seek takes a seq, oldest or newest");
-    return change(ctl, "seek", ctl->argv[2], ctl->argv[3]);
+    if (ctl->n_args == 2 && strcmp(ctl->args[0], "forget") == 0)
+        return change(ctl, "forget", ctl->args[1], NULL);
+    if (ctl->n_args != 3 || strcmp(ctl->args[0], "seek") != 0)
+        return ctl_usage(ctl, "after consumers comes nothing, forget NAME, or seek NAME WHERE");
+    if (strcmp(ctl->args[2], "oldest") != 0 && strcmp(ctl->args[2], "newest") != 0 &&
+        slice_parse_u64(slice_str(ctl->args[2]), &seq) != 0)
+        return ctl_usage(ctl, "seek takes a seq, oldest or newest");
+    return change(ctl, "seek", ctl->args[1], ctl->args[2]);
 }

@@ -1,13 +1,19 @@
 /* offline: what needs no daemon: check, profiles. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/offline.h"
 #include "profile/configuration.h"
 
-static void print_diag(const struct diag *diag)
+const char *offline_config(const struct ctl *ctl)
+{
+    const char *config = ctl_option(ctl, "config");
+    return config != NULL ? config : CONFIGURATION_DEFAULT;
+}
+
+void offline_print_diag(const struct diag *diag)
 {
     const char *message;
     for (size_t i = 0; (message = diag_get(diag, i)) != NULL; i++)
@@ -16,35 +22,28 @@ static void print_diag(const struct diag *diag)
         fprintf(stderr, "and %zu more\n", diag_left_out(diag));
 }
 
-/* --config FILE of a command; *rest: index of its first plain argument. Returns -1 or an exit
- * status. */
-static int parse_config(struct ctl *ctl, const char **config, int *rest)
+struct settings *offline_dirs(const struct ctl *ctl, const char **dirs)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {NULL, 0, NULL, 0}};
-    int option;
-    optind = 0; /* begin anew: main has parsed its own options */
-    while ((option = getopt_long(ctl->argc, ctl->argv, "c:", options, NULL)) != -1) {
-        if (option != 'c')
-            return ctl_usage("bad option");
-        *config = optarg;
-    }
-    *rest = optind;
-    return -1;
+    struct diag *diag = diag_new();
+    struct settings *settings = NULL;
+    size_t n = 0;
+    if (diag != NULL)
+        (void)settings_load(offline_config(ctl), diag, &settings);
+    if (settings != NULL)
+        dirs[n++] = settings->daemon.profile_dir;
+    dirs[n++] = configuration_shipped_profiles();
+    dirs[n] = NULL;
+    diag_free(diag);
+    return settings;
 }
 
 int ctl_check(struct ctl *ctl)
 {
     struct configuration configuration;
-    const char *config = CONFIGURATION_DEFAULT;
-    int rest = 1, result = parse_config(ctl, &config, &rest);
-    if (result >= 0)
-        return result;
-    if (rest < ctl->argc)
-        return ctl_usage("check takes no argument but --config");
+    const char *config = offline_config(ctl);
     int status = configuration_load(config, &configuration);
     if (status != 0)
-        print_diag(configuration.diag);
+        offline_print_diag(configuration.diag);
     else if (ctl->json)
         printf("{\"ok\":\"check\",\"streams\":%zu}\n", configuration.settings->n_streams);
     else
@@ -81,7 +80,7 @@ static void on_profile(void *arg, const char *name, const char *path)
             printf("%-16s %s%s\n", name, good ? title : "broken: see below", "");
         listing->first = false;
         listing->broken |= !good;
-        print_diag(diag);
+        offline_print_diag(diag);
         profile_free(profile);
     }
     diag_free(diag);
@@ -127,27 +126,12 @@ static int list(struct ctl *ctl, const char *const *dirs, const char *wanted)
 
 int ctl_profiles(struct ctl *ctl)
 {
-    struct diag *diag = diag_new();
-    struct settings *settings = NULL;
-    const char *config = CONFIGURATION_DEFAULT;
-    const char *dirs[3] = {configuration_shipped_profiles()};
-    int rest = 1, result = parse_config(ctl, &config, &rest);
-    const char *wanted = NULL;
-    if (result < 0 && rest < ctl->argc) {
-        if (ctl->argc - rest != 2 || strcmp(ctl->argv[rest], "show") != 0)
-            result = ctl_usage("profiles takes nothing, or: show NAME");
-        else
-            wanted = ctl->argv[rest + 1];
-    }
-    /* Its profile_dir is searched first; a configuration that is missing or broken does not matter.
-     */
-    if (result < 0 && diag != NULL && settings_load(config, diag, &settings) == 0) {
-        dirs[1] = dirs[0];
-        dirs[0] = settings->daemon.profile_dir;
-    }
-    if (result < 0)
-        result = list(ctl, dirs, wanted);
+    const char *dirs[OFFLINE_DIRS];
+    const char *wanted = ctl->n_args == 2 ? ctl->args[1] : NULL;
+    if (ctl->n_args > 0 && (ctl->n_args != 2 || strcmp(ctl->args[0], "show") != 0))
+        return ctl_usage(ctl, "profiles takes nothing, or: show NAME");
+    struct settings *settings = offline_dirs(ctl, dirs);
+    int result = list(ctl, dirs, wanted);
     settings_free(settings);
-    diag_free(diag);
     return result;
 }

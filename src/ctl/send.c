@@ -55,17 +55,15 @@ int ctl_send(struct ctl *ctl)
 {
     struct buf text, line;
     int result = CTL_USAGE;
-    if (ctl->argc != 3)
-        return ctl_usage("send takes a stream, and a text or - for standard input");
     buf_init(&text, LIMIT_LINE_IN);
     buf_init(&line, 8 * LIMIT_LINE_IN);
-    if (strcmp(ctl->argv[2], "-") != 0 && buf_append_str(&text, ctl->argv[2]) != 0)
+    if (strcmp(ctl->args[1], "-") != 0 && buf_append_str(&text, ctl->args[1]) != 0)
         fprintf(stderr, "hawserctl: more than %d bytes to send\n", LIMIT_LINE_IN);
-    else if (strcmp(ctl->argv[2], "-") == 0 && !read_input(&text))
+    else if (strcmp(ctl->args[1], "-") == 0 && !read_input(&text))
         result = CTL_USAGE;
     else if (!utf8_valid(text.data, text.len))
         fprintf(stderr, "hawserctl: the text is not UTF-8\n");
-    else if (request(&line, ctl->argv[1], buf_slice(&text)) == 0)
+    else if (request(&line, ctl->args[0], buf_slice(&text)) == 0)
         result = exchange(ctl, buf_slice(&line));
     buf_fini(&text);
     buf_fini(&line);

@@ -1,244 +1,261 @@
-/* status: what is not well, why, since when, and what happens next. */
+/* status: asks hawserd how it is, once or each second, and shows it. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-#include "base/timefmt.h"
 #include "ctl/ctl.h"
+#include "ctl/layout.h"
+#include "ctl/report.h"
 #include "json/json.h"
 
-/* ---- reading the reply: values by JSON Pointer ---- */
+enum { WATCH_MS = 1000 };
 
-static struct json_value at(struct slice object, const char *pointer)
+/* ---- one look ---- */
+
+/* What one look has brought; texts belong to it. */
+struct look {
+    struct buf status, consumers; /* answers; empty: none came */
+    struct error err;
+};
+
+static void look_init(struct look *look)
 {
-    struct json_value value = {.type = JSON_ABSENT};
-    struct json_paths *paths = NULL;
-    unsigned slot;
-    if (json_paths_new(&paths) == 0 &&
-        json_paths_add(paths, slice_str(pointer), &slot, NULL) == 0 &&
-        json_scan(paths, object, &value, NULL) != 0)
-        value.type = JSON_ABSENT;
-    json_paths_free(paths);
-    return value;
+    buf_init(&look->status, CTL_LINE_MAX);
+    buf_init(&look->consumers, CTL_LINE_MAX);
+    look->err = (struct error){0};
 }
 
-static int64_t int_at(struct slice object, const char *pointer, int64_t absent)
+static void look_fini(struct look *look)
 {
-    struct json_value value = at(object, pointer);
-    int64_t number;
-    return value.type == JSON_NUMBER && json_int64(&value, &number) == 0 ? number : absent;
+    buf_fini(&look->status);
+    buf_fini(&look->consumers);
 }
 
-/* Into out, cut to its size; a position is the service's and may be anything. */
-static const char *text_at(struct slice object, const char *pointer, char *out, size_t size)
+static int ask(struct connection *connection, const char *op, const char *stream, int timeout_ms,
+               struct buf *answer, struct error *err)
 {
-    struct json_value value = at(object, pointer);
-    struct buf text;
-    buf_init(&text, 65536);
-    out[0] = '\0';
-    if (value.type == JSON_STRING && json_string_decode(&value, &text) == 0)
-        snprintf(out, size, "%s", buf_cstr(&text));
-    terminal_clean(out, strlen(out));
-    buf_fini(&text);
-    return out;
+    struct buf request;
+    struct slice line;
+    buf_init(&request, LIMIT_LINE_IN);
+    int status = connection_write_request(&request, op, stream);
+    if (status != 0)
+        status = error_set(err, status, "the stream's name is too long");
+    if (status == 0)
+        status = connection_send(connection, buf_slice(&request), err);
+    if (status == 0)
+        status = connection_line(connection, timeout_ms, &line, err);
+    if (status == 0)
+        status = buf_append_slice(answer, line);
+    buf_fini(&request);
+    return status;
 }
 
-/* ---- printing ---- */
-
-static bool is_well(const char *state)
+/* The consumers are counted in the store, which may take longer than an operator waits: then the
+ * status does without. */
+static int look_at(struct ctl *ctl, struct look *look)
 {
-    static const char *const bad[] = {"waiting", "held", "parked", "stalled", "stopped"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        if (strcmp(state, bad[i]) == 0)
-            return false;
-    return true;
+    struct connection connection;
+    struct error ignored;
+    const char *stream = ctl->n_args == 1 ? ctl->args[0] : NULL;
+    int status = connection_open(&connection, ctl->socket, &look->err);
+    if (status != 0)
+        return status;
+    status =
+        ask(&connection, "status", stream, CTL_ANSWER_SECONDS * 1000, &look->status, &look->err);
+    if (status == 0 && !ctl->json)
+        (void)ask(&connection, "consumers", NULL, CTL_COUNT_MS, &look->consumers, &ignored);
+    connection_close(&connection);
+    return status;
 }
 
-static const char *paint(const struct ctl *ctl, const char *state)
+static bool is_answer(const struct look *look)
 {
-    if (!ctl->colour)
-        return "";
-    if (strcmp(state, "live") == 0 || strcmp(state, "ok") == 0)
-        return "\033[32m";
-    return is_well(state) && strcmp(state, "failing") != 0 ? "\033[33m" : "\033[1;31m";
+    return slice_starts_with(buf_slice(&look->status), SLICE("{\"ok\":\"status\""));
 }
 
-static void print_text(struct slice stream, const char *pointer, const char *label)
+static int judge(const struct view *view, bool one)
 {
-    char text[512];
-    if (text_at(stream, pointer, text, sizeof(text))[0] != '\0')
-        printf("    %-7s %s\n", label, text);
+    if (one && view->n_streams == 0)
+        return CTL_NOT_WELL;
+    return view->well ? CTL_OK : CTL_NOT_WELL;
 }
 
-/* Why the stream is not live, and what happens next. */
-static void print_next(struct slice stream)
+static int64_t wall_ms(void)
 {
-    char delay[DURATION_TEXT_SIZE], reason[512], limit[512];
-    bool fallback = at(stream, "/fallback").type == JSON_TRUE;
-    int64_t retry_ms = int_at(stream, "/retry_in_ms", -1);
-    text_at(stream, "/reason", reason, sizeof(reason));
-    text_at(stream, "/waits_for", limit, sizeof(limit));
-    if (reason[0] != '\0' && strcmp(reason, limit) != 0)
-        printf("    why:    %s\n", reason);
-    if (fallback)
-        printf("    by:     the fallback delivers\n");
-    if (limit[0] != '\0')
-        printf("    limit:  %s\n", limit);
-    if (retry_ms >= 0) {
-        duration_format(retry_ms, delay, sizeof(delay));
-        printf("    next:   %s in %s (%lld in a row so far)\n",
-               fallback ? "attempt of the WebSocket" : "attempt", delay,
-               (long long)int_at(stream, "/attempts", 0));
-    }
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
 }
 
-/* One that ends soon; the warning says whose it is. */
-static void print_certificate(struct slice stream, const char *pointer, const char *label)
+/* Puts what is to be shown into out; an exit status. */
+static int render(struct ctl *ctl, const struct look *look, struct buf *out)
 {
-    const int64_t day_ms = 86400 * INT64_C(1000);
-    int64_t left_ms = int_at(stream, pointer, -1);
-    if (left_ms == 0)
-        printf("    %-7s has expired\n", label);
-    else if (left_ms > 0 && left_ms <= day_ms)
-        printf("    %-7s expires within a day\n", label);
-    else if (left_ms > 0 && left_ms <= 14 * day_ms)
-        printf("    %-7s expires in %lld days\n", label, (long long)(left_ms / day_ms));
-}
-
-/* What an operator wants to know of a stream that is live, too. */
-static void print_news(struct slice stream)
-{
-    char text[DURATION_TEXT_SIZE];
-    int64_t audited = int_at(stream, "/audited", 0);
-    int64_t expires_ms = int_at(stream, "/credential_expires_in_ms", -1);
-    print_text(stream, "/successor", "second:"); /* link, which is to take over */
-    if (audited > 0)
-        printf("    audit:  found %lld that the link did not bring\n", (long long)audited);
-    if (expires_ms == 0)
-        printf("    token:  has expired\n");
-    if (expires_ms > 0) {
-        duration_format(expires_ms, text, sizeof(text));
-        printf("    token:  expires in %s\n", text);
-    }
-    print_certificate(stream, "/certificate/expires_in_ms", "cert:");
-    print_certificate(stream, "/own_certificate/expires_in_ms", "ours:");
-    print_text(stream, "/warning", "said:");
-    if (int_at(stream, "/warned_ms", -1) >= 0) {
-        duration_format(int_at(stream, "/warned_ms", 0), text, sizeof(text));
-        printf("            %s ago\n", text);
-    }
-}
-
-static void print_gaps(struct slice stream)
-{
-    struct json_value gaps = at(stream, "/gaps"), name, count;
-    struct json_iter it = json_iter_object(&gaps);
-    int64_t number;
-    bool any = false;
-    while (json_iter_next_member(&it, &name, &count)) {
-        if (json_int64(&count, &number) != 0 || number == 0)
-            continue;
-        printf("%s%.*s %lld", any ? ", " : "    gaps:   ", (int)(name.raw.len - 2),
-               name.raw.ptr + 1, (long long)number);
-        any = true;
-    }
-    if (any)
-        printf("\n");
-}
-
-/* By whatever way they came. */
-static int64_t stored(struct slice stream)
-{
-    struct json_value kinds = at(stream, "/stored"), name, count;
-    struct json_iter it = json_iter_object(&kinds);
-    int64_t number, sum = 0;
-    while (json_iter_next_member(&it, &name, &count))
-        if (json_int64(&count, &number) == 0)
-            sum += number;
-    return sum;
-}
-
-/* Returns false if the stream is not well. */
-static bool print_stream(const struct ctl *ctl, struct slice stream)
-{
-    char name[LIMIT_STREAM_NAME + 1], state[32], since[DURATION_TEXT_SIZE], position[40], rtt[24];
-    text_at(stream, "/stream", name, sizeof(name));
-    text_at(stream, "/state", state, sizeof(state));
-    text_at(stream, "/position", position, sizeof(position));
-    duration_format(int_at(stream, "/since_ms", 0), since, sizeof(since));
-    snprintf(rtt, sizeof(rtt), "-");
-    if (int_at(stream, "/rtt_ms", -1) >= 0)
-        snprintf(rtt, sizeof(rtt), "%lldms", (long long)int_at(stream, "/rtt_ms", 0));
-    printf("%-20s %s%-12s%s %8s %12lld %10lld %7s  %s\n", name, paint(ctl, state), state,
-           ctl->colour ? "\033[0m" : "", since, (long long)stored(stream),
-           (long long)int_at(stream, "/duplicates", 0), rtt, position[0] ? position : "-");
-    if (strcmp(state, "live") != 0)
-        print_next(stream);
-    else
-        print_text(stream, "/waits_for", "limit:");
-    print_news(stream);
-    print_gaps(stream);
-    return is_well(state);
-}
-
-static bool print_store(const struct ctl *ctl, struct slice reply)
-{
-    char state[32], reason[512];
-    text_at(reply, "/store/state", state, sizeof(state));
-    text_at(reply, "/store/reason", reason, sizeof(reason));
-    printf("\nstore: %s%s%s, seq %lld to %lld, %.1f MiB\n", paint(ctl, state), state,
-           ctl->colour ? "\033[0m" : "", (long long)int_at(reply, "/store/oldest", 0),
-           (long long)int_at(reply, "/store/newest", 0),
-           (double)int_at(reply, "/store/bytes", 0) / (1024 * 1024));
-    if (reason[0] != '\0')
-        printf("    why:  %s\n", reason);
-    return strcmp(state, "ok") == 0;
-}
-
-static int print_reply(const struct ctl *ctl, struct slice reply, bool one)
-{
-    struct json_value streams = at(reply, "/streams"), element;
-    struct json_iter it = json_iter_array(&streams);
-    bool well = true;
-    size_t n = 0;
-    char server[64], up[DURATION_TEXT_SIZE];
-    duration_format(int_at(reply, "/uptime_ms", 0), up, sizeof(up));
-    printf("%s, up %s\n\n", text_at(reply, "/server", server, sizeof(server)), up);
-    printf("%-20s %-12s %8s %12s %10s %7s  %s\n", "STREAM", "STATE", "SINCE", "EVENTS",
-           "DUPLICATES", "RTT", "POSITION");
-    for (; json_iter_next(&it, &element); n++)
-        well = print_stream(ctl, element.raw) && well;
-    if (one && n == 0) {
-        fprintf(stderr, "hawserctl: no stream of that name\n");
+    struct view view;
+    bool one = ctl->n_args == 1;
+    if (!is_answer(look))
+        return ctl_show_reply(ctl, buf_slice(&look->status));
+    if (view_read(&view, buf_slice(&look->status), buf_slice(&look->consumers), wall_ms()) != 0) {
+        fprintf(stderr, "hawserctl: that was no status of hawserd's\n");
         return CTL_NOT_WELL;
     }
-    well = print_store(ctl, reply) && well;
-    return well ? CTL_OK : CTL_NOT_WELL;
+    int result = judge(&view, one);
+    if (ctl->json) {
+        (void)buf_append_slice(out, buf_slice(&look->status));
+        (void)buf_append_byte(out, '\n');
+    } else if (one && view.n_streams == 0) {
+        fprintf(stderr, "hawserctl: no stream %s; `hawserctl status` shows them\n", ctl->args[0]);
+    } else if (ctl->terminal.tty) {
+        report_screen(&ctl->terminal, &view, one, out);
+    } else {
+        report_plain(&view, one, out);
+    }
+    view_free(&view);
+    return result;
 }
 
-/* As print_reply, without the print. */
-static int judge(struct slice reply)
+static int status_once(struct ctl *ctl)
 {
-    struct json_value streams = at(reply, "/streams"), element;
-    struct json_iter it = json_iter_array(&streams);
-    char state[32];
-    bool well = strcmp(text_at(reply, "/store/state", state, sizeof(state)), "ok") == 0;
-    while (json_iter_next(&it, &element))
-        well = is_well(text_at(element.raw, "/state", state, sizeof(state))) && well;
-    return well ? CTL_OK : CTL_NOT_WELL;
+    struct look look;
+    struct buf out;
+    int result = CTL_UNREACHABLE;
+    look_init(&look);
+    buf_init(&out, BUF_UNBOUNDED);
+    if (look_at(ctl, &look) != 0)
+        fprintf(stderr, "hawserctl: %s\n", look.err.text);
+    else
+        result = render(ctl, &look, &out);
+    (void)terminal_write(buf_slice(&out));
+    buf_fini(&out);
+    look_fini(&look);
+    return result;
+}
+
+/* ---- again and again ---- */
+
+static volatile sig_atomic_t last_result, on_screen, resized;
+
+/* An answer may be waited for just now; whoever presses ^C does not wait for that. */
+static void on_end(int signum)
+{
+    (void)signum;
+    if (on_screen)
+        terminal_leave();
+    _exit(last_result);
+}
+
+static void on_resize(int signum)
+{
+    (void)signum;
+    resized = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction end = {.sa_handler = on_end}, resize = {.sa_handler = on_resize};
+    sigaction(SIGINT, &end, NULL);
+    sigaction(SIGTERM, &end, NULL);
+    sigaction(SIGHUP, &end, NULL);
+    sigaction(SIGWINCH, &resize, NULL);
+}
+
+/* hawserd does not answer: since when, and that it is tried again. */
+static void write_unreachable(const struct ctl *ctl, const struct look *look, int64_t since_s,
+                              struct buf *out)
+{
+    char clock[LAYOUT_CLOCK_SIZE];
+    int64_t now_s = time(NULL);
+    if (ctl->json) {
+        (void)buf_append_str(out, "{\"error\":\"unreachable\",\"detail\":");
+        (void)json_write_string(out, slice_str(look->err.text));
+        (void)buf_append_str(out, "}\n");
+        return;
+    }
+    layout_clock(since_s, now_s, clock);
+    terminal_begin(&ctl->terminal, out, STYLE_BAD);
+    (void)buf_append_str(out, "hawserd is not reachable");
+    terminal_end(&ctl->terminal, out);
+    (void)buf_appendf(out, "\n%s\nsince %s (%llds); it is tried again each second\n",
+                      look->err.text, clock, (long long)(now_s - since_s));
+}
+
+static bool show(const struct ctl *ctl, struct buf *out, bool first)
+{
+    if (ctl->terminal.tty && !ctl->json)
+        return terminal_draw(&ctl->terminal, buf_slice(out));
+    if (!first && !ctl->json && !terminal_write(SLICE("\n")))
+        return false;
+    return terminal_write(buf_slice(out));
+}
+
+/* Until the next look is due. False: who reads us has gone. */
+static bool rest(void)
+{
+    struct pollfd reader = {.fd = STDOUT_FILENO};
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t end_ms = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000 + WATCH_MS;
+    for (;;) {
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        int64_t left_ms = end_ms - (now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000);
+        if (left_ms <= 0 || resized)
+            return true;
+        int ready = poll(&reader, 1, (int)left_ms);
+        if (ready > 0)
+            return false;
+    }
+}
+
+/* Something that time does not mend: not there is no such thing, and not refused. */
+static bool is_hopeless(int status)
+{
+    return status == ERR_PERM || status == ERR_LIMIT;
+}
+
+static int watch(struct ctl *ctl)
+{
+    int64_t gone_s = 0;
+    bool screen = ctl->terminal.tty && !ctl->json, first = true, going = true;
+    struct look look;
+    struct buf out;
+    catch_signals();
+    buf_init(&out, BUF_UNBOUNDED);
+    while (going) {
+        resized = 0;
+        look_init(&look);
+        int status = look_at(ctl, &look), result = CTL_UNREACHABLE;
+        if (status != 0 && first && is_hopeless(status)) {
+            fprintf(stderr, "hawserctl: %s\n", look.err.text);
+            look_fini(&look);
+            break;
+        }
+        ctl->terminal = terminal_look();
+        ctl->terminal.width -= ctl->terminal.width > 0; /* the last column is where lines break */
+        gone_s = status == 0 ? 0 : gone_s == 0 ? time(NULL) : gone_s;
+        if (status != 0)
+            write_unreachable(ctl, &look, gone_s, &out);
+        else
+            result = render(ctl, &look, &out);
+        last_result = result;
+        if (first && screen && out.len > 0) {
+            on_screen = 1;
+            terminal_enter();
+        }
+        going = (out.len > 0 || !first) && show(ctl, &out, first) && rest();
+        first = false;
+        buf_clear(&out);
+        look_fini(&look);
+    }
+    if (on_screen)
+        terminal_leave();
+    buf_fini(&out);
+    return first ? CTL_UNREACHABLE : last_result;
 }
 
 int ctl_status(struct ctl *ctl)
 {
-    struct connection connection;
-    struct slice reply;
-    bool one = ctl->argc == 2;
-    if (ctl->argc > 2)
-        return ctl_usage("status takes at most one stream");
-    if (connection_ask(&connection, ctl, "status", one ? ctl->argv[1] : NULL, &reply) != CTL_OK)
-        return CTL_UNREACHABLE;
-    if (ctl->json)
-        printf("%.*s\n", (int)reply.len, reply.ptr);
-    int result = ctl->json ? judge(reply) : print_reply(ctl, reply, one);
-    connection_close(&connection);
-    return result;
+    return ctl_option(ctl, "watch") != NULL ? watch(ctl) : status_once(ctl);
 }

@@ -1,6 +1,5 @@
 /* tail: prints events as they come, and goes on where it was when hawserd comes back. As a named
  * consumer it may acknowledge what it has printed. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,9 +28,11 @@ static const char *const pointers[N_POINTERS] = {
     "/seq",  "/stream", "/type",   "/time",  "/via", "/snapshot", "/data",
     "/text", "/base64", "/notice", "/error", "/ok",  "/next"};
 
+enum { TAIL_TYPES_MAX = 32 }; /* as many as a request may name */
+
 struct tail {
     const struct ctl *ctl;
-    const char *from, *types[32];
+    const char *from, *types[TAIL_TYPES_MAX];
     const char *consumer; /* NULL: none */
     unsigned n_types;
     uint64_t count, seen, last_seq, acked_seq;
@@ -43,47 +44,38 @@ struct tail {
 
 static int check(struct tail *tail)
 {
+    const struct ctl *ctl = tail->ctl;
     uint64_t seq;
     if (tail->ack && tail->consumer == NULL)
-        return ctl_usage("--ack is for a --consumer");
+        return ctl_usage(ctl, "--ack is for a --consumer");
     if (tail->from == NULL)
         tail->from = tail->consumer != NULL ? "cursor" : "now";
     if (strcmp(tail->from, "cursor") == 0 && tail->consumer == NULL)
-        return ctl_usage("--from cursor is for a --consumer");
+        return ctl_usage(ctl, "--from cursor is for a --consumer");
     if (strcmp(tail->from, "cursor") != 0 && strcmp(tail->from, "now") != 0 &&
         strcmp(tail->from, "oldest") != 0 && slice_parse_u64(slice_str(tail->from), &seq) != 0)
-        return ctl_usage("--from takes now, oldest, cursor or a seq");
+        return ctl_usage(ctl, "--from takes now, oldest, cursor or a seq");
     return CTL_OK;
 }
 
 static int parse(struct tail *tail)
 {
-    static const struct option options[] = {
-        {"from", required_argument, NULL, 'f'},  {"type", required_argument, NULL, 't'},
-        {"count", required_argument, NULL, 'n'}, {"payload", no_argument, NULL, 'p'},
-        {"notices", no_argument, NULL, 'N'},     {"consumer", required_argument, NULL, 'c'},
-        {"ack", no_argument, NULL, 'a'},         {NULL, 0, NULL, 0},
-    };
-    int option;
-    optind = 0; /* begin anew: main has parsed its own options */
-    while ((option = getopt_long(tail->ctl->argc, tail->ctl->argv, "n:", options, NULL)) != -1) {
-        if (option == 'f')
-            tail->from = optarg;
-        else if (option == 't' && tail->n_types < 32)
-            tail->types[tail->n_types++] = optarg;
-        else if (option == 'n' && slice_parse_u64(slice_str(optarg), &tail->count) != 0)
-            return ctl_usage("--count takes a number");
-        else if (option == 'p')
-            tail->payload = true;
-        else if (option == 'N')
-            tail->notices = true;
-        else if (option == 'c')
-            tail->consumer = optarg;
-        else if (option == 'a')
-            tail->ack = true;
-        else if (option == '?' || option == 't')
-            return ctl_usage("tail: bad option");
+    const struct ctl *ctl = tail->ctl;
+    const char *count = ctl_option(ctl, "count");
+    for (int i = 0; i < ctl->n_options; i++) {
+        if (strcmp(ctl->options[i].name, "type") != 0)
+            continue;
+        if (tail->n_types == TAIL_TYPES_MAX)
+            return ctl_usage(ctl, "at most 32 types");
+        tail->types[tail->n_types++] = ctl->options[i].value;
     }
+    if (count != NULL && (slice_parse_u64(slice_str(count), &tail->count) != 0 || tail->count == 0))
+        return ctl_usage(ctl, "--count takes a number from 1 on");
+    tail->from = ctl_option(ctl, "from");
+    tail->consumer = ctl_option(ctl, "consumer");
+    tail->payload = ctl_option(ctl, "payload") != NULL;
+    tail->notices = ctl_option(ctl, "notices") != NULL;
+    tail->ack = ctl_option(ctl, "ack") != NULL;
     return check(tail);
 }
 
@@ -114,8 +106,8 @@ static void write_subscribe(struct tail *tail, struct buf *out)
         (void)buf_append_str(out, ",\"consumer\":");
         (void)json_write_string(out, slice_str(tail->consumer));
     }
-    if (optind < tail->ctl->argc)
-        write_list(out, "streams", tail->ctl->argv + optind, (unsigned)(tail->ctl->argc - optind));
+    if (tail->ctl->n_args > 0)
+        write_list(out, "streams", tail->ctl->args, (unsigned)tail->ctl->n_args);
     if (tail->n_types > 0)
         write_list(out, "types", (char *const *)tail->types, tail->n_types);
     (void)buf_appendf(out, ",\"notices\":%s}\n", tail->notices ? "true" : "false");
@@ -167,8 +159,7 @@ static int take_line(struct tail *tail, struct slice line)
         return CTL_NOT_WELL;
     }
     if (tail->slots[ERROR].type != JSON_ABSENT) {
-        fprintf(stderr, "hawserctl: %.*s\n", (int)line.len, line.ptr);
-        return CTL_NOT_WELL;
+        return ctl_show_reply(tail->ctl, line);
     }
     if (tail->slots[OK].type != JSON_ABSENT && tail->slots[NEXT].type == JSON_ABSENT)
         return -1;
@@ -253,7 +244,7 @@ static int follow(struct tail *tail, struct connection *connection)
     }
     if (result == CTL_OK)
         result = finish(tail, connection);
-    if (ferror(stdout))
+    if (ferror(stdout) || connection->reader_gone)
         return CTL_OK; /* whoever read us has gone */
     return result;
 }
@@ -272,6 +263,7 @@ static int run(struct tail *tail)
         if (status == 0) {
             before = true;
             told = false;
+            connection.reader_fd = STDOUT_FILENO;
             int result = follow(tail, &connection);
             connection_close(&connection);
             if (result >= 0)

@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/activation.h"
 #include "daemon/consumers.h"
 #include "daemon/listener.h"
 #include "daemon/logfmt.h"
 #include "daemon/network.h"
 #include "daemon/notify.h"
 #include "daemon/paths.h"
+#include "daemon/report.h"
 #include "daemon/slots.h"
 #include "daemon/upstream.h"
 #include "net/memory.h"
@@ -81,6 +83,7 @@ static void op_commit(void *arg, const struct hub_batch *batch)
 {
     struct daemon *daemon = arg;
     daemon->last_commit_ms = io_now_ms(daemon->loop);
+    daemon->commit_began_ms = io_clock_ms();
     persist_commit(daemon->persist, batch);
 }
 
@@ -125,6 +128,8 @@ static const struct hub_ops hub_ops = {.commit = op_commit,
 static void on_committed(void *arg, int status)
 {
     struct daemon *daemon = arg;
+    daemon->commit_took_ms = io_clock_ms() - daemon->commit_began_ms;
+    daemon->commit_began_ms = 0;
     hub_committed(daemon->hub, status);
     for (size_t i = 0; status == 0 && i < daemon->n_upstreams; i++)
         stream_durable(daemon->upstreams[i]->stream, persist_info(daemon->persist)->newest_seq);
@@ -312,6 +317,7 @@ static int start_store(struct daemon *daemon, struct error *err)
         .stream_states = slots_stream_states,
     };
     status = persist_open(daemon->loop, &options, &persist_events, daemon, &daemon->persist, err);
+    oldest_init(&daemon->oldest, daemon->persist);
     return status != 0 ? error_wrap(err, "store") : 0;
 }
 
@@ -391,14 +397,27 @@ static int start_listeners(struct daemon *daemon, struct error *err)
 {
     const struct settings *settings = daemon->settings;
     daemon->listeners = calloc(settings->n_listens + 1, sizeof(struct listener *));
-    int status = daemon->listeners == NULL ? error_set(err, ERR_NOMEM, "out of memory") : 0;
+    int status = daemon->listeners == NULL || activation_new(&daemon->activation) != 0
+                     ? error_set(err, ERR_NOMEM, "out of memory")
+                     : 0;
     for (size_t i = 0; status == 0 && i <= settings->n_listens; i++) {
         const struct settings_listen *listen = i == 0 ? NULL : &settings->listens[i - 1];
         status = listener_new(daemon, listen, &daemon->listeners[daemon->n_listeners], err);
         if (status == 0)
             daemon->n_listeners++;
     }
+    if (status == 0)
+        activation_settle(daemon->activation);
     return status;
+}
+
+static void on_sample_timer(void *arg)
+{
+    struct daemon *daemon = arg;
+    for (size_t i = 0; i < daemon->n_upstreams; i++)
+        upstream_note(daemon->upstreams[i], true);
+    oldest_look(&daemon->oldest);
+    io_timer_set(daemon->sample_timer, HEALTH_SAMPLE_MS);
 }
 
 /* Not before the store is open, which may take its time: until then a signal ends the process at
@@ -423,6 +442,8 @@ static int start_loop(struct daemon *daemon, struct error *err)
         status = io_timer_new(daemon->loop, on_commit_timer, daemon, &daemon->commit_timer);
     if (status == 0)
         status = io_timer_new(daemon->loop, on_stop_timer, daemon, &daemon->stop_timer);
+    if (status == 0)
+        status = io_timer_new(daemon->loop, on_sample_timer, daemon, &daemon->sample_timer);
     if (status == 0)
         status = turns_start(&daemon->turns, daemon->loop);
     if (status == 0)
@@ -461,13 +482,15 @@ static int start_parts(struct daemon *daemon, const struct configuration *config
         status = start_upstreams(daemon, configuration, err);
     if (status == 0)
         status = start_listeners(daemon, err);
+    if (status == 0)
+        status = report_new(daemon, &daemon->report, err);
     return status;
 }
 
 int daemon_start(struct daemon *daemon, const struct configuration *configuration,
                  struct error *err)
 {
-    *daemon = (struct daemon){.settings = configuration->settings};
+    *daemon = (struct daemon){.settings = configuration->settings, .commit_took_ms = -1};
     buf_init(&daemon->framed, BUF_UNBOUNDED);
     daemon->state_dir = paths_state_dir(daemon->settings);
     daemon->runtime_dir = paths_runtime_dir(daemon->settings);
@@ -479,8 +502,9 @@ int daemon_start(struct daemon *daemon, const struct configuration *configuratio
     daemon->started_ms = io_now_ms(daemon->loop);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         upstream_start(daemon->upstreams[i]);
+    on_sample_timer(daemon);
     network_watch(daemon);
-    notify_ready();
+    notify_ready(); /* the listeners accept: who has come meanwhile waits in their backlogs */
     log_notice(NULL, NULL, "hawserd %s: %zu streams, store at seq %llu", HAWSER_VERSION,
                daemon->n_upstreams, (unsigned long long)persist_info(daemon->persist)->newest_seq);
     return 0;
@@ -527,6 +551,8 @@ void daemon_fini(struct daemon *daemon)
 {
     for (size_t i = 0; i < daemon->n_listeners; i++)
         listener_free(daemon->listeners[i]);
+    report_free(daemon->report);
+    activation_free(daemon->activation);
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         upstream_free(daemon->upstreams[i]);
     vaults_free(daemon->vaults);
@@ -535,6 +561,7 @@ void daemon_fini(struct daemon *daemon)
     slots_free(daemon->slots);
     if (daemon->network != NULL)
         io_network_close(daemon->network);
+    oldest_fini(&daemon->oldest);
     close_store(daemon);               /* before the hub: a commit may still read from its ring */
     consumers_free(daemon->consumers); /* the store's reader may have been counting for them */
     hub_free(daemon->hub);
@@ -547,6 +574,8 @@ void daemon_fini(struct daemon *daemon)
         io_timer_close(daemon->commit_timer);
     if (daemon->stop_timer != NULL)
         io_timer_close(daemon->stop_timer);
+    if (daemon->sample_timer != NULL)
+        io_timer_close(daemon->sample_timer);
     logfmt_stop();
     if (daemon->loop != NULL)
         io_loop_free(daemon->loop);

@@ -15,15 +15,19 @@
  *       feed    one that only reads; http_client, http_events, http_pages, http_auth, metrics
  *       outlet  how the log reaches any of them
  *     consumers the named consumers: who has which name, and what of it is on disk
- *     status    what hawserd says of itself; logfmt, notify  the same to the log and to systemd
+ *     activation  listening sockets that the service manager hands over, or keeps over a restart
+ *     health    whether a stream is well, since when not, and its rate; oldest  the store's reach
+ *     status    what hawserd says of itself; logfmt, report, notify  the same to the log and to
+ *               systemd
  *     turns     how long the loop works at a stretch
- *     metrics   what was counted, for Prometheus; metrics_page  its text; link_counts  how links
- * end paths     directories that are ours
+ *     metrics   what was counted, for Prometheus; metrics_page  its text; link_counts  how links end
+ *     paths     directories that are ours
  */
 #ifndef HAWSER_DAEMON_DAEMON_H
 #define HAWSER_DAEMON_DAEMON_H
 
 #include "base/list.h"
+#include "daemon/oldest.h"
 #include "daemon/persist.h"
 #include "daemon/turns.h"
 #include "engine/stream.h"
@@ -56,6 +60,8 @@ struct slots;
 struct vaults;
 struct consumers;
 struct net_memory;
+struct activation;
+struct report;
 
 struct daemon {
     const struct settings *settings;
@@ -74,10 +80,15 @@ struct daemon {
     size_t n_upstreams;
     struct listener **listeners; /* the control socket first */
     size_t n_listeners;
+    struct activation *activation;
+    struct report *report; /* NULL: no service manager listens */
     struct buf framed;    /* lines in another form, on their way to an outlet's stream */
     struct io_idle *soon; /* flush the hub and serve clients, once an iteration */
-    struct io_timer *commit_timer, *stop_timer;
+    struct io_timer *commit_timer, *stop_timer, *sample_timer;
     struct io_signal *signals[3];
+    struct oldest oldest;    /* stored event, for status */
+    int64_t commit_began_ms; /* 0: none is under way */
+    int64_t commit_took_ms;  /* the last one; -1: there was none yet */
     bool flush_wanted, serve_wanted, room_wanted;
     enum daemon_phase phase;
     int64_t started_ms, last_commit_ms, stop_ms; /* stop_ms: since when it stops */

@@ -140,30 +140,6 @@ static bool page_healthz(const struct exchange *x)
     return answer_text(x, 200, "", "ok");
 }
 
-/* Whether it delivers, or is about to, or is as the operator wants it. */
-static bool is_well(enum session_state state)
-{
-    switch (state) {
-    case SESSION_STARTING:
-    case SESSION_DIALING:
-    case SESSION_OPENING:
-    case SESSION_GREETING:
-    case SESSION_CATCHING_UP:
-    case SESSION_LIVE:
-    case SESSION_POLLING:
-    case SESSION_PAUSED:
-        return true;
-    case SESSION_WAITING:
-    case SESSION_HELD:
-    case SESSION_PARKED:
-    case SESSION_STALLED:
-    case SESSION_STOPPED:
-    case SESSION_STATE_COUNT:
-        return false;
-    }
-    return false;
-}
-
 /* Why is for those who may read the status, too. */
 static int write_unwell(const struct listener *listener, bool why, struct buf *body)
 {
@@ -178,10 +154,10 @@ static int write_unwell(const struct listener *listener, bool why, struct buf *b
         if (!listener_sees(listener, upstream->store_id))
             continue;
         stream_session_status(upstream->stream, &status);
-        if (!is_well(status.state))
+        if (!health_well(&upstream->health, status.state))
             rc = buf_appendf(body, "%s: %s%s%s\n", upstream->settings->name,
                              session_state_name(status.state), why ? ": " : "",
-                             why ? status.reason : "");
+                             why ? upstream_trouble(upstream, &status) : "");
     }
     return rc;
 }

@@ -9,6 +9,7 @@
 
 #include "base/glob.h"
 #include "base/log.h"
+#include "daemon/activation.h"
 #include "daemon/client.h"
 #include "daemon/feed.h"
 #include "daemon/http_auth.h"
@@ -222,23 +223,60 @@ static void leave_descriptors(struct listener *listener)
                         http ? slice_str(answer) : slice_str(line));
 }
 
-static int open_unix(struct listener *listener, struct error *err)
+/* What the section says, as an address. */
+static int find_place(struct listener *listener, char control[LISTENER_PATH],
+                      struct activation_wish *out, struct error *err)
 {
     const struct settings_listen *settings = listener->settings;
-    struct io_loop *loop = listener->daemon->loop;
-    char path[4096];
-    gid_t gid;
+    *out = (struct activation_wish){.name = listener->name, .group = (gid_t)-1};
     if (settings == NULL) {
-        snprintf(path, sizeof(path), "%s/control.sock", listener->daemon->runtime_dir);
-        return io_unix_listen(loop, path, 0600, (gid_t)-1, on_accept, listener, &listener->io, err);
+        snprintf(control, LISTENER_PATH, "%s/control.sock", listener->daemon->runtime_dir);
+        out->path = control;
+        out->mode = 0600;
+        return 0;
     }
+    if (listener->tcp) {
+        out->tcp = settings->tcp;
+        return 0;
+    }
+    out->path = settings->path;
+    out->mode = settings->mode;
     int status = find_users(listener, settings->allow_users, err);
+    return status != 0 ? status : find_group(settings->group, &out->group, err);
+}
+
+/* On a socket that the service manager has for it, else on one of its own. */
+static int open_io(struct listener *listener, struct error *err)
+{
+    struct io_loop *loop = listener->daemon->loop;
+    struct activation *activation = listener->daemon->activation;
+    char control[LISTENER_PATH];
+    struct activation_wish wish;
+    int status = find_place(listener, control, &wish, err);
     if (status == 0)
-        status = find_group(settings->group, &gid, err);
+        status =
+            activation_listen(activation, loop, &wish, on_accept, listener, &listener->io, err);
+    if (status != 0 || listener->io != NULL)
+        return status;
+    status = wish.tcp != NULL
+                 ? io_tcp_listen(loop, wish.tcp, on_accept, listener, &listener->io, err)
+                 : io_unix_listen(loop, wish.path, wish.mode, wish.group, on_accept, listener,
+                                  &listener->io, err);
     if (status == 0)
-        status = io_unix_listen(loop, settings->path, settings->mode, gid, on_accept, listener,
-                                &listener->io, err);
+        activation_keep(activation, listener->name, listener->io);
     return status;
+}
+
+/* Neither a stop nor a start that failed is the end of a listener: the next hawserd may go on. */
+static void close_io(struct listener *listener)
+{
+    const struct daemon *daemon = listener->daemon;
+    if (listener->io == NULL)
+        return;
+    activation_release(daemon->activation, listener->io,
+                       daemon->phase != DAEMON_RUNNING || daemon->started_ms == 0);
+    io_listener_close(listener->io);
+    listener->io = NULL;
 }
 
 static int open_socket(struct listener *listener, struct error *err)
@@ -248,11 +286,8 @@ static int open_socket(struct listener *listener, struct error *err)
     if (settings != NULL && settings->auth != NULL)
         status = http_auth_new(listener->daemon->loop, settings->name, settings->auth,
                                &listener->auth, err);
-    if (status == 0 && listener->tcp)
-        status = io_tcp_listen(listener->daemon->loop, settings->tcp, on_accept, listener,
-                               &listener->io, err);
-    else if (status == 0)
-        status = open_unix(listener, err);
+    if (status == 0)
+        status = open_io(listener, err);
     if (status != 0)
         return status;
     leave_descriptors(listener);
@@ -301,9 +336,7 @@ void listener_serve(struct listener *listener)
 void listener_bye(struct listener *listener, const char *reason)
 {
     struct list_node *node, *after;
-    if (listener->io != NULL)
-        io_listener_close(listener->io);
-    listener->io = NULL;
+    close_io(listener);
     list_for_each(node, after, &listener->guests) guest_at(node)->ops->bye(guest_at(node), reason);
 }
 
@@ -311,8 +344,7 @@ void listener_free(struct listener *listener)
 {
     if (listener == NULL)
         return;
-    if (listener->io != NULL)
-        io_listener_close(listener->io);
+    close_io(listener);
     while (!list_empty(&listener->guests)) {
         struct guest *guest = guest_at(list_first(&listener->guests));
         guest->ops->close(guest);

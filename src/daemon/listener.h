@@ -10,6 +10,7 @@
 
 #include "daemon/daemon.h"
 
+#define LISTENER_PATH 4096         /* bytes of the control socket's path */
 #define LISTENER_REFUSED_MS 10000  /* between log lines about those refused */
 #define LISTENER_TICK_MS 1000      /* how often guests look at their deadlines */
 #define LISTENER_KEEP_FDS 32       /* not for guests, but for hawserd itself, */

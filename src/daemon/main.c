@@ -108,7 +108,9 @@ static void raise_descriptors(const struct settings *settings)
  */
 static void keep_private(void)
 {
+    struct rlimit none = {0, 0};
     (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)setrlimit(RLIMIT_CORE, &none);
     umask(0077);
 }
 

@@ -1,9 +1,10 @@
 #include "daemon/metrics_page.h"
 
-#include <stdio.h>
 #include <string.h>
 
-enum { LINE_REST = 256 }; /* bytes of a line beside its name and its first labels, at most */
+/* Bytes of a line beside its name and its first labels, at most: the last label is one of ours or a
+ * consumer's name. */
+enum { LINE_REST = 256 };
 
 #define TYPE_COUNTER "counter"
 #define TYPE_GAUGE "gauge"
@@ -27,61 +28,52 @@ void metrics_page_init(struct metrics_page *page, struct buf *out)
     *page = (struct metrics_page){.out = out};
 }
 
-/* ---- text ---- */
+/* ---- text: each returns where it ends ---- */
 
-static void put(struct metrics_page *page, const char *text, size_t n)
+static char *put(char *at, const char *text, size_t n)
 {
-    if (page->rc == 0)
-        page->rc = buf_append(page->out, text, n);
+    memcpy(at, text, n);
+    return at + n;
 }
 
-static void put_str(struct metrics_page *page, const char *text)
+static char *put_str(char *at, const char *text)
 {
-    put(page, text, strlen(text));
+    return put(at, text, strlen(text));
 }
 
-/* Decimal digits of value into the end of `out`; where they begin. */
-static char *digits(uint64_t value, char out[20])
+static char *put_digits(char *at, uint64_t value)
 {
-    char *at = out + 20;
+    char digits[20];
+    char *first = digits + sizeof(digits);
     do {
-        *--at = (char)('0' + value % 10);
+        *--first = (char)('0' + value % 10);
         value /= 10;
     } while (value != 0);
-    return at;
+    return put(at, first, (size_t)(digits + sizeof(digits) - first));
 }
 
-static void put_number(struct metrics_page *page, int64_t value)
+static char *put_number(char *at, int64_t value)
 {
-    char out[20];
-    uint64_t size = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
-    char *at = digits(size, out);
+    if (value >= 0)
+        return put_digits(at, (uint64_t)value);
+    *at++ = '-';
+    return put_digits(at, 0 - (uint64_t)value);
+}
+
+/* "0.0025": without zeros at its end. */
+static char *put_fraction(char *at, int64_t value, int64_t scale)
+{
     if (value < 0)
-        put(page, "-", 1);
-    put(page, at, (size_t)(out + sizeof(out) - at));
-}
-
-/* "0.0025": without zeros at its end; value is not below 0. */
-static size_t format_fraction(int64_t value, int64_t scale, char *out)
-{
-    char text[20];
-    char *at = digits((uint64_t)(value / scale), text);
-    size_t n = (size_t)(text + sizeof(text) - at);
-    int64_t rest = value % scale;
-    memcpy(out, at, n);
-    if (rest != 0)
-        out[n++] = '.';
-    for (scale /= 10; rest != 0; scale /= 10) {
-        out[n++] = (char)('0' + rest / scale);
-        rest %= scale;
+        value = 0;
+    at = put_digits(at, (uint64_t)(value / scale));
+    value %= scale;
+    if (value != 0)
+        *at++ = '.';
+    for (scale /= 10; value != 0; scale /= 10) {
+        *at++ = (char)('0' + value / scale);
+        value %= scale;
     }
-    return n;
-}
-
-static void put_fraction(struct metrics_page *page, int64_t value, int64_t scale)
-{
-    char text[48];
-    put(page, text, format_fraction(value > 0 ? value : 0, scale, text));
+    return at;
 }
 
 /* ---- lines ---- */
@@ -97,57 +89,71 @@ void metrics_family(struct metrics_page *page, enum metric metric)
     page->bounds = NULL;
 }
 
-/* The line up to its value; one reservation makes room for all of it. */
-static void begin_line(struct metrics_page *page, const char *suffix, struct slice labels,
-                       const char *label, const char *word)
+/* The line up to its value, with room for that; NULL: there is none. */
+static char *begin_line(struct metrics_page *page, const char *suffix, struct slice labels,
+                        const char *label, const char *word)
 {
     if (page->rc == 0)
         page->rc = buf_reserve(page->out, page->name_len + labels.len + LINE_REST);
-    put(page, page->name, page->name_len);
-    put_str(page, suffix);
-    if (labels.len == 0 && label == NULL) {
-        put(page, " ", 1);
-        return;
+    if (page->rc != 0)
+        return NULL;
+    char *at = put(page->out->data + page->out->len, page->name, page->name_len);
+    at = put_str(at, suffix);
+    if (labels.len > 0 || label != NULL) {
+        *at++ = '{';
+        at = put(at, labels.ptr, labels.len);
+        if (labels.len > 0 && label != NULL)
+            *at++ = ',';
+        if (label != NULL) {
+            at = put_str(at, label);
+            at = put(at, "=\"", 2);
+            at = put_str(at, word);
+            *at++ = '"';
+        }
+        *at++ = '}';
     }
-    put(page, "{", 1);
-    put(page, labels.ptr, labels.len);
-    if (label != NULL) {
-        if (labels.len > 0)
-            put(page, ",", 1);
-        put_str(page, label);
-        put(page, "=\"", 2);
-        put_str(page, word);
-        put(page, "\"", 1);
-    }
-    put(page, "} ", 2);
+    *at++ = ' ';
+    return at;
+}
+
+static void end_line(struct metrics_page *page, char *at)
+{
+    *at++ = '\n';
+    page->out->len = (size_t)(at - page->out->data);
 }
 
 void metrics_value(struct metrics_page *page, struct slice labels, const char *label,
                    const char *word, int64_t value)
 {
-    begin_line(page, "", labels, label, word);
-    put_number(page, value);
-    put(page, "\n", 1);
+    char *at = begin_line(page, "", labels, label, word);
+    if (at != NULL)
+        end_line(page, put_number(at, value));
 }
 
 void metrics_fraction(struct metrics_page *page, struct slice labels, int64_t value, int64_t scale)
 {
-    begin_line(page, "", labels, NULL, NULL);
-    put_fraction(page, value, scale);
-    put(page, "\n", 1);
+    char *at = begin_line(page, "", labels, NULL, NULL);
+    if (at != NULL)
+        end_line(page, put_fraction(at, value, scale));
 }
 
 /* The same for all histograms of a family. */
 static void format_bounds(struct metrics_page *page, const struct histogram *histogram,
                           int64_t scale)
 {
-    if (page->bounds != NULL && page->bounds->bounds == histogram->bounds)
+    if (page->bounds == histogram->bounds)
         return;
-    page->bounds = histogram;
-    for (unsigned i = 0; i < histogram->n; i++) {
-        size_t n = format_fraction(histogram->bounds[i], scale, page->le[i]);
-        page->le[i][n] = '\0';
-    }
+    page->bounds = histogram->bounds;
+    for (unsigned i = 0; i < histogram->n; i++)
+        *put_fraction(page->le[i], histogram->bounds[i], scale) = '\0';
+}
+
+static void sample(struct metrics_page *page, const char *suffix, struct slice labels,
+                   const char *le, uint64_t value)
+{
+    char *at = begin_line(page, suffix, labels, le != NULL ? "le" : NULL, le);
+    if (at != NULL)
+        end_line(page, put_number(at, (int64_t)value));
 }
 
 void metrics_histogram(struct metrics_page *page, struct slice labels,
@@ -157,14 +163,10 @@ void metrics_histogram(struct metrics_page *page, struct slice labels,
     format_bounds(page, histogram, scale);
     for (unsigned i = 0; i <= histogram->n; i++) {
         total += histogram->counts[i];
-        begin_line(page, "_bucket", labels, "le", i < histogram->n ? page->le[i] : "+Inf");
-        put_number(page, (int64_t)total);
-        put(page, "\n", 1);
+        sample(page, "_bucket", labels, i < histogram->n ? page->le[i] : "+Inf", total);
     }
-    begin_line(page, "_sum", labels, NULL, NULL);
-    put_fraction(page, histogram->sum, scale);
-    put(page, "\n", 1);
-    begin_line(page, "_count", labels, NULL, NULL);
-    put_number(page, (int64_t)total);
-    put(page, "\n", 1);
+    char *at = begin_line(page, "_sum", labels, NULL, NULL);
+    if (at != NULL)
+        end_line(page, put_fraction(at, histogram->sum, scale));
+    sample(page, "_count", labels, NULL, total);
 }

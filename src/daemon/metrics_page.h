@@ -105,7 +105,7 @@ struct metrics_page {
     int rc;
     const char *name; /* of the family that is being written */
     size_t name_len;
-    const struct histogram *bounds; /* whose bounds are in `le` */
+    const int64_t *bounds; /* that are in `le` */
     char le[HISTOGRAM_BOUNDS_MAX][24];
 };
 void metrics_page_init(struct metrics_page *page, struct buf *out);

@@ -49,6 +49,19 @@ static void number(struct object *object, const char *key, int64_t value)
         object->status = buf_append_i64(object->out, value);
 }
 
+static void real(struct object *object, const char *key, double value)
+{
+    name(object, key);
+    if (object->status == 0)
+        object->status = buf_appendf(object->out, "%.2f", value);
+}
+
+static void boolean(struct object *object, const char *key, bool value)
+{
+    name(object, key);
+    put(object, value ? "true" : "false");
+}
+
 static void text(struct object *object, const char *key, struct slice value)
 {
     name(object, key);
@@ -99,8 +112,7 @@ static void write_links(struct object *object, const struct upstream *upstream,
                         const struct session_status *status)
 {
     const struct upstream_link *link = upstream_link(upstream);
-    name(object, "fallback");
-    put(object, status->fallback ? "true" : "false");
+    boolean(object, "fallback", status->fallback);
     if (status->successor != 0)
         text_if(object, "successor", upstream_link_id(upstream, status->successor));
     if (link == NULL)
@@ -108,8 +120,7 @@ static void write_links(struct object *object, const struct upstream *upstream,
     text(object, "link", slice_str(link->id));
     text(object, "address", slice_str(link->address));
     text_if(object, "tls", link->tls);
-    name(object, "deflate");
-    put(object, link->link != NULL && net_link_deflates(link->link) ? "true" : "false");
+    boolean(object, "deflate", link->link != NULL && net_link_deflates(link->link));
 }
 
 static void write_certificate(struct object *object, const char *key,
@@ -124,7 +135,28 @@ static void write_certificate(struct object *object, const char *key,
     end(object);
 }
 
-static void write_stream(struct object *object, const struct upstream *upstream)
+/* How it does, and since when; what comes of it. */
+static void write_health(struct object *object, const struct upstream *upstream,
+                         const struct session_status *status, int64_t now)
+{
+    const struct health *health = &upstream->health;
+    text(object, "state", slice_str(session_state_name(status->state)));
+    boolean(object, "well", health_well(health, status->state));
+    number(object, "since_ms", now - status->since_ms);
+    if (health->down_ms >= 0)
+        number(object, "down_ms", now - health->down_ms);
+    text_if(object, "reason", status->reason);
+    text_if(object, "trouble", health->trouble);
+    text_if(object, "waits_for", status->waits_for);
+    if (status->retry_at_ms >= 0)
+        number(object, "retry_in_ms", status->retry_at_ms > now ? status->retry_at_ms - now : 0);
+    number(object, "attempts", status->attempts);
+    real(object, "messages_per_s", health_rate(health, now));
+    if (health->heard_ms >= 0)
+        number(object, "last_message_ms", now - health->heard_ms);
+}
+
+static void write_stream(struct object *object, struct upstream *upstream)
 {
     struct session_status status;
     int64_t now = io_now_ms(upstream->daemon->loop);
@@ -133,13 +165,8 @@ static void write_stream(struct object *object, const struct upstream *upstream)
     begin(object, NULL);
     text(object, "stream", slice_str(upstream->settings->name));
     text(object, "profile", slice_str(upstream->settings->profile));
-    text(object, "state", slice_str(session_state_name(status.state)));
-    number(object, "since_ms", now - status.since_ms);
-    text_if(object, "reason", status.reason);
-    text_if(object, "waits_for", status.waits_for);
-    if (status.retry_at_ms >= 0)
-        number(object, "retry_in_ms", status.retry_at_ms > now ? status.retry_at_ms - now : 0);
-    number(object, "attempts", status.attempts);
+    upstream_note(upstream, false);
+    write_health(object, upstream, &status, now);
     write_links(object, upstream, &status);
     if (expires_in_s >= 0)
         number(object, "credential_expires_in_ms", expires_in_s * 1000);
@@ -154,6 +181,13 @@ static void write_stream(struct object *object, const struct upstream *upstream)
     end(object);
 }
 
+static bool shows(const struct listener *listener, const struct upstream *upstream,
+                  struct slice only)
+{
+    return listener_sees(listener, upstream->store_id) &&
+           (only.len == 0 || slice_eq_str(only, upstream->settings->name));
+}
+
 static void write_streams(struct object *object, const struct listener *listener, struct slice only)
 {
     const struct daemon *daemon = listener->daemon;
@@ -161,9 +195,8 @@ static void write_streams(struct object *object, const struct listener *listener
     name(object, "streams");
     put(object, "[");
     for (size_t i = 0; i < daemon->n_upstreams; i++) {
-        const struct upstream *upstream = daemon->upstreams[i];
-        if (!listener_sees(listener, upstream->store_id) ||
-            (only.len > 0 && !slice_eq_str(only, upstream->settings->name)))
+        struct upstream *upstream = daemon->upstreams[i];
+        if (!shows(listener, upstream, only))
             continue;
         if (!first)
             put(object, ",");
@@ -183,8 +216,15 @@ static void write_store(struct object *object, const struct daemon *daemon)
         text(object, "reason", slice_str(trouble));
     number(object, "oldest", (int64_t)info->oldest_seq);
     number(object, "newest", (int64_t)info->newest_seq);
+    if (oldest_received_us(&daemon->oldest) > 0)
+        number(object, "oldest_ms", (io_wall_us() - oldest_received_us(&daemon->oldest)) / 1000);
     number(object, "bytes", (int64_t)info->file_bytes);
+    number(object, "retain_bytes", (int64_t)daemon->settings->store.retain_size_bytes);
     number(object, "commits", (int64_t)persist_commits(daemon->persist));
+    if (daemon->commit_took_ms >= 0)
+        number(object, "commit_ms", daemon->commit_took_ms);
+    if (daemon->commit_began_ms > 0)
+        number(object, "committing_ms", io_clock_ms() - daemon->commit_began_ms);
     end(object);
 }
 
@@ -195,6 +235,45 @@ static void write_consumers(struct object *object, const struct daemon *daemon)
     number(object, "names", (int64_t)names);
     number(object, "connected", (int64_t)connected);
     end(object);
+}
+
+static void write_listeners(struct object *object, const struct daemon *daemon)
+{
+    static const char *const protocols[] = {[SETTINGS_PROTOCOL_NDJSON] = "ndjson",
+                                            [SETTINGS_PROTOCOL_FEED] = "feed",
+                                            [SETTINGS_PROTOCOL_HTTP] = "http"};
+    name(object, "listeners");
+    put(object, "[");
+    for (size_t i = 0; i < daemon->n_listeners; i++) {
+        const struct listener *listener = daemon->listeners[i];
+        object->first = true;
+        put(object, i > 0 ? ",{" : "{");
+        text(object, "listen", slice_str(listener->name));
+        text(object, "protocol", slice_str(protocols[listener->protocol]));
+        if (listener->settings != NULL)
+            text(object, listener->tcp ? "tcp" : "path",
+                 slice_str(listener->tcp ? listener->settings->tcp : listener->settings->path));
+        number(object, "clients", listener->n_clients);
+        number(object, "max_clients", listener->max_clients);
+        end(object);
+    }
+    put(object, "]");
+}
+
+/* Whether all that is shown here is well. */
+static bool all_well(const struct listener *listener, struct slice only)
+{
+    const struct daemon *daemon = listener->daemon;
+    bool well = persist_trouble(daemon->persist) == NULL;
+    for (size_t i = 0; i < daemon->n_upstreams; i++) {
+        const struct upstream *upstream = daemon->upstreams[i];
+        struct session_status status;
+        if (!shows(listener, upstream, only))
+            continue;
+        stream_session_status(upstream->stream, &status);
+        well = well && health_well(&upstream->health, status.state);
+    }
+    return well;
 }
 
 int status_write(const struct listener *listener, struct slice id, struct slice stream,
@@ -213,19 +292,11 @@ int status_write(const struct listener *listener, struct slice id, struct slice 
     text(&object, "server", slice_str("hawserd " HAWSER_VERSION));
     text(&object, "instance", slice_str(persist_info(daemon->persist)->instance));
     number(&object, "uptime_ms", io_now_ms(daemon->loop) - daemon->started_ms);
+    boolean(&object, "well", all_well(listener, stream));
     write_streams(&object, listener, stream);
     write_store(&object, daemon);
     write_consumers(&object, daemon);
-    name(&object, "listeners");
-    put(&object, "[");
-    for (size_t i = 0; i < daemon->n_listeners; i++) {
-        object.first = true;
-        put(&object, i > 0 ? ",{" : "{");
-        text(&object, "listen", slice_str(daemon->listeners[i]->name));
-        number(&object, "clients", daemon->listeners[i]->n_clients);
-        end(&object);
-    }
-    put(&object, "]");
+    write_listeners(&object, daemon);
     end(&object);
     put(&object, "\n");
     if (object.status != 0)

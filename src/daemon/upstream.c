@@ -10,6 +10,7 @@
 #include "base/timefmt.h"
 #include "daemon/slots.h"
 #include "daemon/upstream_private.h"
+#include "reach/options.h"
 
 static void on_later(void *arg)
 {
@@ -53,39 +54,22 @@ void upstream_not_followed(const struct upstream *upstream, const struct http_re
     end_set_text(upstream_redact(upstream), end, slice_str(text));
 }
 
-/* Plain-text addresses need no trust anchors. */
-static bool needs_tls(struct slice url)
-{
-    return slice_starts_with(url, SLICE("wss:")) || slice_starts_with(url, SLICE("https:"));
-}
-
 int upstream_options(struct upstream *upstream, struct slice url, bool anew,
                      struct net_options *out, struct error *err)
 {
-    const struct settings_stream *settings = upstream->settings;
     int status = 0;
-    *out = (struct net_options){.tls = NULL};
+    *out = options_of(upstream->settings);
     if (proxy_choose(&upstream->proxy, url, &out->proxy, err) != 0)
         return err->code;
     if (out->proxy != NULL && vault_learn(&upstream->vault, out->proxy->password) != 0)
         return error_set(err, ERR_NOMEM, "out of memory");
-    if (needs_tls(url))
+    if (options_need_tls(url))
         status = trust_need(&upstream->trust, io_now_ms(upstream->daemon->loop), anew, err);
     if (status == 0 && upstream->trust.tls != NULL)
         certificates_own(&upstream->certificates, upstream->trust.tls);
-    *out = (struct net_options){
-        .tls = upstream->trust.tls,
-        .proxy = out->proxy,
-        .memory = upstream->daemon->memory,
-        .allow_plaintext = settings->plaintext,
-        .deflate = settings->deflate,
-        .dns_timeout_ms = settings->dns_timeout_ms,
-        .tcp_timeout_ms = settings->tcp_timeout_ms,
-        .proxy_timeout_ms = settings->proxy_timeout_ms,
-        .tls_timeout_ms = settings->tls_timeout_ms,
-        .upgrade_timeout_ms = settings->upgrade_timeout_ms,
-        .pool = upstream->daemon->pool,
-    };
+    out->tls = upstream->trust.tls;
+    out->memory = upstream->daemon->memory;
+    out->pool = upstream->daemon->pool;
     if (trust_is_to_blame(status))
         link_counts_files(&upstream->counts);
     return trust_is_to_blame(status) ? error_set(err, ERR_TLS, "%s", err->text) : status;
@@ -213,6 +197,13 @@ static void op_say(void *arg, const char *text)
     upstream->warned_ms = io_now_ms(upstream->daemon->loop);
 }
 
+static void note_state(struct upstream *upstream, const struct session_action *action)
+{
+    struct session_status status;
+    stream_session_status(upstream->stream, &status);
+    health_state(&upstream->health, action, status.waits_for, io_now_ms(upstream->daemon->loop));
+}
+
 /* For metrics. */
 static void note_times(struct upstream *upstream, const struct session_action *action)
 {
@@ -248,6 +239,7 @@ static void op_state(void *arg, const struct session_action *action, uint64_t li
                  session_state_name(action->from), session_state_name(action->to),
                  action->text[0] != '\0' ? ": " : "", action->text, delay);
     note_times(upstream, action);
+    note_state(upstream, action);
     if (action->to == SESSION_STOPPED)
         io_idle_arm(upstream->daemon->soon); /* the daemon may wait for this */
 }
@@ -435,15 +427,7 @@ static void set_outside(struct upstream_route *route)
 
 static int init_trust(struct upstream *upstream, struct error *err)
 {
-    const struct settings_stream *settings = upstream->settings;
-    struct tls_context_options options = {
-        .ca_file = settings->tls_ca,
-        .cert_file = settings->tls_cert,
-        .key_file = settings->tls_key,
-        .pins = settings->tls_pins,
-        .n_pins = settings->n_tls_pins,
-        .min_version = settings->tls_min == SETTINGS_TLS_1_3 ? TLS_VERSION_1_3 : TLS_VERSION_1_2,
-    };
+    struct tls_context_options options = options_of_tls(upstream->settings);
     return trust_init(&upstream->trust, upstream->daemon->loop, &options, on_trust_changed,
                       upstream, err);
 }
@@ -483,6 +467,7 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     upstream->catching_since_ms = -1;
     upstream->settings = settings;
     upstream->profile = profile;
+    health_init(&upstream->health, io_now_ms(daemon->loop));
     set_outside(&upstream->route);
     if (make_parts(upstream, err) != 0) {
         upstream_free(upstream);
@@ -490,6 +475,18 @@ int upstream_new(struct daemon *daemon, const struct settings_stream *settings,
     }
     *out = upstream;
     return 0;
+}
+
+void upstream_note(struct upstream *upstream, bool sample)
+{
+    struct stream_stats stats;
+    stream_stats(upstream->stream, &stats);
+    health_note(&upstream->health, &stats, io_now_ms(upstream->daemon->loop), sample);
+}
+
+const char *upstream_trouble(const struct upstream *upstream, const struct session_status *status)
+{
+    return upstream->health.trouble[0] != '\0' ? upstream->health.trouble : status->reason;
 }
 
 void upstream_free(struct upstream *upstream)

@@ -15,6 +15,7 @@
 
 #include "daemon/certificates.h"
 #include "daemon/daemon.h"
+#include "daemon/health.h"
 #include "daemon/link_counts.h"
 #include "daemon/vault.h"
 #include "net/net.h"
@@ -84,6 +85,7 @@ struct upstream {
 
     char warning[UPSTREAM_WARNING]; /* the newest, "": none yet; for status */
     int64_t warned_ms;
+    struct health health;
 };
 
 /* Settings and profile are borrowed. */
@@ -99,6 +101,10 @@ void upstream_start(struct upstream *upstream);
 const struct upstream_link *upstream_link(const struct upstream *upstream);
 /* The id of the engine's link, NULL: none. */
 const char *upstream_link_id(const struct upstream *upstream, uint64_t number);
+/* Takes note of what has come so far, as health_note(). */
+void upstream_note(struct upstream *upstream, bool sample);
+/* Why it does not deliver: of an attempt that is under way, what the one before came to. */
+const char *upstream_trouble(const struct upstream *upstream, const struct session_status *status);
 /* The network has changed, or the machine has slept: is it about this stream? */
 void upstream_network(struct upstream *upstream, bool slept);
 

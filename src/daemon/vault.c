@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/siphash.h"
 #include "base/timefmt.h"
 #include "daemon/vault_private.h"
+#include "reach/vault_name.h"
 
 static int64_t wall_s(void)
 {
@@ -52,16 +52,12 @@ static int source_value(struct vault *vault, const struct vault_secret *secret, 
 }
 
 /* 0: there is nothing. */
-static uint64_t hash_scratch(const struct vault *vault)
-{
-    uint64_t hash = siphash64(vault->salt, vault->scratch.data, vault->scratch.len);
-    return hash != 0 ? hash : 1;
-}
-
 static uint64_t source_hash(struct vault *vault, const struct vault_secret *secret)
 {
     struct error err;
-    return source_value(vault, secret, &err) == 0 ? hash_scratch(vault) : 0;
+    return source_value(vault, secret, &err) == 0
+               ? vault_hash(vault->salt, buf_slice(&vault->scratch))
+               : 0;
 }
 
 /* Of all sources together: what a secret without a source of its own depends on. */

@@ -13,7 +13,7 @@
  *
  *     vault_core.c   decisions, pure           vault.c       values, and what the core says
  *     vault_ask.c    programs, refresh         vault_life.c  making, joining, freeing
- *     vault_file.c   what is on disk
+ *     what is on disk, and where: reach/vault_file.h, reach/vault_name.h
  */
 #ifndef HAWSER_DAEMON_VAULT_H
 #define HAWSER_DAEMON_VAULT_H

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/siphash.h"
 #include "daemon/paths.h"
 #include "daemon/vault_private.h"
+#include "reach/vault_name.h"
 
 /* ---- callbacks ---- */
 
@@ -103,41 +103,22 @@ static void load(struct vault *vault, unsigned *asks)
 
 /* ---- making ---- */
 
-/* The second line of the fingerprint is where we connect to. */
-static struct slice host_of(const struct profile *profile)
-{
-    struct slice rest = profile->fingerprint;
-    const char *lf = slice_find_byte(rest, '\n');
-    if (lf == NULL)
-        return SLICE("");
-    rest = slice_from(rest, (size_t)(lf - rest.ptr) + 1);
-    lf = slice_find_byte(rest, '\n');
-    return lf != NULL ? slice_make(rest.ptr, (size_t)(lf - rest.ptr)) : rest;
-}
-
 static char *make_identity(const struct profile *profile)
 {
     struct buf text;
     char *identity = NULL;
     buf_init(&text, BUF_UNBOUNDED);
-    int rc = buf_appendf(&text, "%s " SLICE_FMT, profile->name, SLICE_ARG(host_of(profile)));
-    for (size_t i = 0; rc == 0 && i < profile->n_secrets; i++)
-        if (profile->secrets[i].source != NULL)
-            rc = buf_appendf(&text, " %s=%s", profile->secrets[i].name, profile->secrets[i].source);
-    if (rc == 0)
+    if (vault_identity(profile, &text) == 0)
         identity = slice_dup(buf_slice(&text));
     buf_fini(&text);
     return identity;
 }
 
-/* STATE_DIR/credentials/PROFILE-HASH. */
 static char *make_path(const struct vaults *vaults, const struct vault *vault)
 {
-    static const uint8_t key[16]; /* known to all: names only are made of it */
     char path[PATH_MAX];
-    int n = snprintf(path, sizeof(path), "%s/credentials/%s-%016llx", vaults->state_dir,
-                     vault->profile->name,
-                     (unsigned long long)siphash64(key, vault->identity, strlen(vault->identity)));
+    int n = vault_path(vaults->state_dir, vault->profile, slice_str(vault->identity), path,
+                       sizeof(path));
     return n > 0 && (size_t)n < sizeof(path) ? slice_dup(slice_str(path)) : NULL;
 }
 

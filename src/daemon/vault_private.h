@@ -5,7 +5,7 @@
 #include "base/limits.h"
 #include "daemon/vault.h"
 #include "daemon/vault_core.h"
-#include "daemon/vault_file.h"
+#include "reach/vault_file.h"
 #include "reach/secrets.h"
 
 struct vaults {

@@ -502,6 +502,7 @@ bool stream_stopped(const struct stream *stream)
 void stream_stats(const struct stream *stream, struct stream_stats *out)
 {
     *out = stream->stats;
+    out->last_ms = stream->arrivals.last_ms;
     out->arrivals = stream->arrivals.counts;
     flow_stats(stream->flow, &out->flow);
     hub_stream_stats(stream->hub_stream, &out->hub);

@@ -154,6 +154,7 @@ struct stream_stats {
     uint64_t dials, opened, closed, failed, pings, requests;
     int64_t rtt_ms; /* -1: not known */
     struct histogram rtts_ms;
+    int64_t last_ms; /* the last message of this link; -1: none yet */
     struct arrivals_counts arrivals;
     struct flow_stats flow;
     struct hub_stream_stats hub;

@@ -87,6 +87,7 @@ int io_tcp_connect(struct io_loop *loop, const struct io_address *address, int64
 
     if (stream == NULL)
         return error_set(err, ERR_NOMEM, "connect: out of memory");
+    stream->discreet = true;
     stream->peer = *address;
     stream->connect_cb = cb;
     stream->connect_arg = arg;

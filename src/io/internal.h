@@ -84,6 +84,7 @@ struct io_stream {
     uv_write_t write;
     bool writing;
     struct buf sending, pending;
+    bool discreet; /* what goes out may hold a secret: overwritten when it is out */
 
     /* Until it is connected. */
     uv_connect_t connect;

@@ -34,6 +34,7 @@ int64_t io_now_ms(struct io_loop *loop); /* monotonic, as of this iteration */
 int64_t io_clock_ms(void);               /* monotonic, right now */
 int64_t io_clock_us(void);               /* the same in microseconds; from any thread */
 int64_t io_wall_us(void);                /* unix time in microseconds */
+const char *io_library(void);            /* "1.44.2", of libuv, as it runs */
 
 /* ---- timers ---- */
 struct io_timer;
@@ -134,12 +135,34 @@ int io_unix_listen(struct io_loop *loop, const char *path, unsigned mode, gid_t 
 /* "127.0.0.1:9472" or "[::1]:9472", numbers only; port 0: a free one. */
 int io_tcp_listen(struct io_loop *loop, const char *address, io_accept_cb cb, void *arg,
                   struct io_listener **out, struct error *err);
+/* Whether two such addresses are the same, however they are written; NULL is none. */
+bool io_tcp_same(const char *a, const char *b);
 /* The path; or the address, with the port that it got. */
 const char *io_listener_name(const struct io_listener *listener);
 /* Descriptors run out: the last `keep` of them are not for new connections here, which are told
  * `refusal` (borrowed for good) and closed. Old ones are kept. */
 void io_listener_refusal(struct io_listener *listener, unsigned keep, struct slice refusal);
 void io_listener_close(struct io_listener *listener);
+
+/* A socket that listens already may come from elsewhere, and may go on without us. */
+struct io_listening {
+    bool tcp;
+    char name[128]; /* the path it was bound to, or ip:port */
+};
+/* What listens on a descriptor. ERR_INVAL: no stream socket of Unix or TCP that listens. */
+int io_listening(int fd, struct io_listening *out);
+/* Accepts on fd, and takes it; on failure it stays the caller's. No file is unlinked at close. */
+int io_listen_fd(struct io_loop *loop, int fd, io_accept_cb cb, void *arg, struct io_listener **out,
+                 struct error *err);
+int io_listener_fd(const struct io_listener *listener); /* stays the listener's */
+/* The socket's file is at path, as the caller knows: it gets mode and gid (-1: leave), and is
+ * unlinked at close as that of io_unix_listen() is. */
+int io_listener_claim(struct io_listener *listener, const char *path, unsigned mode, gid_t gid,
+                      struct error *err);
+/* What tells the socket's file from any other. False: none is unlinked at close. */
+bool io_listener_file(const struct io_listener *listener, dev_t *device, ino_t *inode);
+/* Its file stays at close: somebody else holds the same socket, and will accept. */
+void io_listener_leave(struct io_listener *listener);
 
 /* ---- child processes ---- */
 #define IO_CHILD_OUTPUT_MAX (64 * 1024)

@@ -48,6 +48,14 @@ static int parse(const char *text, struct io_address *out)
     return 0;
 }
 
+bool io_tcp_same(const char *a, const char *b)
+{
+    struct io_address left = {0}, right = {0};
+
+    return a != NULL && b != NULL && parse(a, &left) == 0 && parse(b, &right) == 0 &&
+           memcmp(&left, &right, sizeof left) == 0;
+}
+
 /* SO_REUSEADDR: connections of a hawserd that has just stopped are no reason to wait. V6ONLY: [::]
  * and 0.0.0.0 are two listeners. */
 static int open_socket(struct io_listener *listener, const char *text, struct error *err)

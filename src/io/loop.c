@@ -156,3 +156,8 @@ int64_t io_wall_us(void)
     clock_gettime(CLOCK_REALTIME, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
+
+const char *io_library(void)
+{
+    return uv_version_string();
+}

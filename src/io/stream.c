@@ -15,10 +15,21 @@ static void stream_close(struct io_object *object)
     io_stream_close((struct io_stream *)object);
 }
 
+/* What was in the buffer is out, or never will be. */
+static void sent(const struct io_stream *stream, struct buf *buf)
+{
+    if (stream->discreet)
+        buf_wipe(buf);
+    else
+        buf_clear(buf);
+}
+
 static void stream_destroy(struct io_object *object)
 {
     struct io_stream *stream = (struct io_stream *)object;
 
+    sent(stream, &stream->sending);
+    sent(stream, &stream->pending);
     buf_fini(&stream->sending);
     buf_fini(&stream->pending);
     free(stream);
@@ -183,10 +194,10 @@ static void on_written(uv_write_t *write, int status)
     stream->writing = false;
     if (stream->object.closing)
         return;
-    buf_clear(&stream->sending);
+    sent(stream, &stream->sending);
     if (status != 0) {
         rc = write_failed(stream, io_error_code(status));
-        buf_clear(&stream->pending);
+        sent(stream, &stream->pending);
     } else if (stream->pending.len != 0) {
         rc = write_next(stream);
         if (rc == 0)
@@ -236,7 +247,8 @@ int io_stream_write(struct io_stream *stream, const void *bytes, size_t n)
     }
     if (n == 0)
         return 0;
-    rc = buf_append(&stream->pending, at, n);
+    rc = stream->discreet ? buf_append_secret(&stream->pending, at, n)
+                          : buf_append(&stream->pending, at, n);
     if (rc != 0)
         return write_failed(stream, rc); /* a part may be out already: nothing can follow it */
     return stream->writing ? 0 : write_next(stream);

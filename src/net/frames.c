@@ -30,6 +30,7 @@ static int send_frame(struct net_link *link, enum ws_type type, struct slice pay
                  : ws_frame_write(&link->frame, type, payload, mask);
     if (rc == 0)
         rc = conn_send(&link->conn, link->frame.data, link->frame.len);
+    buf_wipe(&link->frame); /* a login may go this way; the mask stands before it */
     if (link->frame.cap > KEEP_CAPACITY)
         buf_fini(&link->frame);
     return rc;

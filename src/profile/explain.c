@@ -36,6 +36,11 @@ static const struct text_row close_texts[] = {
     {1014, 1014,
      "a gateway before the service got no good answer from it. Fix: nothing, hawser reconnects"},
     {1015, 1015, "TLS failed. Fix: see the TLS error beside it"},
+    {3000, 3000,
+     "the credential is missing, wrong or expired. Fix: renew it; hawser takes the new one by "
+     "itself"},
+    {3003, 3003, "the service forbids this to this account. Fix: check the credential's rights"},
+    {3008, 3008, "the service waited too long for us. Fix: nothing, hawser reconnects"},
     {1016, 2999,
      "a code that no standard defines yet. Fix: look it up in the service's documentation and put "
      "it into the profile's [close] and [explain]"},
@@ -60,17 +65,29 @@ static const struct text_row status_texts[] = {
      "that this machine's address is allowed"},
     {404, 404, "there is nothing at this path. Fix: check the address for a typing error"},
     {405, 405, "the path exists but not for this method. Fix: check the address"},
+    {406, 406,
+     "the service has no answer of the kind that is asked for. Fix: check the profile's headers, "
+     "and connect.subprotocol"},
     {407, 407,
      "the proxy wants a login. Fix: name the user in the "
      "proxy's address, http://USER@HOST:PORT, and the password's place in proxy_password"},
     {408, 408, "the service waited too long for the request. Fix: nothing, hawser tries again"},
+    {409, 409,
+     "the service sees a conflict, mostly another connection of this account. Fix: see whether "
+     "another program uses it"},
+    {410, 410, "what stood at this path is gone for good. Fix: see the service's documentation"},
+    {413, 413, "the request is too large for the service. Fix: see the profile's body and query"},
+    {414, 414, "the address is too long for the service. Fix: see the profile's query"},
+    {421, 421,
+     "this server does not speak for the host that was asked. Fix: check the host, and what proxy "
+     "or balancer stands between"},
+    {425, 425, "the service does not take early requests. Fix: nothing, hawser tries again"},
     {426, 426,
      "this path speaks HTTP, or a proxy lost the upgrade. Fix: check the path; behind a proxy, let "
      "it pass Upgrade and Connection"},
     {429, 429,
      "too many requests. Fix: see whether another program uses the same account; hawser waits as "
      "long as the service asks"},
-    {410, 410, "what stood at this path is gone for good. Fix: see the service's documentation"},
     {431, 431,
      "the request's headers are too large, mostly for a long token. Fix: see the credential"},
     {451, 451, "the service may not answer for legal reasons. Fix: ask the service"},
@@ -81,6 +98,13 @@ static const struct text_row status_texts[] = {
     {504, 504,
      "a gateway got no answer from the service in time. Fix: nothing, hawser tries "
      "again"},
+    {505, 505, "the service does not speak HTTP/1.1 here. Fix: check host and port"},
+    {511, 511,
+     "a network between wants a login first, as in a hotel. Fix: log in there, or use another way "
+     "out"},
+    {520, 526,
+     "the service's content network cannot reach or trust the service behind it. Fix: nothing, "
+     "hawser tries again; if it lasts, tell the service"},
     {500, 599, "the service or a gateway before it fails. Fix: nothing, hawser tries again"},
 };
 
@@ -165,4 +189,21 @@ const char *explain_builtin(const struct profile_end *end)
         return explain_failure(end->failure, end->phase);
     }
     return NULL;
+}
+
+static void visit_rows(const struct text_row *rows, size_t n, enum profile_end_kind kind,
+                       void (*visit)(void *arg, const struct profile_end *end, int to), void *arg)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct profile_end end = {.kind = kind, .code = rows[i].from, .retry_after_ms = -1};
+        visit(arg, &end, rows[i].to);
+    }
+}
+
+void explain_visit(void (*visit)(void *arg, const struct profile_end *end, int to), void *arg)
+{
+    visit_rows(close_texts, sizeof(close_texts) / sizeof(close_texts[0]), PROFILE_END_CLOSE, visit,
+               arg);
+    visit_rows(status_texts, sizeof(status_texts) / sizeof(status_texts[0]), PROFILE_END_STATUS,
+               visit, arg);
 }

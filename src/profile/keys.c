@@ -152,6 +152,13 @@ static const struct key keys[] = {
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))
 _Static_assert(N_KEYS <= KEYS_MAX, "raise KEYS_MAX");
 
+void profile_describe(void (*visit)(void *arg, const char *section, const char *key, bool named),
+                      void *arg)
+{
+    for (size_t i = 0; i < N_KEYS; i++)
+        visit(arg, keys[i].section, keys[i].name, keys[i].named);
+}
+
 /* ---- plain types ---- */
 
 static void set_title(struct loader *l, const struct key *key, const struct ini_entry *entry)

@@ -39,6 +39,9 @@ int policy_add_default_flaps(struct profile *profile);
 /* The built-in cause and fix, or NULL. */
 const char *explain_builtin(const struct profile_end *end);
 
+/* Visits the codes that explain_builtin() has rows for. */
+void explain_visit(void (*visit)(void *arg, const struct profile_end *end, int to), void *arg);
+
 /* Indexes of words in the X-macro lists; -1 if there is none. */
 int policy_failure_find(struct slice word);
 int policy_phase_find(struct slice word);

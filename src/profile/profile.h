@@ -105,6 +105,21 @@ struct profile_flap {
 const struct profile_policy_action *
 profile_policy(const struct profile *profile, const struct profile_end *end, const char **explain);
 
+/* The end that a key of [explain] is about: "4003", "403/words", "local/1008", "none",
+ * "timeout/dns", "tls". ERR_PARSE. A range is none, and neither is a timeout without its phase. */
+int profile_end_parse(struct slice key, struct profile_end *out, struct error *err);
+/* The key of an end, as it would stand in [close], [status] or [failure]; its length. */
+size_t profile_end_key(const struct profile_end *end, char *out, size_t size);
+/* Visits each end that the profile has a row of its own for, in its tables or in [explain], each
+ * once; of a range its first, and to > end->code. */
+void profile_ends(const struct profile *profile,
+                  void (*visit)(void *arg, const struct profile_end *end, int to), void *arg);
+/* The same of what is explained without a profile: close codes, HTTP statuses, failures. */
+void profile_ends_builtin(void (*visit)(void *arg, const struct profile_end *end, int to),
+                          void *arg);
+/* Whether a flap counts this end. */
+bool profile_flap_counts(const struct profile_flap *flap, const struct profile_end *end);
+
 /* ---- rules ---- */
 #define PROFILE_RULE_ACTIONS(X)                                                                    \
     X(EVENT, "event")         /* this message is an event, whatever [event] only says */           \
@@ -454,6 +469,11 @@ void profile_free(struct profile *profile);
 int profile_list(const char *const *dirs,
                  void (*visit)(void *arg, const char *name, const char *path), void *arg,
                  struct error *err);
+
+/* Calls visit for each key of the language, section by section: "query.*" stands for any name behind
+ * the dot, "*" for any at all. named: the section has a name, as [http NAME]. */
+void profile_describe(void (*visit)(void *arg, const char *section, const char *key, bool named),
+                      void *arg);
 
 const char *profile_policy_name(enum profile_policy_kind kind);
 const char *profile_failure_name(enum profile_failure failure);

@@ -80,7 +80,9 @@ static int from_environment(struct proxy *proxy, const struct http_url *url, boo
     static const char *const plain[] = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", NULL};
     const char *name;
     const char *value = first_set(url->secure ? secure : plain, &name);
-    *used = value != NULL && !is_exempt(url);
+    proxy->from = value != NULL ? name : NULL;
+    proxy->exempt = value != NULL && is_exempt(url);
+    *used = value != NULL && !proxy->exempt;
     return *used ? parse_variable(proxy, name, value, err) : 0;
 }
 
@@ -103,9 +105,11 @@ static int read_password(struct proxy *proxy, struct error *err)
 static int choose(struct proxy *proxy, const struct http_url *url, bool *used, struct error *err)
 {
     const char *configured = proxy->settings->proxy;
-    *used = false;
+    *used = proxy->exempt = false;
+    proxy->from = NULL;
     if (configured == NULL)
         return from_environment(proxy, url, used, err);
+    proxy->from = "proxy";
     if (strcmp(configured, "none") == 0)
         return 0;
     *used = true;

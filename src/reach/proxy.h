@@ -22,6 +22,9 @@ struct proxy {
     struct buf password;
     struct net_proxy chosen;
     bool failed, lacks_secret; /* the last time that it was asked */
+    /* What chose it then: "proxy" of the stream, or the environment variable; NULL: nothing. */
+    const char *from;
+    bool exempt; /* by $no_proxy, though .from has one */
     struct io_watch *watch;
     void (*changed)(void *arg);
     void *arg;

@@ -1,6 +1,7 @@
 #include "reach/redact.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
@@ -57,15 +58,27 @@ static bool broken_off(const char *text)
            ((*text == '%' || *text == '\\') && strlen(text) < 3);
 }
 
-/* Bytes of text from its start on that are a trace of the value as it is, 0: none. */
-static size_t match_plain(const char *text, struct slice value)
+/* Bytes of text from its start on that are a trace of the value as it is, 0: none. encoded: a
+ * percent sign of the value stands there as %25, else as itself; "%25" alone does not tell. */
+static size_t match_as(const char *text, struct slice value, bool encoded)
 {
     size_t at = 0, i = 0, n;
-    for (; i < value.len && (n = match_byte(text + at, value.ptr[i])) != 0; i++)
-        at += n;
-    if (i == value.len)
-        return at;
-    return i >= REDACT_MIN && broken_off(text + at) ? strlen(text) : 0;
+    for (; i < value.len; i++, at += n) {
+        if (encoded && value.ptr[i] == '%')
+            n = strncmp(text + at, "%25", 3) == 0 ? 3 : 0;
+        else
+            n = match_byte(text + at, value.ptr[i]);
+        if (n == 0)
+            return i >= REDACT_MIN && broken_off(text + at) ? strlen(text) : 0;
+    }
+    return at;
+}
+
+static size_t match_plain(const char *text, struct slice value)
+{
+    size_t n = match_as(text, value, false);
+    bool both = n == 0 && value.len > 0 && memchr(value.ptr, '%', value.len) != NULL;
+    return both ? match_as(text, value, true) : n;
 }
 
 /* ---- base64 ---- */

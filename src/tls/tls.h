@@ -150,6 +150,9 @@ bool tls_resumed(const struct tls *tls);
 int64_t tls_peer_expiry_s(const struct tls *tls);
 const char *tls_peer_expiring(const struct tls *tls);
 
+/* "mbed TLS 2.28.3", as it runs. */
+void tls_library(char *out, size_t size);
+
 /* The library's primitives that others need. */
 int tls_random(void *out, size_t n); /* CSPRNG (getrandom); 0 or ERR_IO */
 void tls_sha1(const void *bytes, size_t n, uint8_t out[20]);

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <mbedtls/sha1.h>
 #include <mbedtls/version.h>
+#include <stdio.h>
 #include <sys/random.h>
 
 #include "tls/tls.h"
@@ -29,4 +30,12 @@ void tls_sha1(const void *bytes, size_t n, uint8_t out[20])
 #else
     mbedtls_sha1_ret(bytes, n, out);
 #endif
+}
+
+void tls_library(char *out, size_t size)
+{
+    char version[18]; /* as mbedTLS says it needs */
+
+    mbedtls_version_get_string_full(version);
+    snprintf(out, size, "%.17s", version);
 }

@@ -19,6 +19,9 @@ enum { ENGINE_STOP = 2 };
 
 #include <llhttp.h>
 
+#define ENGINE_NAME "llhttp"
+#define ENGINE_VERSION LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH
+
 typedef llhttp_t engine;
 typedef llhttp_settings_t engine_settings;
 
@@ -47,6 +50,10 @@ static inline const char *engine_reason(const engine *e)
 #else
 
 #include <http_parser.h>
+
+#define ENGINE_NAME "http-parser"
+#define ENGINE_VERSION                                                                             \
+    HTTP_PARSER_VERSION_MAJOR, HTTP_PARSER_VERSION_MINOR, HTTP_PARSER_VERSION_PATCH
 
 typedef http_parser engine;
 typedef http_parser_settings engine_settings;

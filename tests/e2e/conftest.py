@@ -101,17 +101,20 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_addoption(parser):
-    parser.addoption("--shard", help="N/M: only every Mth test, from the Nth on")
+    parser.addoption("--shard", help="N/M: only every Mth test, from the Nth on; none that shares a "
+                     "machine")
 
 
 def pytest_collection_modifyitems(config, items):
     shard = config.getoption("--shard")
     if shard:
         number, of = map(int, shard.split("/"))
+        items[:] = [item for item in items if not item.get_closest_marker("machine")]
         items[:] = [item for i, item in enumerate(items) if i % of == number - 1]
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "service(**options): configures the fake service")
     config.addinivalue_line("markers", "nginx(server, tls=False): what its server section says")
+    config.addinivalue_line("markers", "machine: shares a booted system with others of its module")
     config.addinivalue_line("markers", "seconds(n): the test's own time limit")

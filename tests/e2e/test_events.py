@@ -25,7 +25,7 @@ def test_happy_path(chat, service):
         event = consumer.events[0]
         assert event["stream"] == "chat"
         assert event["type"] == "swp.room.message"
-        assert event["via"] == "live"
+        assert event["via"] in ("live", "sync")  # sync is asked about the first event of a link
         assert str(event["position"]) == str(published.first)
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", event["time"])
         assert event["event_time"] == event["data"]["origin_ts"]
@@ -194,8 +194,8 @@ def test_notices_tell_of_states(chat, service):
 
 def test_status_tells_what_is_known(chat, service):
     service.publish(3)
-    status = chat.wait_status(lambda status: status["stored"]["live"] == 3, "3 events")
-    assert status["state"] == "live"
+    status = chat.wait_status(lambda status: status["state"] == "live" and
+                              sum(status["stored"].values()) == 3, "3 events")
     assert re.fullmatch(r"[0-9a-f]{8}", status["link"])
     assert status["link"] in chat.log()
     assert status["position"] == "1003"
@@ -235,7 +235,7 @@ def test_positions_with_holes(chat, service):
 
 def test_commit_interval_is_no_limit_on_the_rate(hawser, service, ca):
     """Commits are put off only as long as there is room for what comes."""
-    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.scaiwave(service, ca=ca, start="oldest", catchup__settle="0")
     hawser.sections["store"]["commit_interval"] = "60s"
     hawser.start().wait_state("live")
     with hawser.consumer() as consumer:

@@ -38,7 +38,7 @@ def test_F21_end_without_a_close_frame(chat, service):
     with chat.consumer() as consumer:
         consumer.subscribe()
         through(consumer, service, lambda: service.drop("fin"), lambda: service.drop("rst"))
-        assert "1006" in consumer.notices[0]["reason"]
+        assert any("1006" in notice["reason"] for notice in consumer.notices)
 
 
 def test_F21_many_drops(hawser, service, ca):
@@ -353,7 +353,7 @@ def test_clean_stop_with_a_silent_service_and_a_stuck_consumer(chat, service):
     with chat.consumer() as stuck:
         stuck.subscribe()
         service.publish(5000, size=500)
-        chat.wait_status(lambda status: status["stored"]["live"] == 5000, "5000 events")
+        chat.wait_status(lambda status: sum(status["stored"].values()) == 5000, "5000 events")
         service.call("silence")
         assert chat.stop() < 6
 

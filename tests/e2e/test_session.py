@@ -121,7 +121,7 @@ def test_F30_links_are_renewed_before_max_age(feed, peer, parallel):
 
 def test_F14_F29_audit_finds_what_the_link_does_not_bring(feed, peer):
     """The link is alive and gets nothing: the ghost. The audit brings it, twice means reconnect."""
-    hawser = live(feed(catchup__audit="1s"))
+    hawser = live(feed(catchup__audit="1s", catchup__settle="0"))
     with hawser.consumer() as consumer:
         consumer.subscribe()
         wanted = peer.publish(2)

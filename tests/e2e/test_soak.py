@@ -13,7 +13,7 @@ import random
 import time
 
 import pytest
-from hawser_test.footprint import descriptors, is_sanitized, resident
+from hawser_test.footprint import descriptors, is_sanitized, longest_stall_s, resident
 from hawser_test.hawserd import wait_until
 from hawser_test.load import Load
 from hawser_test.program import Program
@@ -66,6 +66,7 @@ def test_F55_consumers_come_and_go(hawser, seed):
             print(f"{(number + 1) * slices * each} events, {told}, {fds[-1]} descriptors, "
                   f"{together[-1] / MIB:.1f} MB; {quiet} and {alone[-1] / MIB:.1f} MB when they are "
                   f"gone; {time.monotonic() - begin:.0f} s", flush=True)
+        print(f"{longest_stall_s(hawser, hawser.runtime / 'web.sock'):.3f} s the loop's longest turn")
         assert max(fds) <= quiet + 2 * readers  # those who went may not have been seen off
         if not is_sanitized(hawser):
             assert_flat(alone[1:], "memory without readers", SLACK)
@@ -83,6 +84,7 @@ def configure_redial(hawser, port, tls_port, ca):
     """As many dials as may be: no rate, and no pause but a millisecond."""
     hawser.sections["daemon"].update(log="error", dial_rate="10000/s", dial_per_host=256)
     hawser.sections["store"]["retain_size"] = "64M"
+    hawser.sections["listen web"] = {"path": hawser.runtime / "web.sock", "protocol": "http"}
     for number in range(STREAMS):
         secure = number < TLS_STREAMS
         hawser.stream(f"s{number}", profile="generic", event__id="/link", dedup_window=1000,
@@ -113,6 +115,7 @@ def test_F55_reconnects(hawser, ca, seed):
             fds.append(most)
             print(f"{told}, {most} descriptors, {memory[-1] / MIB:.1f} MB, "
                   f"{told['connections'] / (time.monotonic() - begin):.0f} a second", flush=True)
+        print(f"{longest_stall_s(hawser, hawser.runtime / 'web.sock'):.3f} s the loop's longest turn")
         assert max(fds) < 40 + 4 * STREAMS
         if not is_sanitized(hawser):
             assert_flat(memory[1:], "memory", SLACK)

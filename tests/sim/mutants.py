@@ -178,6 +178,24 @@ MUTANTS = {
         "conf/profiles/scaiwave.ini", "steps = 0,1s,2s,4s,8s,16s,30s", "steps = 0,100ms")]),
     "a profile that comes back at once when it was told to rest": ({10}, [
         ("conf/profiles/scaiwave.ini", "jitter = 0.2", "jitter = 0.9")]),
+    # 12 answered
+    "an acknowledgement is answered before it is on disk": ({12}, [(
+        "src/fanout/consumer.c", "return consumer->saved >= change;", "return true;")]),
+    "what was under way when the store failed counts as saved": ({12}, [(
+        "src/fanout/consumer.c", "    consumer->saving = 0;\n    consumer->saved = consumer->change;\n",
+        "    consumer->saved = consumer->change;\n    consumer->stored = consumer->cursor;\n"
+        "    consumer->saving = 0;\n")]),
+    "a cursor is saved as it was when it was saved last": ({12}, [(
+        "src/fanout/saved.c", "saved->cursor", "(saved->cursor > 3 ? saved->cursor - 3 : 0)")]),
+    # 13 cursors
+    "the cursor moves with what is sent": ({13}, [(
+        "src/fanout/consumer.c", "limit = first_unacked(consumer) - 1;",
+        "limit = consumer->passed;")]),
+    "a cursor is saved one too far": ({13}, [(
+        "src/fanout/saved.c", "saved->cursor", "(saved->cursor + 1)")]),
+    "a loss that was told need not be acknowledged": ({13}, [(
+        "src/fanout/consumer.c", "    consumer->gap.told = true;\n    consumer->gap.to_seq = to_seq;",
+        "    consumer->gap.told = false;\n    consumer->gap.to_seq = to_seq;")]),
     # 11 budget
     "connects are not counted": ({11}, [(
         "src/broker/broker.c",

@@ -10,7 +10,8 @@ class Closed(Exception):
 
 
 class Consumer:
-    def __init__(self, path, timeout=30):
+    def __init__(self, path, timeout=30, said=None):
+        self.said = said  # a secrets.Said
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout)
         self.socket.connect(str(path))
@@ -50,6 +51,8 @@ class Consumer:
             self.fill(deadline)
         self.raw = self.lines.pop(0)
         line = json.loads(self.raw)
+        if self.said is not None:
+            self.said.add_line(line)
         if "notice" in line:
             (self.gaps if line["notice"] == "gap" else self.notices).append(line)
         elif "seq" in line and "stream" in line:

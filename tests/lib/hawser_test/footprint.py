@@ -1,6 +1,9 @@
 """What a hawserd takes of the machine."""
 
 import os
+import re
+
+from hawser_test import web
 
 
 def resident(hawser):
@@ -11,6 +14,13 @@ def resident(hawser):
 
 def descriptors(hawser):
     return len(os.listdir(f"/proc/{hawser.process.pid}/fd"))
+
+
+def longest_stall_s(hawser, path):
+    """How long the loop was busy at most, of which others had the processor for a part; path: of
+    an http socket."""
+    text = web.ask(path, "/metrics")[2]
+    return float(re.search(r"^hawser_loop_stall_longest_seconds (\S+)$", text, re.MULTILINE)[1])
 
 
 def is_sanitized(hawser):

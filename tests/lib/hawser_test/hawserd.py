@@ -10,7 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from hawser_test.consumer import Consumer
+from hawser_test import secrets, web
+from hawser_test.consumer import Closed, Consumer
 
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = Path(os.environ.get("HAWSER_BUILD", ROOT / "build-tests"))
@@ -54,6 +55,8 @@ class Hawserd:
         self.log_path = self.directory / "log"
         self.process = None
         self.secrets = {TOKEN}
+        self.events_hold_secrets = False  # the service says them in what it sends, and that is stored
+        self.said = secrets.Said()
         self.sections = {
             "daemon": {"state_dir": self.state, "runtime_dir": self.runtime, "log": "debug",
                        "profile_dir": ROOT / "conf" / "profiles"},
@@ -61,6 +64,7 @@ class Hawserd:
             "listen events": {"path": self.socket},
         }
         self.wrapper = []
+        self.descriptors = ()  # that it is started with, besides the usual ones
         self.environment = {}
         self.expect_exit = 0
         self.log_path.write_text("")
@@ -106,6 +110,7 @@ class Hawserd:
     def env(self):
         environment = dict(os.environ)
         for name in ("STATE_DIRECTORY", "RUNTIME_DIRECTORY", "JOURNAL_STREAM", "NOTIFY_SOCKET",
+                     "WATCHDOG_USEC", "WATCHDOG_PID",
                      "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",
                      "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
             environment.pop(name, None)
@@ -119,6 +124,7 @@ class Hawserd:
         done = subprocess.run([self.binary, *map(str, arguments)], env=self.env(), timeout=timeout,
                               capture_output=True, text=True, stdin=subprocess.DEVNULL)
         assert not SANITIZER.search(done.stderr), done.stderr
+        self.said.add("hawserd's output", done.stdout + done.stderr)
         return done.returncode, done.stdout, done.stderr
 
     def check(self):
@@ -130,6 +136,7 @@ class Hawserd:
                               env=self.env(), timeout=timeout, capture_output=True, text=True,
                               stdin=subprocess.DEVNULL)
         assert not SANITIZER.search(done.stderr), done.stderr
+        self.said.add(f"hawserctl {arguments[0]}", done.stdout + done.stderr)
         assert status is None or done.returncode == status, (done.returncode, done.stdout,
                                                              done.stderr)
         return done.stdout
@@ -140,7 +147,7 @@ class Hawserd:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.wrapper, self.binary, "--config", self.config], stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env=self.env())
+                stdout=log, stderr=log, env=self.env(), pass_fds=self.descriptors)
 
     def start(self, timeout=30):
         self.spawn()
@@ -160,6 +167,7 @@ class Hawserd:
 
     def stop(self, timeout=30):
         """A clean stop; returns how many seconds it took."""
+        self.listen_in()
         started = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         try:
@@ -194,7 +202,7 @@ class Hawserd:
             lambda: f"the log to say {pattern!r}:\n{self.log()[-4000:]}", timeout, 0.03)
 
     def consumer(self, control=False):
-        return Consumer(self.control if control else self.socket)
+        return Consumer(self.control if control else self.socket, said=self.said)
 
     def request(self, **request):
         with self.consumer(control=True) as consumer:
@@ -227,12 +235,27 @@ class Hawserd:
         return self.wait_status(lambda status: status["state"] in states,
                                 f"{stream} to be {' or '.join(states)}", stream, timeout)
 
+    def listen_in(self):
+        """What it says of itself, and what its children were given, for close() to judge."""
+        if not self.wrapper:  # whose child is hawserd itself
+            for what, text in secrets.processes(self.process.pid):
+                self.said.add(what, text)
+        try:
+            with Consumer(self.control, timeout=2, said=self.said) as consumer:
+                consumer.ask(timeout=2, op="status")
+                consumer.ask(timeout=2, op="consumers")
+            for name, entries in self.sections.items():
+                if entries.get("protocol") == "http" and "path" in entries and "auth" not in entries:
+                    for page in ("/metrics", "/readyz", "/status"):
+                        self.said.add(f"{page} of {name}", web.ask(entries["path"], page, timeout=2)[2])
+        except (OSError, AssertionError, ValueError, Closed):
+            pass  # it may hang, be full or be stopped: that is what some tests are about
+
     def assert_nothing_bad(self):
         log = self.log()
         found = SANITIZER.search(log)
         assert not found, log[max(0, found.start() - 200) : found.start() + 6000]
-        for secret in self.secrets:
-            assert secret not in log, f"a secret in the log: {secret[:4]}..."
+        secrets.assert_kept(self)
 
     def close(self):
         """What every test ends with. Raises what is wrong, after cleaning up."""

@@ -56,6 +56,7 @@ static void note_record(struct world *world, struct reader *consumer, struct sli
         world_violation(world, 6, "a consumer got seq %llu after %llu",
                         (unsigned long long)record.seq, (unsigned long long)consumer->last_seq);
     consumer->last_seq = record.seq;
+    named_saw(world, (unsigned)(consumer - world->consumers), record.seq);
     if (record.seq > world->highest_seen_seq)
         world->highest_seen_seq = record.seq;
     if (record.seq > world->seen_in_life_seq)
@@ -145,10 +146,72 @@ static uint64_t draw_from(struct world *world, struct reader *consumer)
     }
 }
 
+/* What it was sent until now is judged, and what it is sent from here on begins anew. */
+static void begin_anew(struct world *world, unsigned number)
+{
+    struct reader *consumer = &world->consumers[number];
+    consumer->n_seen = consumer->n_lost = 0;
+    memset(consumer->forgiven, 0, sizeof(consumer->forgiven));
+    consumer->forgive = false;
+    consumer->pace_ms = world_per_mille(world, 300) ? 4000 : 200;
+}
+
+static void set_streams(struct world *world, struct reader *consumer)
+{
+    memset(consumer->filter.streams, 0, sizeof(consumer->filter.streams));
+    for (unsigned i = 0; i < world->n_feeds; i++)
+        if (consumer->feeds[i])
+            consumer->filter.streams[world->feeds[i].id / 64] |= 1ull << world->feeds[i].id % 64;
+}
+
+static void subscribe(struct world *world, unsigned number, uint64_t from)
+{
+    struct reader *consumer = &world->consumers[number];
+    memset(consumer->told, 0, sizeof(consumer->told));
+    buf_clear(&consumer->rest);
+    consumer->rest.max = consumer->page.max = consumer->gaps.max = BUF_UNBOUNDED;
+    fanout_subscribe(hub_fanout(world->hub), &consumer->sub, &consumer->filter, from);
+    world_trace(world, "consumer %u connects, last seq %llu", number,
+                (unsigned long long)consumer->last_seq);
+    world_plan(world, 1, WORLD_CONSUME, number, consumer->connection, 0);
+}
+
+void consumers_begin(struct world *world, unsigned number)
+{
+    struct reader *consumer = &world->consumers[number];
+    struct named *named = named_of(world, number);
+    consumer->start_seq = consumer->last_seq = named->consumer.cursor;
+    subscribe(world, number, named->consumer.cursor);
+    consumer->sub.consumer = &named->consumer;
+}
+
+/* With a name: hawserd knows where it begins. Another connection of it may be there. */
+static void connect_named(struct world *world, unsigned number)
+{
+    struct reader *consumer = &world->consumers[number];
+    if (consumer->connected) {
+        cover(COVER_NAMED_TAKEOVER);
+        named_disconnect(world, number);
+    }
+    if (consumer->connection == 0)
+        draw_filter(world, consumer);
+    verdict_consumer(world, number, consumer->last_seq);
+    begin_anew(world, number);
+    consumer->start_seq = consumer->last_seq; /* it may end before it begins */
+    set_streams(world, consumer);
+    consumer->connected = true;
+    consumer->reading = false;
+    consumer->connection++;
+    if (named_connect(world, number))
+        consumers_begin(world, number);
+}
+
 void consumers_connect(struct world *world, unsigned number)
 {
     struct reader *consumer = &world->consumers[number];
     uint64_t from;
+    if (world->alive && named_of(world, number) != NULL)
+        connect_named(world, number);
     if (!world->alive || consumer->connected)
         return;
     if (consumer->connection > 0 && world_per_mille(world, 600)) {
@@ -159,32 +222,22 @@ void consumers_connect(struct world *world, unsigned number)
         draw_filter(world, consumer);
         from = draw_from(world, consumer);
         consumer->last_seq = consumer->start_seq;
-        consumer->n_seen = consumer->n_lost = 0;
-        memset(consumer->forgiven, 0, sizeof(consumer->forgiven));
+        begin_anew(world, number);
         consumer->forgive = from == 0;
-        consumer->pace_ms = world_per_mille(world, 300) ? 4000 : 200;
     }
-    memset(consumer->filter.streams, 0, sizeof(consumer->filter.streams));
-    for (unsigned i = 0; i < world->n_feeds; i++)
-        if (consumer->feeds[i])
-            consumer->filter.streams[world->feeds[i].id / 64] |= 1ull << world->feeds[i].id % 64;
-    memset(consumer->told, 0, sizeof(consumer->told));
-    buf_clear(&consumer->rest);
-    consumer->rest.max = consumer->page.max = consumer->gaps.max = BUF_UNBOUNDED;
-    fanout_subscribe(hub_fanout(world->hub), &consumer->sub, &consumer->filter, from);
-    world_trace(world, "consumer %u connects, last seq %llu", number,
-                (unsigned long long)consumer->last_seq);
+    set_streams(world, consumer);
     consumer->connected = true;
     consumer->reading = false;
     consumer->connection++;
-    world_plan(world, 1, WORLD_CONSUME, number, consumer->connection, 0);
+    subscribe(world, number, from);
 }
 
-static void disconnect(struct world *world, unsigned number)
+void consumers_leave(struct world *world, unsigned number)
 {
     struct reader *consumer = &world->consumers[number];
     if (consumer->rest.len > 0)
         cover(COVER_CONSUMER_CUT);
+    named_disconnect(world, number);
     consumer->connected = consumer->reading = false;
     buf_clear(&consumer->rest);
     world_plan(world, world_delay(world, 1000), WORLD_CONNECT, number, 0, 0);
@@ -196,6 +249,7 @@ void consumers_lost(struct world *world)
         world->consumers[i].connected = world->consumers[i].reading = false;
         buf_clear(&world->consumers[i].rest);
     }
+    named_died(world);
 }
 
 static bool crashes(struct world *world)
@@ -212,6 +266,8 @@ static bool on_visit(void *arg, const struct store_event *event)
     bool full = consumer->n_lines == sizeof(consumer->lines) / sizeof(consumer->lines[0]);
     if (!fanout_match(&consumer->filter, kind, event->stream, event->type))
         return true;
+    full = full || (consumer->sub.consumer != NULL &&
+                    consumer->n_lines == consumer_room(consumer->sub.consumer));
     if (full || (consumer->n_lines > 0 && consumer->page.len + event->line.len > PAGE_BYTES))
         return false;
     (void)buf_append_slice(&consumer->page, event->line);
@@ -279,6 +335,18 @@ static void read_cold(struct world *world, unsigned number)
     world_plan(world, world_delay(world, 5), WORLD_PAGE, number, consumer->connection, 0);
 }
 
+static void receive_losses(struct world *world, unsigned number)
+{
+    struct reader *consumer = &world->consumers[number];
+    uint64_t to_seq = 0;
+    size_t before = consumer->n_lost;
+    receive(world, consumer, consumer->gaps.data, consumer->gaps.len);
+    for (size_t i = before; i < consumer->n_lost; i++)
+        if (consumer->lost[i].to_seq > to_seq)
+            to_seq = consumer->lost[i].to_seq;
+    named_told(world, number, to_seq);
+}
+
 void consumers_page(struct world *world, unsigned number, uint64_t connection)
 {
     struct reader *consumer = &world->consumers[number];
@@ -289,16 +357,16 @@ void consumers_page(struct world *world, unsigned number, uint64_t connection)
     consumer->reading = false;
     if (n > 0)
         n = world_per_mille(world, 700) ? n : 1 + (size_t)rng_below(&world->rng, n);
-    receive(world, consumer, consumer->gaps.data, consumer->gaps.len);
+    receive_losses(world, number);
     if (crashes(world)) {
         receive(world, consumer, consumer->page.data, n);
-        disconnect(world, number);
+        consumers_leave(world, number);
         return;
     }
     /* The rest of a line that was cut follows by itself. */
     for (; i < consumer->n_lines && begin < n; begin = consumer->lines[i++].end) {
         receive(world, consumer, consumer->page.data + begin, consumer->lines[i].end - begin);
-        fanout_cold_done(hub_fanout(world->hub), &consumer->sub, consumer->lines[i].seq);
+        fanout_cold_sent(hub_fanout(world->hub), &consumer->sub, consumer->lines[i].seq);
     }
     if (i == consumer->n_lines && consumer->page_done_seq > consumer->sub.cursor)
         fanout_cold_done(hub_fanout(world->hub), &consumer->sub, consumer->page_done_seq);
@@ -318,7 +386,7 @@ static bool read_hot(struct world *world, unsigned number, const struct fanout_b
         left -= n;
     }
     if (crashes(world)) {
-        disconnect(world, number);
+        consumers_leave(world, number);
         return false;
     }
     fanout_advance(hub_fanout(world->hub), &consumer->sub, batch, bytes, &rest);
@@ -334,14 +402,22 @@ void consumers_pump(struct world *world, unsigned number, uint64_t connection)
     if (!world->alive || !consumer->connected || consumer->connection != connection)
         return;
     /* In the calm, hours may pass until a parked stream tries again. */
-    uint64_t pace_ms = (uint64_t)consumer->pace_ms * (world->faults ? 1 : 20);
+    bool behind = consumer->sub.cursor < truth_newest_seq(world);
+    uint64_t pace_ms = (uint64_t)consumer->pace_ms * (world->faults || behind ? 1 : 20);
     world_plan(world, (int64_t)rng_below(&world->rng, pace_ms) + 1, WORLD_CONSUME, number,
                connection, 0);
+    if (!consumer->reading)
+        named_acknowledge(world, number, false);
+    if (named_of(world, number) != NULL && world->faults && world_per_mille(world, 3))
+        world_plan(world, 1, WORLD_CONNECT, number, 0, 0);
     while (turns-- > 0 && !consumer->reading) {
         switch (fanout_next(hub_fanout(world->hub), &consumer->sub,
                             1 + rng_below(&world->rng, 4000), &batch)) {
         case FANOUT_NEXT_IDLE:
-        case FANOUT_NEXT_FULL: /* nobody acknowledges here */
+            return;
+        case FANOUT_NEXT_FULL: /* without an acknowledgement nothing more comes */
+            cover(COVER_NAMED_FULL);
+            named_acknowledge(world, number, true);
             return;
         case FANOUT_NEXT_COLD:
             if (world->reopening)

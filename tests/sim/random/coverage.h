@@ -80,6 +80,13 @@
     X(CONSUMER_SEQ, "consumer from a seq")                                                         \
     X(CONSUMER_TYPES, "consumer with a type filter")                                               \
     X(CONSUMER_STREAMS, "consumer of some streams")                                                \
+    X(NAMED_BEGUN, "named consumer that began, or sought, on disk")                                \
+    X(NAMED_ACKED, "acknowledgement answered")                                                     \
+    X(NAMED_LOST, "cursor that a failed commit lost")                                              \
+    X(NAMED_SEEK, "named consumer that seeks")                                                     \
+    X(NAMED_TAKEOVER, "named consumer taken over")                                                 \
+    X(NAMED_TOLD, "named consumer told of a loss")                                                 \
+    X(NAMED_FULL, "full window")                                                                   \
     X(NOTICE, "notice")                                                                            \
     X(GHOST, "event stored that no link showed")                                                   \
     X(UNKEYED_SYNC, "event without id and position stored as sync has it")                         \

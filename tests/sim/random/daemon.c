@@ -67,6 +67,7 @@ static void op_saved(void *arg, uint64_t ticket, bool lost)
     if (lost)
         cover(COVER_SAVED_LOST);
     slots_saved(world, ticket, lost);
+    named_saved(world, ticket, lost);
     for (unsigned i = 0; i < world->n_feeds; i++)
         stream_saved(world->feeds[i].stream, ticket, lost);
 }
@@ -222,6 +223,7 @@ static void on_state(void *arg, const struct store_state *state, int64_t saved_u
     struct world *world = arg;
     int64_t ago_ms = (link_stream_ops.wall_us(world->feeds) - saved_us) / 1000;
     broker_restore(world->broker, state->key, state->value, ago_ms);
+    named_restore(world, state);
     for (unsigned i = 0; i < world->n_feeds; i++) {
         char key[STORE_STATE_KEY + 1];
         stream_state_key(world->feeds[i].name, key);
@@ -243,7 +245,9 @@ void daemon_start(struct world *world)
         start_feed(&world->feeds[i], &info);
     if (store_states(world->store, on_state, world, &err) != 0)
         world_violation(world, 5, "saved states: %s", err.text);
+    named_restored(world);
     world->alive = true;
+    named_scan(world);
     world->phase = RUNNING;
     world->commit_failed = false;
     world->seen_in_life_seq = 0;
@@ -534,6 +538,7 @@ void daemon_happen(struct world *world, const struct happening *happening)
         if (world->unsaved)
             broker_unsaved(world->broker, world->now_ms);
         world->unsaved = false;
+        named_room(world);
         for (unsigned i = 0; i < world->n_feeds; i++)
             stream_room(world->feeds[i].stream);
         return;

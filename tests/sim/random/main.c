@@ -132,6 +132,10 @@ static void stuck(struct world *world)
         printf("%s: %s (%s), %u messages wait on its link\n", world->feeds[i].name,
                session_state_name(status.state), status.reason, world->feeds[i].links[0].count);
     }
+    for (unsigned i = 0; i < WORLD_CONSUMERS; i++)
+        printf("consumer %u: %s, at seq %" PRIu64 " of %" PRIu64 "\n", i,
+               world->consumers[i].connected ? "connected" : "not there",
+               world->consumers[i].sub.cursor, truth_newest_seq(world));
     world_violation(world, 8, "not quiet after %d virtual minutes of calm", CALM_MS / 60000);
 }
 

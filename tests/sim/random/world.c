@@ -234,6 +234,9 @@ static void happen(struct world *world, struct happening *happening)
     case WORLD_CONNECT:
         consumers_connect(world, happening->feed);
         return;
+    case WORLD_NAMED_SCAN:
+        named_scan(world);
+        return;
     case WORLD_CRASH:
         crash(world);
         return;

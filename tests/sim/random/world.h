@@ -26,6 +26,8 @@
  *                      service allows two; one request at a time
  *  10 restraint        no dial comes sooner than the backoff allows, also after a crash
  *  11 budget           no more dials than the limits allow, also over crashes
+ *  12 answered         what a named consumer has acknowledged, and was told so, never comes again
+ *  13 cursors          nothing that it has not acknowledged is left out, be it lost to retention
  *
  * What a service can do that no client can make good, and what is then still demanded:
  *   - It sends a late event after its successor (LATE). If it arrives it is stored, out of order; a
@@ -56,7 +58,9 @@
 #define WORLD_TICKETS 256
 #define WORLD_EVENTS_MAX 1200 /* that a service publishes in one run */
 #define WORLD_QUEUE_MAX (4 * WORLD_EVENTS_MAX)
-#define WORLD_CONSUMERS 6
+#define WORLD_CONSUMERS 8
+#define WORLD_NAMED 2 /* of them, the last ones: hawserd keeps their cursors */
+#define WORLD_WINDOW_MAX 40
 #define WORLD_START_MS 1000000
 #define WORLD_SETTLE_MS 5000 /* of the profile */
 
@@ -203,6 +207,7 @@ enum world_kind {
     WORLD_CONSUME,
     WORLD_PAGE,
     WORLD_CONNECT,
+    WORLD_NAMED_SCAN,
     WORLD_CRASH,
     WORLD_STOP,
     WORLD_STOP_LATE,
@@ -277,6 +282,21 @@ struct reader {
     uint64_t page_done_seq;
 };
 
+/* What hawserd knows of a reader that has a name, and what truth does. */
+struct named {
+    bool exists; /* in this life of hawserd */
+    struct consumer consumer;
+    uint64_t seqs[WORLD_WINDOW_MAX];
+    uint64_t ticket; /* of the save under way */
+    bool known;      /* it was told that it exists */
+    uint64_t answered, acked;
+    uint64_t gap_seq; /* the end of the last loss that this connection was told of */
+    /* The answer that it waits for: to an acknowledgement up to waits_seq, or to its subscription,
+     * whose cursor that is. */
+    uint64_t waits_change, waits_seq;
+    bool waits_to_begin;
+};
+
 struct world {
     uint64_t seed;
     struct rng rng;
@@ -334,6 +354,7 @@ struct world {
     size_t n_names, cap_names;
     uint64_t highest_seen_seq, seen_in_life_seq, links_made, crashes, failed_commits;
     struct reader consumers[WORLD_CONSUMERS];
+    struct named named[WORLD_NAMED];
 };
 
 /* Ends the process with the invariant's number, the seed and how to run it again. */
@@ -403,6 +424,8 @@ bool service_on_sync(const struct published *event);
 
 /* consumers.c */
 void consumers_connect(struct world *world, unsigned number);
+void consumers_begin(struct world *world, unsigned number); /* it may be sent what comes next */
+void consumers_leave(struct world *world, unsigned number);
 void consumers_pump(struct world *world, unsigned number, uint64_t connection);
 void consumers_page(struct world *world, unsigned number, uint64_t connection);
 void consumers_lost(struct world *world); /* the daemon died: they lose their connection */
@@ -410,6 +433,20 @@ void consumers_free(struct world *world);
 bool consumers_matches(const struct world *world, const struct reader *consumer,
                        const struct record *record);
 bool consumers_served(struct world *world); /* they have all there is */
+
+/* named.c: number is a reader's; of one without a name nothing happens */
+struct named *named_of(struct world *world, unsigned number); /* NULL: it has no name */
+bool named_connect(struct world *world, unsigned number);     /* false: it is to wait */
+void named_disconnect(struct world *world, unsigned number);
+void named_acknowledge(struct world *world, unsigned number, bool all);
+void named_told(struct world *world, unsigned number, uint64_t to_seq); /* of a loss up to there */
+void named_saw(struct world *world, unsigned number, uint64_t seq);
+void named_saved(struct world *world, uint64_t ticket, bool lost);
+void named_scan(struct world *world);
+void named_room(struct world *world);
+void named_restore(struct world *world, const struct store_state *state);
+void named_restored(struct world *world);
+void named_died(struct world *world);
 
 /* truth.c: the invariants that are looked at as things happen */
 /* What an event or a gap with a seq stands for. */

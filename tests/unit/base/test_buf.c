@@ -211,6 +211,48 @@ static void wiping(void **state)
     buf_fini(&b);
 }
 
+/* What is given back to the heap is looked at first. */
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+static const char *given_back;
+static size_t given_back_n;
+static unsigned times_wiped;
+
+void __wrap_free(void *memory)
+{
+    if (memory != NULL && memory == given_back) {
+        for (size_t i = 0; i < given_back_n; i++)
+            assert_int_equal(given_back[i], 0);
+        times_wiped++;
+    }
+    __real_free(memory);
+}
+
+static void growing_leaves_no_secret(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 4000);
+    for (size_t i = 0; i < 4000; i++) {
+        given_back = b.data;
+        given_back_n = b.cap;
+        assert_int_equal(buf_append_secret(&b, "s", 1), 0);
+    }
+    given_back = NULL;
+    assert_true(times_wiped > 0 && times_wiped < 10); /* it doubles */
+    assert_int_equal(b.len, 4000);
+    for (size_t i = 0; i < 4000; i++)
+        assert_int_equal(b.data[i], 's');
+    assert_int_equal(buf_append_secret(&b, "s", 1), ERR_LIMIT);
+    assert_int_equal(b.len, 4000);
+    buf_fini(&b);
+    assert_int_equal(buf_append_secret(&b, "whole", 5), 0);
+    assert_contents(&b, "whole");
+    buf_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,6 +267,7 @@ int main(void)
         cmocka_unit_test(negative_number_is_all_or_nothing),
         cmocka_unit_test(consuming),
         cmocka_unit_test(wiping),
+        cmocka_unit_test(growing_leaves_no_secret),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ ROOMS = {
                    linked="base json config wire fanout profile session flow broker"),
     "reach": Room(6, "base json config wire profile tls io net"),
     "daemon": Room(7, ALL + " reach", "systemd threads"),
-    "ctl": Room(7, "base json config wire profile tls io net reach"),
+    "ctl": Room(7, "base json config wire profile tls io net engine reach"),
 }
 
 # Library: the headers it is known by, the names of its meson dependencies, its symbols.

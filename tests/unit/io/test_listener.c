@@ -367,6 +367,98 @@ static void test_keeps_descriptors(void **state)
     assert_told(fd, "full\n");
 }
 
+static void test_a_socket_that_was_given(void **state)
+{
+    struct server server = {.f = *state};
+    struct io_listening at;
+    struct error err;
+    struct sockaddr_un address = unix_address(path_of("given"));
+    int given = socket(AF_UNIX, SOCK_STREAM, 0), fd;
+
+    assert_int_equal(bind(given, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(io_listening(given, &at), ERR_INVAL); /* it does not listen yet */
+    assert_int_equal(listen(given, 5), 0);
+    assert_int_equal(io_listening(given, &at), 0);
+    assert_false(at.tcp);
+    assert_string_equal(at.name, path_of("given"));
+    fd = connect_to(path_of("given")); /* before anyone accepts */
+    assert_int_equal(
+        io_listen_fd(server.f->loop, given, on_accept, &server, &server.listener, &err), 0);
+    assert_true(fcntl(given, F_GETFD) & FD_CLOEXEC);
+    assert_string_equal(io_listener_name(server.listener), path_of("given"));
+    fixture_run(*state, 1);
+    close(fd);
+    io_listener_close(server.listener);
+    assert_true(exists(path_of("given"))); /* whoever made it may remove it */
+    assert_int_equal(unlink(path_of("given")), 0);
+    assert_nothing_left();
+}
+
+/* One process after another listens on the same socket, and its file is the same. */
+static void test_a_socket_that_is_left_and_claimed(void **state)
+{
+    struct server a = {.f = *state}, b = {.f = *state};
+    struct error err;
+    struct stat st;
+    dev_t device;
+    ino_t inode;
+    int copy, fd;
+
+    assert_int_equal(listen_at(&a, path_of("s"), 0600, &err), 0);
+    assert_true(io_listener_file(a.listener, &device, &inode));
+    assert_int_equal(stat(path_of("s"), &st), 0);
+    assert_true(st.st_dev == device && st.st_ino == inode);
+    copy = dup(io_listener_fd(a.listener));
+    io_listener_leave(a.listener);
+    io_listener_close(a.listener);
+    fd = connect_to(path_of("s"));
+    assert_true(fd >= 0);
+    assert_int_equal(io_listen_fd(b.f->loop, copy, on_accept, &b, &b.listener, &err), 0);
+    assert_false(io_listener_file(b.listener, &device, &inode));
+    assert_int_equal(io_listener_claim(b.listener, path_of("none"), 0640, (gid_t)-1, &err),
+                     ERR_NOTFOUND);
+    assert_int_equal(io_listener_claim(b.listener, path_of("s"), 0640, (gid_t)-1, &err), 0);
+    assert_string_equal(io_listener_name(b.listener), path_of("s"));
+    assert_int_equal(stat(path_of("s"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    fixture_run(*state, 1);
+    close(fd);
+    io_listener_close(b.listener);
+    assert_nothing_left();
+}
+
+static void test_what_cannot_be_listened_on(void **state)
+{
+    struct server server = {.f = *state};
+    struct io_listening at;
+    struct error err;
+    int file = open("/dev/null", O_RDONLY | O_CLOEXEC), pair[2];
+    int datagrams = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    assert_true(io_listening(-1, &at) < 0);
+    assert_true(io_listening(file, &at) < 0);
+    assert_int_equal(io_listening(datagrams, &at), ERR_INVAL);
+    assert_int_equal(io_listening(pair[0], &at), ERR_INVAL);
+    assert_true(io_listen_fd(server.f->loop, file, on_accept, &server, &server.listener, &err) < 0);
+    assert_non_null(strstr(err.text, "not a Unix or TCP socket that listens"));
+    assert_int_equal(close(file), 0); /* still the caller's */
+    close(datagrams);
+    close(pair[0]);
+    close(pair[1]);
+}
+
+static void test_the_same_tcp_address(void **state)
+{
+    (void)state;
+    assert_true(io_tcp_same("127.0.0.1:80", "127.0.0.1:80"));
+    assert_true(io_tcp_same("[::1]:80", "[0:0:0:0:0:0:0:1]:80"));
+    assert_false(io_tcp_same("127.0.0.1:80", "127.0.0.1:81"));
+    assert_false(io_tcp_same("127.0.0.1:80", "[::1]:80"));
+    assert_false(io_tcp_same("/run/x", "/run/x"));
+    assert_false(io_tcp_same(NULL, "127.0.0.1:80"));
+}
+
 static void on_tcp(void *arg, struct io_stream *stream)
 {
     struct server *server = arg;
@@ -457,6 +549,10 @@ int main(void)
         io_test(test_out_of_descriptors),
         io_test(test_refused_with_the_spare_descriptor),
         io_test(test_keeps_descriptors),
+        io_test(test_a_socket_that_was_given),
+        io_test(test_a_socket_that_is_left_and_claimed),
+        io_test(test_what_cannot_be_listened_on),
+        io_test(test_the_same_tcp_address),
         io_test(test_tcp),
         io_test(test_tcp_wants_numbers),
     };

@@ -31,6 +31,10 @@ static void test_spellings(void **state)
     expect(&redact, "{\"token\":\"a\\/b+c==\\\"x\"}", "{\"token\":\"***\"}");
     expect(&redact, "aa/b+c==\"xa/b+c==\"x", "a******");
     expect(&redact, "a/b+c==\"y", "a/b+c==\"y");
+    /* One with a percent sign: as it is, and encoded. */
+    assert_int_equal(redact_learn(&redact, SLICE("z%k%25t")), 0);
+    expect(&redact, "z%k%25t z%25k%2525t %7A%25%6b%25%32%35%74", "*** *** ***");
+    expect(&redact, "z%25k%25", "***");
     redact_fini(&redact);
 }
 

@@ -62,6 +62,7 @@ class Scripted(Peer):
         self.handshakes_most = 0
         self.acks = []  # (link, what)
         self.hello = True
+        self.greeting = []  # texts behind it
         self.origin = None  # the only one that is let in
         self.answer = None  # to each text
         super().__init__(certificate)
@@ -113,6 +114,8 @@ class Scripted(Peer):
     async def greet(self, link):
         if self.hello:
             await link.send({"type": "hello"})
+        for text in self.greeting:
+            await link.send(text)
 
     async def text(self, link, text):
         try:

@@ -1,4 +1,4 @@
-#include "daemon/vault_file.h"
+#include "reach/vault_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

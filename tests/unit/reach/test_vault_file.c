@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "daemon/vault_file.h"
+#include "reach/vault_file.h"
 
 static int calls, stop_at; /* the call that fails, from 1 on; 0: none */
 static bool dies;          /* there, instead of failing */

@@ -15,8 +15,8 @@
  * the machine stops. Leaves: what the numbers mean to vault. Fails: ERR_CORRUPT for a file that is
  * not of this form, ERR_FORMAT for a newer one, else as the system says.
  */
-#ifndef HAWSER_DAEMON_VAULT_FILE_H
-#define HAWSER_DAEMON_VAULT_FILE_H
+#ifndef HAWSER_REACH_VAULT_FILE_H
+#define HAWSER_REACH_VAULT_FILE_H
 
 #include <stdint.h>
 
