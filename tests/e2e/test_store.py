@@ -135,7 +135,7 @@ def test_F47_file_cut_short_under_a_running_daemon(chat, service):
     copy in its place is looked at and taken."""
     sanitizer_leaves(chat, "sigbus", "segv", "abort")
     published = service.publish(3000, size=600)
-    chat.wait_status(lambda status: status["stored"]["live"] == 3000, "3000 events")
+    wait_until(lambda: chat.status()["store"]["newest"] == 3000, "3000 events")
     chat.stop()
     path = store_file(chat)
     copy = path.read_bytes()
