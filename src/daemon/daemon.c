@@ -517,20 +517,26 @@ void daemon_run(struct daemon *daemon)
 
 static void on_alarm(int signum)
 {
-    static const char text[] = "hawserd: the disk does not answer; ending without it\n";
+    static const char text[] =
+        "hawserd: the disk does not answer; ended without it. What was confirmed is on disk, all"
+        " else is fetched again at the next start\n";
     (void)signum;
     (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
     _exit(EXIT_FAILURE);
 }
 
 /* A commit that is under way is waited for, but a disk that hangs does not make a stop hang. What
- * it leaves is what a crash leaves: the store is as after the commit before. */
+ * it leaves is what a crash leaves: the store is as after the commit before. That is no clean stop,
+ * and the exit status says so. */
 static void close_store(struct daemon *daemon)
 {
     struct itimerval limit = {.it_value = {.tv_sec = 0}};
     if (daemon->phase == DAEMON_STOPPED) {
         int64_t left_ms = daemon->stop_ms + DAEMON_STOP_MS - io_clock_ms();
         left_ms = left_ms > 100 ? left_ms : 100;
+        if (daemon->hub != NULL && hub_flying(daemon->hub))
+            log_warning(NULL, NULL, "the disk has not taken the last commit yet: waiting %lld ms",
+                        (long long)left_ms);
         limit.it_value.tv_sec = left_ms / 1000;
         limit.it_value.tv_usec = left_ms % 1000 * 1000;
         signal(SIGALRM, on_alarm);

@@ -29,6 +29,7 @@ static struct {
     int journal; /* -1: closed */
     struct log_limit limit;
     struct io_timer *timer; /* NULL: no loop */
+    pthread_t loop_thread;  /* whose it is */
     bool timer_set;
     struct buf line;
     struct logfmt_counts counts;
@@ -158,9 +159,11 @@ static void tell_left_out(const struct log_limit_kind *kind)
     write_record(&record);
 }
 
+/* What another thread has said too often is told with the next line of the loop's. */
 static void set_timer(int64_t now_ms)
 {
-    if (the.timer == NULL || the.timer_set || the.limit.due_ms == INT64_MAX)
+    if (the.timer == NULL || the.timer_set || the.limit.due_ms == INT64_MAX ||
+        !pthread_equal(pthread_self(), the.loop_thread))
         return;
     the.timer_set = true;
     io_timer_set(the.timer, the.limit.due_ms > now_ms ? the.limit.due_ms - now_ms : 0);
@@ -246,8 +249,20 @@ static void choose(enum settings_log_format format)
         the.format = format == SETTINGS_LOG_JSON ? SETTINGS_LOG_JSON : SETTINGS_LOG_TEXT;
 }
 
+static void lock(void)
+{
+    pthread_mutex_lock(&the.lock);
+}
+
+static void unlock(void)
+{
+    pthread_mutex_unlock(&the.lock);
+}
+
 void logfmt_install(void)
 {
+    /* A child that is forked while another thread writes a line has a log of its own. */
+    (void)pthread_atfork(lock, unlock, unlock);
     signal(SIGPIPE, SIG_IGN); /* whoever read standard error may go */
     buf_init(&the.line, LOG_OUT_LINE);
     log_limit_init(&the.limit);
@@ -276,6 +291,7 @@ void logfmt_levels(const struct settings *settings)
 
 int logfmt_start(struct io_loop *loop)
 {
+    the.loop_thread = pthread_self();
     return io_timer_new(loop, on_timer, NULL, &the.timer);
 }
 

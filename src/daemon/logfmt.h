@@ -5,7 +5,7 @@
  * error; where that leads to the journal, with "<6>" in place of time and level json     the same
  * as an object: time, level, stream, link, message journal  to journald, with fields: MESSAGE,
  * PRIORITY, SYSLOG_IDENTIFIER, HAWSER_STREAM, HAWSER_LINK, and MESSAGE_ID for what operators look
- * for (packaging/catalog) auto     journal where standard error leads there, else text
+ * for (systemd/hawser.catalog) auto     journal where standard error leads there, else text
  *
  * Decides: that, which level passes for which stream, and when lines of one kind are too many
  * (log_limit). Nothing blocks (log_out); what nobody took is counted, and said when it goes on.

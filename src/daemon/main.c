@@ -22,7 +22,8 @@ static const char usage[] =
     "  --check        read the configuration and profiles, tell every error, and exit\n"
     "  --version      print the version and exit\n"
     "\n"
-    "exit status: 0 clean stop, 78 configuration error, 64 wrong usage, 1 anything else\n";
+    "exit status: 0 clean stop, 78 configuration error, 64 wrong usage, 1 anything else (a stop\n"
+    "that a disk which does not answer kept from being clean, too)\n";
 
 struct arguments {
     const char *config;

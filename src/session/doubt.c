@@ -82,7 +82,8 @@ void session_doubt_page(struct session *s, struct session_actions *out,
         session_request(s, out);
         return;
     }
-    session_say_missing(s, out, page, promised);
+    if (promised) /* what is owed is a successor's, and on its way on the link */
+        session_say_missing(s, out, page, promised);
     session_catchup_end(s, out);
     session_do(out, SESSION_DO_TRUST);
 }

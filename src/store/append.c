@@ -6,9 +6,12 @@
  * is written, and each stream's share of it is counted. Then the transaction; only when it is on
  * disk does the memory of streams and store follow.
  *
- * Dedup keys are trimmed in the same transaction, behind the window and in strides, so that a
- * commit does not touch the old end of the database each time: TRIM_ROWS once there are half as
- * many more than the window; as many as it takes (up to TRIM_ROWS_MAX) while there are more.
+ * Dedup keys are packed: a commit adds to the newest row, as long as that has no page of its own.
+ * So those of a stream whose events come one by one are no more rows than need be, which all have
+ * to be read when it is opened. They are trimmed in the same transaction, behind the window and in
+ * strides, so that a commit does not touch the old end of the database each time: TRIM_ROWS once
+ * there are half as many more than the window; as many as it takes (up to TRIM_ROWS_MAX) while
+ * there are more.
  */
 #include "store/internal.h"
 
@@ -16,6 +19,19 @@ enum {
     TRIM_ROWS = 256,
     TRIM_ROWS_MAX = 4096,
     NODE_BYTES = 24, /* LMDB's own for a row: header, key, index */
+    NODE_HEADER = 8,
+    NODE_INDEX = 2,
+    PAGE_HEADER = 16,
+    SHARED_MAX = 32 * 1024, /* bytes of a value that shares the largest page there is */
+};
+
+/* A row of dedup keys that is about to be written. */
+struct keys_row {
+    uint64_t seq;
+    const uint8_t *keys; /* what comes */
+    size_t count;
+    size_t n_older; /* what the row has already */
+    uint8_t older[SHARED_MAX];
 };
 
 struct batch {
@@ -176,29 +192,74 @@ static int trim_keys(struct store *store, MDB_cursor *cursor, struct stream *str
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* Bytes of the largest value that LMDB puts into a page together with others. */
+static size_t shared_bytes(const struct store *store)
+{
+    size_t half = (store->page_bytes - PAGE_HEADER) / 2;
+
+    return (half & ~(size_t)1) - NODE_HEADER - sizeof(uint64_t) - NODE_INDEX;
+}
+
+/* Takes the newest row's keys along, if it is still in a page with others; what becomes of it then
+ * is larger, or has a page of its own, and is complete. */
+static int join_last_row(const struct store *store, const struct stream *stream, MDB_cursor *cursor,
+                         struct keys_row *row)
+{
+    const uint8_t *keys;
+    MDB_val key, value;
+    size_t count;
+    int rc = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    if (value.mv_size > shared_bytes(store) || value.mv_size > sizeof row->older ||
+        value.mv_size + row->count * FORMAT_KEY + PAGE_HEADER > store->page_bytes ||
+        format_keys_decode(value.mv_data, value.mv_size, store_seq(&key), stream->row.id, &keys,
+                           &count) != 0)
+        return 0;
+    memcpy(row->older, keys, count * FORMAT_KEY);
+    row->n_older = count;
+    row->seq = store_seq(&key);
+    return 0;
+}
+
+static int put_row(const struct stream *stream, MDB_cursor *cursor, const struct keys_row *row)
+{
+    MDB_val key = store_val(&row->seq, sizeof row->seq);
+    MDB_val value = {format_keys_size(row->n_older + row->count), NULL};
+    unsigned flags = MDB_RESERVE | (row->n_older == 0 ? MDB_APPEND : 0);
+    int rc = mdb_cursor_put(cursor, &key, &value, flags);
+
+    if (rc == 0)
+        format_keys_encode(value.mv_data, row->seq, stream->row.id, row->older, row->n_older,
+                           row->keys, row->count);
+    return rc;
+}
+
 static int put_keys(struct store *store, MDB_txn *txn, struct stream *stream)
 {
     struct pending *p = &stream->pending;
-    MDB_val key = store_val(&p->key_seq, sizeof p->key_seq);
-    MDB_val value = {format_keys_size(p->keys), NULL};
+    struct keys_row row;
     MDB_cursor *cursor;
     int rc;
 
     p->dedup = stream->dedup + p->keys;
     if (p->keys == 0)
         return 0;
+    row.seq = p->key_seq;
+    row.count = p->keys;
+    row.n_older = 0;
+    row.keys = (const uint8_t *)store->key_scratch.data + p->keys_at * FORMAT_KEY;
     rc = store_fault(store, STORE_FAULT_PUT);
     if (rc == 0)
         rc = mdb_cursor_open(txn, stream->keys, &cursor);
     if (rc != 0)
         return rc;
-    rc = mdb_cursor_put(cursor, &key, &value, MDB_APPEND | MDB_RESERVE);
-    if (rc == 0) {
-        const uint8_t *keys = (const uint8_t *)store->key_scratch.data + p->keys_at * FORMAT_KEY;
-
-        format_keys_encode(value.mv_data, p->key_seq, stream->row.id, keys, p->keys);
+    rc = join_last_row(store, stream, cursor, &row);
+    if (rc == 0)
+        rc = put_row(stream, cursor, &row);
+    if (rc == 0)
         rc = trim_keys(store, cursor, stream);
-    }
     mdb_cursor_close(cursor);
     return rc;
 }

@@ -37,7 +37,8 @@
  *              8  u32 line length
  *             12  i64 received_us
  *             20  type, line
- *   d.<id>    dedup keys, one row a commit, key is the seq of the first record that has one
+ *   d.<id>    dedup keys, of one commit or several, key is the seq of the first record among them
+ *             that has one
  *              0  u32 crc
  *              4  keys of 16 bytes, in the order they came
  *   state     saved states, key is the caller's
@@ -123,8 +124,9 @@ bool format_record_received(const void *data, size_t size, int64_t *received_us)
 /* Bytes of a row of `count` keys, and how many a row of `size` bytes holds. */
 size_t format_keys_size(size_t count);
 size_t format_keys_count(size_t size);
-void format_keys_encode(uint8_t *out, uint64_t seq, unsigned stream, const uint8_t *keys,
-                        size_t count);
+/* Of two parts, one behind the other. */
+void format_keys_encode(uint8_t *out, uint64_t seq, unsigned stream, const uint8_t *older,
+                        size_t n_older, const uint8_t *keys, size_t count);
 /* `keys` points into `data`. */
 int format_keys_decode(const void *data, size_t size, uint64_t seq, unsigned stream,
                        const uint8_t **keys, size_t *count);

@@ -230,13 +230,16 @@ size_t format_keys_count(size_t size)
     return size < FORMAT_KEYS_HEADER ? 0 : (size - FORMAT_KEYS_HEADER) / FORMAT_KEY;
 }
 
-void format_keys_encode(uint8_t *out, uint64_t seq, unsigned stream, const uint8_t *keys,
-                        size_t count)
+void format_keys_encode(uint8_t *out, uint64_t seq, unsigned stream, const uint8_t *older,
+                        size_t n_older, const uint8_t *keys, size_t count)
 {
+    uint8_t *at = out + FORMAT_KEYS_HEADER;
     struct seq_key key;
 
-    memcpy(out + FORMAT_KEYS_HEADER, keys, count * FORMAT_KEY);
-    seal(out, format_keys_size(count), seq_key(&key, seq, stream));
+    if (n_older > 0)
+        memcpy(at, older, n_older * FORMAT_KEY);
+    memcpy(at + n_older * FORMAT_KEY, keys, count * FORMAT_KEY);
+    seal(out, format_keys_size(n_older + count), seq_key(&key, seq, stream));
 }
 
 int format_keys_decode(const void *data, size_t size, uint64_t seq, unsigned stream,

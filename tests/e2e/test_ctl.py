@@ -71,7 +71,7 @@ def test_status_on_a_terminal(ill, screens):
                   "do ask for the role, or take another account; then: hawserctl reconnect feed"):
         found = re.search(words, whole)
         assert found and feed < found.start() < other, (words, whole)
-    assert re.search(r"why tcp: connect to .*refused .*next tries again in \d+s, at \d\d:\d\d:\d\d", whole)
+    assert re.search(r"why tcp: connect to .*refused .*next tries again in \S+, at \d\d:\d\d:\d\d", whole)
     assert "do hawserctl resume off" in whole
     assert all(len(line) <= 72 for line in lines)
 
@@ -130,7 +130,7 @@ def test_status_as_json(ill):
 
 def test_what_a_stream_brings(chat, service):
     service.publish(1)
-    chat.wait_status(lambda s: s["stored"]["live"] >= 1, "an event")
+    chat.wait_status(lambda s: sum(s["stored"].values()) >= 1, "an event")
     status = chat.status()
     stream = status["streams"][0]
     assert stream["messages_per_s"] > 0

@@ -104,6 +104,34 @@ def test_F47_slow_disk(chat, service, disk):
         whole(chat, consumer, wanted)
 
 
+@pytest.mark.seconds(120)
+def test_F47_stopped_while_the_disk_hangs(chat, service, disk):
+    """In time, with the truth in log and exit status; what was confirmed stays, the rest comes again."""
+    with chat.consumer() as consumer:
+        consumer.subscribe()
+        wanted = service.publish(100).ids
+        consumer.wait_events(100)
+        seqs = consumer.seqs
+        disk.order("slow 60000")
+        wanted += service.publish(100).ids
+        chat.wait_status(lambda status: status["stored"]["live"] > 100, "a commit to be under way")
+        consumer.killed = True
+        chat.expect_exit = 1
+        assert chat.stop() < 10
+        assert consumer.seqs == seqs, "told before it was on disk"
+    chat.wait_log("the disk has not taken the last commit yet")
+    chat.wait_log("the disk does not answer; ended without it")
+    disk.order("ok")
+    chat.expect_exit = 0
+    chat.start()
+    with chat.consumer() as late:
+        late.subscribe(**{"from": "oldest"})
+        late.wait_events(200, timeout=60)
+        late.drain(0.3)
+        assert_same(late.ids(), wanted)
+        assert late.seqs[:100] == seqs
+
+
 @pytest.mark.seconds(240)
 def test_F47_io_error(chat, service, disk):
     outage(chat, service, disk, "eio 1", "Input/output error", "trying to open it again")

@@ -181,10 +181,6 @@ MUTANTS = {
     # 12 answered
     "an acknowledgement is answered before it is on disk": ({12}, [(
         "src/fanout/consumer.c", "return consumer->saved >= change;", "return true;")]),
-    "what was under way when the store failed counts as saved": ({12}, [(
-        "src/fanout/consumer.c", "    consumer->saving = 0;\n    consumer->saved = consumer->change;\n",
-        "    consumer->saved = consumer->change;\n    consumer->stored = consumer->cursor;\n"
-        "    consumer->saving = 0;\n")]),
     "a cursor is saved as it was when it was saved last": ({12}, [(
         "src/fanout/saved.c", "saved->cursor", "(saved->cursor > 3 ? saved->cursor - 3 : 0)")]),
     # 13 cursors

@@ -1,8 +1,9 @@
 /*
- * openstore DIRECTORY [MIB [STREAMS]]: how long opening a store takes, as hawserd does it: the
- * store, each stream, its dedup keys, the saved states. Where the directory does not exist, a store
- * of so many MiB (1024, in 4 streams) is made there first, with events of 400 bytes and as many
- * dedup keys as the default window keeps. Warm, and after the page cache has let go of the file.
+ * openstore DIRECTORY [MIB [STREAMS [BATCH]]]: how long opening a store takes, as hawserd does it:
+ * the store, each stream, its dedup keys, the saved states. Where the directory does not exist, a
+ * store of so many MiB (1024, in 4 streams) is made there first, with events of 400 bytes, so many
+ * (1000) in a commit, and as many dedup keys as the default window keeps. Warm, and after the page
+ * cache has let go of the file.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 #include "store/store.h"
 
-enum { BATCH = 1000, STREAMS_MAX = 16, WINDOW = 100000, LINE = 400, ROUNDS = 5 };
+enum { BATCH_MAX = 1000, STREAMS_MAX = 16, WINDOW = 100000, LINE = 400, ROUNDS = 5 };
 
 static void die(const char *what, const struct error *err)
 {
@@ -59,14 +60,14 @@ static void open_streams(struct store *store, unsigned streams, size_t *keys)
     }
 }
 
-static void append(struct store *store, uint64_t *seq, unsigned streams)
+static void append(struct store *store, uint64_t *seq, unsigned streams, unsigned batch)
 {
     static char line[LINE];
-    static struct store_record records[BATCH];
+    static struct store_record records[BATCH_MAX];
     struct error err = {0};
 
     memset(line, 'x', sizeof line);
-    for (size_t i = 0; i < BATCH; i++) {
+    for (size_t i = 0; i < batch; i++) {
         struct store_record *r = &records[i];
 
         *r = (struct store_record){.seq = ++*seq,
@@ -77,7 +78,7 @@ static void append(struct store *store, uint64_t *seq, unsigned streams)
                                    .has_key = true};
         memcpy(r->key, seq, sizeof *seq);
     }
-    if (store_append(store, records, BATCH, 0, &err) != 0)
+    if (store_append(store, records, batch, 0, &err) != 0)
         die("cannot append", &err);
 }
 
@@ -96,7 +97,7 @@ static void save_states(struct store *store)
     }
 }
 
-static void make(struct store_options options, uint64_t bytes, unsigned streams)
+static void make(struct store_options options, uint64_t bytes, unsigned streams, unsigned batch)
 {
     struct store_info info = {0};
     struct error err = {0};
@@ -109,7 +110,7 @@ static void make(struct store_options options, uint64_t bytes, unsigned streams)
         die("cannot make it", &err);
     open_streams(store, streams, &keys);
     while (info.file_bytes < bytes) {
-        append(store, &seq, streams);
+        append(store, &seq, streams, batch);
         store_info(store, &info);
     }
     save_states(store);
@@ -159,15 +160,18 @@ int main(int argc, char **argv)
 {
     uint64_t mib = argc > 2 ? strtoull(argv[2], NULL, 10) : 1024;
     unsigned streams = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 4;
+    unsigned batch = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : BATCH_MAX;
     struct store_options options = {.path = argc > 1 ? argv[1] : NULL,
                                     .retain_size_bytes = (mib + 1024) << 20};
 
-    if (argc < 2 || mib == 0 || streams == 0 || streams > STREAMS_MAX) {
-        fprintf(stderr, "usage: openstore DIRECTORY [MIB [STREAMS, at most %d]]\n", STREAMS_MAX);
+    if (argc < 2 || mib == 0 || streams == 0 || streams > STREAMS_MAX || batch == 0 ||
+        batch > BATCH_MAX) {
+        fprintf(stderr, "usage: openstore DIRECTORY [MIB [STREAMS, at most %d [BATCH, %d]]]\n",
+                STREAMS_MAX, BATCH_MAX);
         return 2;
     }
     if (access(options.path, F_OK) != 0)
-        make(options, mib << 20, streams);
+        make(options, mib << 20, streams, batch);
     for (int i = 0; i < ROUNDS; i++) {
         drop_cache(options.path);
         measure(&options, streams, "cold");

@@ -145,7 +145,7 @@ static void dedup_keys_come_back(void **state)
 
     for (size_t i = 0; i < sizeof in; i++)
         in[i] = (uint8_t)i;
-    format_keys_encode(bytes, 9, 2, in, 3);
+    format_keys_encode(bytes, 9, 2, in, 1, in + 16, 2);
     assert_int_equal(format_keys_count(size), 3);
     assert_int_equal(format_keys_decode(bytes, size, 9, 2, &out, &count), 0);
     assert_int_equal(count, 3);
