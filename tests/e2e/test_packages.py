@@ -13,7 +13,8 @@ PACKAGING = ROOT / "packaging"
 SPEC = PACKAGING / "rpm" / "hawser.spec"
 # Where Fedora has what meson puts below its prefix.
 MACROS = {"_sbindir": "sbin", "_bindir": "bin", "_sysconfdir": "etc", "_unitdir": "lib/systemd/system",
-          "_sysusersdir": "lib/sysusers.d", "_datadir": "share", "_mandir": "share/man"}
+          "_sysusersdir": "lib/sysusers.d", "_journalcatalogdir": "lib/systemd/catalog",
+          "_datadir": "share", "_mandir": "share/man"}
 
 
 def version():

@@ -63,7 +63,7 @@ def package():
     if os.environ.get("HAWSER_DEB"):
         return Path(os.environ["HAWSER_DEB"])
     directory = BUILD / "deb"
-    environment = dict(os.environ, DEB_BUILD_OPTIONS="noopt nostrip noautodbgsym parallel=2",
+    environment = dict(os.environ, DEB_BUILD_OPTIONS="noopt noautodbgsym parallel=2",
                        DEB_CFLAGS_APPEND="-g0", CCACHE_DIR=str(BUILD / "ccache"))
     log = BUILD / "deb.log"
     with locked(BUILD / "deb.lock"), open(log, "w") as out:
