@@ -167,8 +167,7 @@ static bool may_connect(struct attempt *attempt)
 {
     const struct conn *conn = attempt->dial->conn;
 
-    if (conn->secure || conn->options.allow_plaintext ||
-        io_address_is_loopback(&attempt->address))
+    if (conn->secure || conn->options.allow_plaintext || io_address_is_loopback(&attempt->address))
         return true;
     snprintf(attempt->reason, sizeof attempt->reason, "%s",
              "refused: not encrypted, and not a loopback address (plaintext = yes allows it)");

@@ -475,8 +475,8 @@ int profile_list(const char *const *dirs,
                  void (*visit)(void *arg, const char *name, const char *path), void *arg,
                  struct error *err);
 
-/* Calls visit for each key of the language, section by section: "query.*" stands for any name behind
- * the dot, "*" for any at all. named: the section has a name, as [http NAME]. */
+/* Calls visit for each key of the language, section by section: "query.*" stands for any name
+ * behind the dot, "*" for any at all. named: the section has a name, as [http NAME]. */
 void profile_describe(void (*visit)(void *arg, const char *section, const char *key, bool named),
                       void *arg);
 

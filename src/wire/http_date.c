@@ -100,7 +100,7 @@ bool http_date_parse(struct slice text, int64_t now_unix_s, int64_t *unix_s)
         return false;
     if (d.day < 1 || d.day > 31 || d.hour > 23 || d.minute > 59 || d.second > 60)
         return false;
-    *unix_s = time_days(d.year, d.month, d.day) * S_PER_DAY + d.hour * 3600 + d.minute * 60 +
-              d.second;
+    *unix_s =
+        time_days(d.year, d.month, d.day) * S_PER_DAY + d.hour * 3600 + d.minute * 60 + d.second;
     return true;
 }

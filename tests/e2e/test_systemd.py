@@ -348,7 +348,6 @@ def test_F60_journal_fields(chat, upstream):
 
 # ---- reload ----
 
-@pytest.mark.skipif(not (ROOT / "src" / "daemon" / "reload.c").exists(), reason="no reload yet")
 def test_F58_reload(chat, upstream):
     text = chat.path("/etc/hawser/hawser.ini").read_text()
     before, links = pid(chat), len(upstream.stats()["dials"])
