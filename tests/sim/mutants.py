@@ -51,7 +51,7 @@ MUTANTS = {
     "nobody hears that the hold is full": ({1, 3}, [(
         "src/engine/messages.c", "        stream_post_link(stream, SESSION_EV_HELD_FULL, link, NULL);",
         "        ;")]),
-    "sync owes nothing for what was dropped": ({1}, [(
+    "sync owes nothing for what was dropped": ({1, 3}, [(
         "src/flow/flow.c", "out->owed = owed_any(&flow->owed, &flow->position);",
         "out->owed = false;")]),
     "the cursor of a page with items is used": ({1, 3}, [(
@@ -118,7 +118,7 @@ MUTANTS = {
         ("src/engine/hub.c", "if (!hub->received && waiting > 0)", "if (false && waiting > 0)"),
         ("src/engine/hub.c", "    if (hub->received)\n        publish_unstored(hub);\n    return 0;",
          "    publish_unstored(hub);\n    return 0;")]),
-    "a consumer that comes from the store skips one": ({5}, [(
+    "a consumer that comes from the store skips one": ({5, 13}, [(
         "src/fanout/sub.c", "        sub->next_index = find_after(fanout, sub->cursor);",
         "        sub->next_index = find_after(fanout, sub->cursor + 1);")]),
     "a consumer is hot one event too early": ({5, 6}, [(
@@ -212,7 +212,7 @@ class Tree:
 
     def __init__(self, directory):
         self.root = Path(directory) / "hawser"
-        for name in ("src", "conf", "systemd", "tests"):
+        for name in ("src", "conf", "systemd", "packaging", "tests"):
             shutil.copytree(ROOT / name, self.root / name)
         for name in ("meson.build", "meson_options.txt"):
             shutil.copy(ROOT / name, self.root / name)
