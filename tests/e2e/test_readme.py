@@ -203,7 +203,7 @@ def test_readme_hawserctl(shell, service):
     for line in commands("hawserctl check", "hawserctl status", "hawserctl consumers",
                          "hawserctl profiles"):
         assert shell.run(line) is not None
-    for line in commands("hawserctl tail"):
+    for line in commands("hawserctl tail --from", "hawserctl tail --consumer"):
         process = shell.open(line)
         try:
             assert "swp.room.message" in process.stdout.readline()

@@ -191,3 +191,12 @@ def assert_same(found, wanted):
 def assert_rising(seqs):
     for before, after in zip(seqs, seqs[1:]):
         assert before < after, f"seq {after} after {before}"
+
+
+def settled(hawser, service, consumer):
+    """Publishes an event, and comes back with it when the stream no longer asks what came before its
+    link's first event. What has no place in sync keeps its place among what comes from then on."""
+    first = service.publish(1)
+    consumer.wait_id(first.ids[0])
+    hawser.wait_state("live")
+    return first
