@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from hawser_test.consumer import assert_rising, assert_same
+from hawser_test.consumer import assert_rising, assert_same, settled
 from hawser_test.service import Service
 
 
@@ -67,7 +67,7 @@ def test_tags_stand_in_each_envelope(hawser, service, ca):
 def test_ephemeral_events_pass_and_are_not_stored(chat, service):
     with chat.consumer() as consumer:
         consumer.subscribe()
-        first = service.publish(1)
+        first = settled(chat, service, consumer)
         service.call("ephemeral", type="typing")
         second = service.publish(1)
         consumer.wait_events(3)
