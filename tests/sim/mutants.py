@@ -63,10 +63,6 @@ MUTANTS = {
         "    window_clear(&flow->window);\n    if (!flow->position.known)\n        begin_at(")]),
     "a restart is no gap where nothing can be resumed": ({1}, [(
         "src/session/session.c", "(args->lived || args->has_position)", "args->has_position")]),
-    "a handover needs no catch-up": ({1}, [(
-        "src/session/handover.c",
-        "if (met || s->profile->catchup.via != PROFILE_CATCHUP_HTTP || !s->has_position) {",
-        "if (true) {")]),
     "an audit never finds anything": ({1, 4, 8}, [(
         "src/flow/audit.c", "        return now_ms - suspect->first_ms < FLOW_SUSPECT_MS;",
         "        return true;")]),
