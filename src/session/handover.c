@@ -375,6 +375,7 @@ static void promote(struct session *s, struct session_actions *out, const char *
     switch_links(s, out, open);
     session_enter(s, out, to, open ? greet_by : SESSION_NEVER,
                   "the old link has ended (%s); its successor goes on", what);
+    s->save_due = true; /* should we end now, it is an attempt that has failed */
 }
 
 bool session_handover_outlives(struct session *s, struct session_actions *out,

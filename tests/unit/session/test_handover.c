@@ -222,6 +222,26 @@ static void full_hold_without_sync_dismisses_the_successor(void **state)
     assert_int_equal(rig_state(&rig), SESSION_LIVE);
 }
 
+/* A crash from here on is one during an attempt: the next life is to know. */
+static void a_successor_that_becomes_the_link_is_an_attempt(void **state)
+{
+    struct session_saved saved;
+    struct rig rig;
+    (void)state;
+    live(&rig, 2);
+    uint64_t old = rig.link;
+    rig_rule(&rig, PROFILE_RULE_HANDOVER, 0);
+    uint64_t successor = rig.link;
+    rig_do(&rig, SESSION_EV_LINK_OPEN);
+    rig.link = old;
+    rig_close(&rig, 1001);
+    rig.link = successor;
+    assert_int_equal(rig_state(&rig), SESSION_GREETING);
+    assert_non_null(rig_did(&rig, SESSION_DO_SAVE));
+    session_save(&rig.session, rig.now_ms, &saved);
+    assert_true(saved.dialled);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_successor_that_does_not_greet_is_closed),
         cmocka_unit_test(max_age_is_spread_below_it),
         cmocka_unit_test(full_hold_without_sync_dismisses_the_successor),
+        cmocka_unit_test(a_successor_that_becomes_the_link_is_an_attempt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
