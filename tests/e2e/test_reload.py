@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from hawser_test.consumer import Closed, Consumer, assert_rising, assert_same
+from hawser_test.disk import Disk
 from hawser_test.hawserd import wait_until
 
 
@@ -142,6 +143,35 @@ def test_F58_stream_added_and_removed(two, service, ca):
         ids = everything.ids("chat")
         assert len(ids) == len(set(ids))
         assert_rising(everything.seqs)
+
+
+def test_F58_beside_a_store_that_fails(two, service, ca):
+    """What needs no store is applied; what does is refused with the reason, whole, and can be had when
+    the disk is well again."""
+    two.stop()
+    disk = Disk(two)
+    two.start()
+    two.wait_state("live", stream="still")
+    two.wait_state("live")
+    try:
+        disk.order("eio 1")
+        wanted = service.publish(5)
+        wait_until(lambda: two.status()["store"]["state"] == "failing", "the store to fail", 40)
+        two.sections["daemon"]["log"] = "info"
+        assert reload(two) == ["daemon: changed (log)"]
+        two.scaiwave(service, name="new", ca=ca, start="oldest")
+        two.sections["daemon"]["log"] = "debug"
+        [error] = reload(two, status=1)
+        assert "the store takes nothing just now" in error, error
+        assert [entry["stream"] for entry in two.status()["streams"]] == ["still", "chat"]
+    finally:
+        disk.order("ok")
+    wait_until(lambda: two.status()["store"]["state"] == "ok", "the store to be well", 60)
+    assert sorted(reload(two)) == ["daemon: changed (log)", "stream new: added"]
+    with subscribed(two, **{"from": "oldest"}) as consumer:
+        for stream in "still", "chat", "new":
+            consumer.wait(lambda: wanted.ids[-1] in consumer.ids(stream), stream)
+            assert_same(consumer.ids(stream), wanted.ids)
 
 
 @pytest.mark.seconds(240)
