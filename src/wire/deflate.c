@@ -190,6 +190,7 @@ bool inflater_drop(struct inflater *inflater)
         return false;
     inflater_feed(inflater, SLICE(""), false);
     inflater->full = false;
+    inflater->error.code = 0; /* zlib may have seen what is wrong beyond the room it filled */
     end_message(inflater);
     return true;
 }
