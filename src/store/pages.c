@@ -64,6 +64,7 @@ struct pages {
     int fd;
     uint64_t count; /* there are, in the file and by the meta page */
     uint64_t last;  /* by the meta page */
+    uint64_t txn;   /* the commit that it is of */
     size_t page_bytes;
     uint8_t *used, *free;      /* a bit a page */
     uint8_t *level[DEPTH_MAX]; /* the pages from the root to here */
@@ -136,23 +137,26 @@ static bool next_key(struct walk *w, const uint8_t *key, size_t bytes, bool leaf
 }
 
 /* A list of free pages: how many, and then they, falling. */
-static bool free_list(struct pages *p, const char *name, uint64_t page, const uint8_t *value,
+static bool free_list(struct pages *p, const struct walk *w, uint64_t page, const uint8_t *value,
                       size_t bytes)
 {
-    uint64_t count = 0, number, before = NO_PAGE;
+    uint64_t count = 0, number, before = NO_PAGE, freed_by;
 
+    memcpy(&freed_by, w->key, sizeof freed_by);
+    if (freed_by > p->txn)
+        return bad(p, w->name, page, "pages were freed by a commit that has not been");
     if (bytes >= sizeof count)
         memcpy(&count, value, sizeof count);
     if (bytes < sizeof count || bytes % sizeof count != 0 || count >= bytes / sizeof count)
-        return bad(p, name, page, "a list of free pages is longer than it can be");
+        return bad(p, w->name, page, "a list of free pages is longer than it can be");
     for (uint64_t i = 1; i <= count; i++, before = number) {
         memcpy(&number, value + i * sizeof number, sizeof number);
         if (number < 2 || number > p->last || number >= before)
-            return bad(p, name, page, "a list of free pages has what is none");
+            return bad(p, w->name, page, "a list of free pages has what is none");
         if (number >= p->count)
             continue; /* never written, and the file ends before it */
         if (p->free[number / 8] >> number % 8 & 1)
-            return bad(p, name, number, "it is free twice");
+            return bad(p, w->name, number, "it is free twice");
         p->free[number / 8] |= (uint8_t)(1u << number % 8);
     }
     return true;
@@ -187,7 +191,7 @@ static bool big_value(struct pages *p, struct walk *w, uint64_t first, size_t by
     }
     if (!read_at(p, p->value, bytes, first * p->page_bytes + PAGE_HEADER))
         return bad(p, w->name, first, "it cannot be read");
-    return free_list(p, w->name, first, p->value, bytes);
+    return free_list(p, w, first, p->value, bytes);
 }
 
 static bool walk_tree(struct pages *p, const char *name, const struct tree *tree, unsigned level,
@@ -206,7 +210,7 @@ static bool leaf_value(struct pages *p, struct walk *w, uint64_t page, const str
         return big_value(p, w, first, bytes);
     }
     if (w->frees)
-        return free_list(p, w->name, page, value, bytes);
+        return free_list(p, w, page, value, bytes);
     if (!w->main)
         return true;
     if (bytes != sizeof tree)
@@ -346,6 +350,13 @@ static void read_ahead(struct pages *p, uint64_t file_bytes)
     }
 }
 
+/* Commits write the two in turn, and LMDB finds the newest by its number's last bit. A new store's
+ * two are of commit 0. */
+static bool is_of_commit(unsigned page, uint64_t txn)
+{
+    return txn == 0 || txn % 2 == page;
+}
+
 /* The newer of the two, as LMDB takes it. */
 static bool read_meta(struct pages *p, struct meta *meta)
 {
@@ -360,7 +371,7 @@ static bool read_meta(struct pages *p, struct meta *meta)
             head.number != i || (head.flags & PAGE_META) == 0 || m->magic != META_MAGIC ||
             m->version != META_VERSION || m->free.pad < PAGE_MIN || m->free.pad > PAGE_MAX ||
             (m->free.pad & (m->free.pad - 1)) != 0 || m->free.pad != both[0].free.pad ||
-            ((m->free.flags & ~ENV_NOSUBDIR) != MDB_INTEGERKEY))
+            ((m->free.flags & ~ENV_NOSUBDIR) != MDB_INTEGERKEY) || !is_of_commit(i, m->txn))
             return bad(p, "the file", i, "it is not the head that it should be");
     }
     *meta = both[both[1].txn > both[0].txn];
@@ -379,6 +390,7 @@ static bool look(struct pages *p)
         return bad(p, "the file", 0, "it cannot be looked at");
     read_ahead(p, (uint64_t)st.st_size);
     p->last = meta.last_page;
+    p->txn = meta.txn;
     p->count = (uint64_t)st.st_size / p->page_bytes;
     if (p->last >= meta.map_bytes / p->page_bytes)
         return bad(p, "the file", p->last, "its end is damaged");
