@@ -52,7 +52,7 @@ static int start_store(struct daemon *daemon, struct error *err)
         .retain_size_bytes = daemon->settings->store.retain_size_bytes,
         .min_free_percent = daemon->settings->store.min_free_percent,
         .checking = on_checking,
-        .stream_states = slots_stream_states,
+        .stream_state = slots_stream_state,
     };
     status =
         persist_open(daemon->loop, &options, &daemon_persist_events, daemon, &daemon->persist, err);
