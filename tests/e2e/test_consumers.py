@@ -588,13 +588,14 @@ def test_expiry(hawser, service, ca):
 def test_expiry_is_no_matter_of_the_wall_clock(hawser, service, ca):
     """A clock that finds its time late has measured nothing: who was just here is not long gone."""
     hawser.scaiwave(service, ca=ca, start="oldest")
-    hawser.sections["store"]["consumer_expire"] = "2s"
+    hawser.sections["store"]["consumer_expire"] = "5s"
     clock = Clock(hawser)
     hawser.start().wait_state("live")
     join(hawser, "first").close()
     wait_until(lambda: not listed(hawser, "first"), "it to be forgotten")
     hawser.wait_log("consumer first: forgotten, not seen for 0 hours")
     join(hawser, "second").close()
+    wait_until(lambda: not (listed(hawser, "second") or {}).get("connected"), "it to be away")
     clock.set_forth(40 * 86400)
     wait_until(lambda: not listed(hawser, "second"), "it to be forgotten, at its time")
     hawser.wait_log("consumer second: forgotten, not seen for 0 hours")
