@@ -186,9 +186,24 @@ static void look_at(struct consumers *consumers, struct named *named, int64_t no
         consumers_save(consumers, named);
 }
 
+/* A clock that was set forth has measured nothing: how long ago they were seen stays as it was. Of
+ * one that was set back look_at() sees it, and is in no hurry. */
+static void follow_clock(struct consumers *consumers, int64_t now_us)
+{
+    int64_t stepped_us =
+        clock_step_look(&consumers->clock, now_us, io_now_ms(consumers->daemon->loop));
+    for (size_t i = 0; stepped_us > 0 && i < consumers->n; i++) {
+        struct named *named = consumers->all[i];
+        if (__builtin_add_overflow(named->seen_us, stepped_us, &named->seen_us))
+            named->seen_us = now_us;
+        named->stale = true;
+    }
+}
+
 static void look_at_all(struct consumers *consumers)
 {
     int64_t now_us = io_wall_us();
+    follow_clock(consumers, now_us);
     for (size_t i = 0; i < consumers->n; i++)
         look_at(consumers, consumers->all[i], now_us);
 }

@@ -2,6 +2,7 @@
 #ifndef HAWSER_DAEMON_CONSUMERS_PRIVATE_H
 #define HAWSER_DAEMON_CONSUMERS_PRIVATE_H
 
+#include "daemon/clock_step.h"
 #include "daemon/consumers.h"
 #include "fanout/saved.h"
 #include "fanout/tally.h"
@@ -70,6 +71,7 @@ struct consumers {
     struct list_node listing, asked;           /* clients: in the count that runs; in the next */
     struct list_node lags_listing, lags_asked; /* struct consumers_wait, the same */
     struct io_timer *scan_timer;
+    struct clock_step clock;
     int64_t started_ms;
     bool blocked; /* the hub had no room */
     bool urgent;  /* of those due somebody waits for one */

@@ -25,7 +25,7 @@ static const char *or_none(const char *route)
     return route[0] != '\0' ? route : "none";
 }
 
-void upstream_network(struct upstream *upstream, bool slept)
+void upstream_network(struct upstream *upstream, int64_t slept_ms)
 {
     bool changed = false;
     for (unsigned i = 0; i < UPSTREAM_LINKS_MAX; i++) {
@@ -39,21 +39,21 @@ void upstream_network(struct upstream *upstream, bool slept)
     /* Of the last peer, while there is none to ask; without one, where the outside is. */
     if (look(&upstream->route) && upstream_link(upstream) == NULL)
         changed = true;
-    if (changed || slept)
-        stream_network(upstream->stream);
+    if (changed || slept_ms > 0)
+        stream_network(upstream->stream, slept_ms);
 }
 
-static void on_network(void *arg, bool slept)
+static void on_network(void *arg, int64_t slept_ms)
 {
     struct daemon *daemon = arg;
-    if (slept) {
+    if (slept_ms > 0) {
         log_notice(NULL, NULL, "the machine has slept");
         vaults_slept(daemon->vaults);
     }
     net_pool_clear(daemon->pool); /* dialled the old way; to dial again costs little */
     for (size_t i = 0; i < daemon->n_upstreams; i++)
         if (daemon->upstreams[i]->started)
-            upstream_network(daemon->upstreams[i], slept);
+            upstream_network(daemon->upstreams[i], slept_ms);
 }
 
 void network_watch(struct daemon *daemon)

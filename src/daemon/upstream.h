@@ -126,6 +126,6 @@ void upstream_note(struct upstream *upstream, bool sample);
 /* Why it does not deliver: of an attempt that is under way, what the one before came to. */
 const char *upstream_trouble(const struct upstream *upstream, const struct session_status *status);
 /* The network has changed, or the machine has slept: is it about this stream? */
-void upstream_network(struct upstream *upstream, bool slept);
+void upstream_network(struct upstream *upstream, int64_t slept_ms);
 
 #endif

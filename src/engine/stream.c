@@ -142,7 +142,7 @@ void stream_restore(struct stream *stream, struct slice position, bool fingerpri
                     bool lived)
 {
     stream->lived = lived;
-    stream->has_position = position.ptr != NULL;
+    stream->has_position = stream->stored_position = position.ptr != NULL;
     if (stream->has_position)
         flow_reset(stream->flow, position);
     else
@@ -274,9 +274,10 @@ void stream_start(struct stream *stream)
         .source_changed = stream->source_changed,
         .saved_ago_ms = stream->restored_ago_ms,
     };
-    /* A clean stop leaves nothing to wait for. */
-    if (stream->has_restored && stream->restored.state != SESSION_STOPPED)
+    if (stream->has_restored)
         args.saved = &stream->restored;
+    if (stream->has_position && !stream->stored_position)
+        stream->restored.live_ago_ms = -1; /* where `start` says is as young as can be */
     session_init(&stream->session, &args);
     stream->started = true;
     stream_post_kind(stream, SESSION_EV_START);
@@ -331,9 +332,10 @@ void stream_expiring(struct stream *stream)
     stream_post_kind(stream, SESSION_EV_EXPIRING);
 }
 
-void stream_network(struct stream *stream)
+void stream_network(struct stream *stream, int64_t slept_ms)
 {
-    stream_post_kind(stream, SESSION_EV_NETWORK);
+    struct session_event event = {.kind = SESSION_EV_NETWORK, .slept_ms = slept_ms};
+    stream_post(stream, &event);
 }
 
 /* ---- the hub ---- */

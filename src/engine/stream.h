@@ -105,8 +105,9 @@ void stream_credentials(struct stream *stream); /* a source changed, or the refr
 void stream_refresh_failed(struct stream *stream, const struct profile_end *end);
 /* A new token is there because the one in use is about to expire. */
 void stream_expiring(struct stream *stream);
-/* Route or address towards the peer changed, or the machine has slept. */
-void stream_network(struct stream *stream);
+/* Route or address towards the peer changed, or the machine has slept, for slept_ms, which no
+ * now_ms has counted. */
+void stream_network(struct stream *stream, int64_t slept_ms);
 /* From the broker and the hub. */
 void stream_slot(struct stream *stream);
 void stream_slot_later(struct stream *stream, int64_t at_ms, const char *why);

@@ -124,8 +124,9 @@ struct stream {
 
     struct stream_link links[STREAM_LINKS];
     bool started, has_position, lived, forget;
-    bool half_told; /* WINDOW_HALF, until AUDITED */
-    bool at_start;  /* no slot was asked for yet */
+    bool stored_position; /* the position is from disk, not from `start` */
+    bool half_told;       /* WINDOW_HALF, until AUDITED */
+    bool at_start;        /* no slot was asked for yet */
 
     /* Events for the session, while it is being stepped. */
     struct {

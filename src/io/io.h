@@ -209,12 +209,13 @@ void io_watch_close(struct io_watch *watch);
 struct io_network;
 /* cb fires IO_NETWORK_DEBOUNCE_MS after the last of a run of changes of addresses, routes or links
  * (rtnetlink), at least each IO_NETWORK_RUN_MS while they go on; and when boottime has run
- * IO_NETWORK_SLEPT_MS ahead of monotonic, that is, after a suspend (slept). */
+ * IO_NETWORK_SLEPT_MS ahead of monotonic, that is, after a suspend (slept_ms: of so long; else 0).
+ */
 #define IO_NETWORK_DEBOUNCE_MS 1000
 #define IO_NETWORK_RUN_MS 5000
 #define IO_NETWORK_SLEPT_MS 2000
 #define IO_NETWORK_TICK_MS 1000 /* how often the clocks are compared */
-int io_network_start(struct io_loop *loop, void (*cb)(void *arg, bool slept), void *arg,
+int io_network_start(struct io_loop *loop, void (*cb)(void *arg, int64_t slept_ms), void *arg,
                      struct io_network **out, struct error *err);
 void io_network_close(struct io_network *network);
 /* The address that this host would use towards that one, the interface and the gateway if there is

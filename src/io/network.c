@@ -23,7 +23,7 @@ struct io_network {
     int fd;
     int64_t run_started_ms;
     int64_t ahead_ms; /* boottime before monotonic, when last looked */
-    void (*cb)(void *arg, bool slept);
+    void (*cb)(void *arg, int64_t slept_ms);
     void *arg;
 };
 
@@ -79,7 +79,7 @@ static void on_settled(uv_timer_t *timer)
 {
     struct io_network *network = timer->data;
 
-    network->cb(network->arg, false);
+    network->cb(network->arg, 0);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -121,13 +121,13 @@ static void on_tick(uv_timer_t *timer)
 {
     struct io_network *network = timer->data;
     int64_t ahead_ms = boottime_ahead_ms();
-    bool slept = ahead_ms - network->ahead_ms >= IO_NETWORK_SLEPT_MS;
+    int64_t slept_ms = ahead_ms - network->ahead_ms;
 
     network->ahead_ms = ahead_ms;
-    if (!slept)
+    if (slept_ms < IO_NETWORK_SLEPT_MS)
         return;
     uv_timer_stop(&network->settle); /* what has changed meanwhile is told along with it */
-    network->cb(network->arg, true);
+    network->cb(network->arg, slept_ms);
 }
 
 /* ---- life ---- */
@@ -159,7 +159,7 @@ static int open_rtnetlink(unsigned groups)
     return -1;
 }
 
-int io_network_start(struct io_loop *loop, void (*cb)(void *arg, bool slept), void *arg,
+int io_network_start(struct io_loop *loop, void (*cb)(void *arg, int64_t slept_ms), void *arg,
                      struct io_network **out, struct error *err)
 {
     struct io_network *network = calloc(1, sizeof *network);

@@ -117,12 +117,6 @@ void session_discard(struct session *s, struct session_actions *out)
     s->sync.gate = SESSION_GATE_DISCARD;
 }
 
-void session_catchup_tick(struct session *s, struct session_actions *out)
-{
-    if (s->sync.request == 0 && s->now_ms >= s->sync.next_ms)
-        session_request(s, out);
-}
-
 static void finish(struct session *s, struct session_actions *out)
 {
     char why[SESSION_TEXT];
@@ -203,6 +197,20 @@ static void go_on_without(struct session *s, struct session_actions *out, const 
     session_forget(s, out, why);
     snprintf(live, sizeof(live), "nothing to catch up from; %s", why);
     session_go_live(s, out, live);
+}
+
+/* A sync that has failed for long may leave nothing to ask for: what it then answers may look whole
+ * and not be. */
+void session_catchup_tick(struct session *s, struct session_actions *out)
+{
+    const struct session_catchup *sync = &s->sync;
+    char why[SESSION_TEXT];
+    if (sync->request != 0 || s->now_ms < sync->next_ms)
+        return;
+    if (sync->backing_off && sync->purpose == SESSION_FOR_CATCHUP && session_too_old(s, why))
+        go_on_without(s, out, why);
+    else
+        session_request(s, out);
 }
 
 bool session_promised(const struct session_page *page)

@@ -406,7 +406,9 @@ static int64_t primary_due_ms(const struct session *s)
 void session_fallback_tick(struct session *s, struct session_actions *out)
 {
     struct session_fallback *fallback = &s->fallback;
-    if (s->now_ms >= fallback->greet_by_ms) {
+    if (s->now_ms >= fallback->greet_by_ms && s->now_ms - fallback->greet_by_ms > SESSION_LATE_MS) {
+        session_fallback_link_open(s); /* it was hawser that stood still */
+    } else if (s->now_ms >= fallback->greet_by_ms) {
         struct profile_end end;
         session_not_accepted(&s->pulse, &end);
         session_link_close(s, out, s->profile->connect.close_code);

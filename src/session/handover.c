@@ -420,6 +420,10 @@ void session_handover_tick(struct session *s, struct session_actions *out)
     case SESSION_HANDOVER_GREETING:
         if (s->now_ms < handover->by_ms)
             return;
+        if (s->now_ms - handover->by_ms > SESSION_LATE_MS) { /* it was hawser that stood still */
+            handover->by_ms = session_after(s, handover->pulse.live_timeout_ms);
+            return;
+        }
         session_not_accepted(&handover->pulse, &end);
         session_successor_refused(s, out, &retry, end.text);
         return;

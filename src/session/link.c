@@ -32,17 +32,23 @@ void session_dial(struct session *s, struct session_actions *out, const char *wh
     session_ask_slot(s, out, SESSION_WISH_LINK, why);
 }
 
-/* A position that is older than the service keeps is of no use: what lies between is lost. */
+bool session_too_old(const struct session *s, char *why)
+{
+    int64_t keeps = s->profile->position.max_age_ms;
+    if (!s->has_position || keeps <= 0 || s->whole_ms == INT64_MIN ||
+        s->now_ms - s->whole_ms <= keeps)
+        return false;
+    int64_t age = s->now_ms - s->whole_ms;
+    snprintf(why, SESSION_TEXT, "the position is %lld s old, and good for %lld s",
+             (long long)(age / 1000), (long long)(keeps / 1000));
+    return true;
+}
+
 void session_check_age(struct session *s, struct session_actions *out)
 {
     char why[SESSION_TEXT];
-    int64_t keeps = s->profile->position.max_age_ms;
-    if (keeps <= 0 || s->whole_ms == INT64_MIN || s->now_ms - s->whole_ms <= keeps)
-        return;
-    int64_t age = s->now_ms - s->whole_ms;
-    snprintf(why, sizeof(why), "the position is %lld s old, and good for %lld s",
-             (long long)(age / 1000), (long long)(keeps / 1000));
-    session_forget(s, out, why);
+    if (session_too_old(s, why))
+        session_forget(s, out, why);
 }
 
 void session_dial_now(struct session *s, struct session_actions *out, const char *why)

@@ -85,7 +85,10 @@ void session_link_close(struct session *s, struct session_actions *out, int code
 void session_link_abort(struct session *s, struct session_actions *out);
 /* Leaves an open link by our own will and dials anew, without backoff. */
 void session_redial(struct session *s, struct session_actions *out, const char *why);
-/* Drops a position that is older than it is good for. Before each way to resume from it. */
+/* The position is older than it is good for: what lies between is lost. why: of SESSION_TEXT bytes,
+ * gets how old. */
+bool session_too_old(const struct session *s, char *why);
+/* Drops such a one. Before each way to resume from it. */
 void session_check_age(struct session *s, struct session_actions *out);
 /* The link is open, and the service has not accepted us yet. */
 bool session_greeting(const struct session *s);
@@ -175,6 +178,10 @@ void session_rhythm_cut(struct session *s, struct session_actions *out);
 void session_restore(struct session *s, const struct session_init_args *args);
 /* START: takes up what was saved, or dials. */
 void session_begin(struct session *s, struct session_actions *out);
+/* The stream delivers all there is, as far as can be known. */
+bool session_is_whole(const struct session *s);
+/* The link has been heard at that time: it is none that a sleep has ended. */
+void session_woken(struct session *s, int64_t rx_ms);
 /* Plans SAVE for when time alone will have brought news. */
 void session_plan_save(struct session *s);
 /* SAVE, if the step has brought news: its last action. */
@@ -192,7 +199,7 @@ void session_on_reconnect(struct session *s, struct session_actions *out);
 void session_on_credential(struct session *s, struct session_actions *out);
 void session_on_refresh_failed(struct session *s, struct session_actions *out,
                                const struct profile_end *end);
-void session_on_network(struct session *s, struct session_actions *out);
+void session_on_network(struct session *s, struct session_actions *out, int64_t slept_ms);
 void session_on_stalled(struct session *s, struct session_actions *out);
 void session_on_ready(struct session *s, struct session_actions *out, bool has_position);
 

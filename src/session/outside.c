@@ -120,10 +120,23 @@ void session_on_resume(struct session *s, struct session_actions *out)
     session_dial(s, out, "resumed by the operator");
 }
 
+/* The service has counted the time that now_ms has not: what was whole is older by it. */
+static void slept(struct session *s, int64_t slept_ms)
+{
+    if (slept_ms <= 0)
+        return;
+    if (session_is_whole(s))
+        s->whole_ms = s->now_ms;
+    s->woke_ms = s->now_ms;
+    if (s->whole_ms != INT64_MIN)
+        s->whole_ms -= slept_ms < SESSION_WAIT_MAX_MS ? slept_ms : SESSION_WAIT_MAX_MS;
+}
+
 /* A wait that only spares the network is pointless now, and an open link may be one in name only.
  * Spread, for all streams of this machine see the same change. */
-void session_on_network(struct session *s, struct session_actions *out)
+void session_on_network(struct session *s, struct session_actions *out, int64_t slept_ms)
 {
+    slept(s, slept_ms);
     if (s->leaving != SESSION_STATE_COUNT ||
         (s->network_ms >= 0 && s->now_ms - s->network_ms < SESSION_NETWORK_MS))
         return;

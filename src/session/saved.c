@@ -60,9 +60,9 @@ void session_save(const struct session *session, int64_t now_ms, struct session_
         .dialled = is_dialling(&s),
         .wakes_on_credential = s.wakes_on_credential,
         .park = s.park,
-        .live_ago_ms = s.state == SESSION_LIVE || s.fallback.open ? 0
-                       : s.whole_ms == INT64_MIN                  ? -1
-                                                                  : s.now_ms - s.whole_ms,
+        .live_ago_ms = session_is_whole(&s)      ? 0
+                       : s.whole_ms == INT64_MIN ? -1
+                                                 : s.now_ms - s.whole_ms,
     };
     if (s.probing)
         out->state = SESSION_PARKED;
@@ -72,6 +72,21 @@ void session_save(const struct session *session, int64_t now_ms, struct session_
 }
 
 /* ---- when ---- */
+
+/* A link that was live when the machine fell asleep may be one in name only: it has yet to show. */
+bool session_is_whole(const struct session *s)
+{
+    return s->state == SESSION_LIVE ? s->woke_ms < 0 : s->fallback.open;
+}
+
+void session_woken(struct session *s, int64_t rx_ms)
+{
+    if (rx_ms <= s->woke_ms)
+        return;
+    if (s->woke_ms >= 0 && s->state == SESSION_LIVE)
+        s->whole_ms = rx_ms;
+    s->woke_ms = -1;
+}
 
 static void consider(const struct session *s, int64_t at_ms, int64_t *next)
 {
@@ -95,7 +110,7 @@ void session_plan_save(struct session *s)
 
 void session_end_step(struct session *s, struct session_actions *out)
 {
-    if (s->state == SESSION_LIVE || s->fallback.open)
+    if (session_is_whole(s))
         s->whole_ms = s->now_ms;
     if (s->now_ms >= s->save_at_ms) {
         s->save_due = s->link_phase == SESSION_LINK_UP;
@@ -134,6 +149,10 @@ void session_restore(struct session *s, const struct session_init_args *args)
     /* A wall clock that went back has measured nothing. */
     int64_t ago = clamp(args->saved_ago_ms, 0, SESSION_WAIT_MAX_MS);
     int64_t wait = clamp(saved->wait_ms, -1, SESSION_WAIT_MAX_MS);
+    if (saved->live_ago_ms >= 0)
+        s->whole_ms = -clamp(saved->live_ago_ms, 0, SESSION_WAIT_MAX_MS) - ago;
+    if (saved->state == SESSION_STOPPED)
+        return; /* by a clean stop, which leaves nothing to wait for */
     s->step = saved->step < s->profile->backoff.n_steps ? saved->step : s->profile->backoff.n_steps;
     s->attempts = saved->attempts;
     s->refreshes = saved->refreshes;
@@ -141,8 +160,6 @@ void session_restore(struct session *s, const struct session_init_args *args)
     s->fallback.failures = saved->fallback_attempts;
     s->park = saved->park;
     s->wakes_on_credential = saved->wakes_on_credential;
-    if (saved->live_ago_ms >= 0)
-        s->whole_ms = -clamp(saved->live_ago_ms, 0, SESSION_WAIT_MAX_MS) - ago;
     for (unsigned i = 0; i < PROFILE_FLAPS_MAX; i++)
         restore_flap(&s->flaps[i], saved->flaps[i].ago_ms, ago);
     s->resumed = (struct session_resumed){

@@ -322,8 +322,10 @@ static void on_tick(struct session *s, struct session_actions *out)
         wake(s, out);
     else if (s->fallback.on)
         session_fallback_tick(s, out);
-    else if (session_in(s, BIT(CATCHING_UP) | BIT(POLLING)))
+    else if (session_in(s, BIT(CATCHING_UP) | BIT(POLLING))) {
         session_catchup_tick(s, out);
+        return;
+    }
     if (s->state == SESSION_LIVE)
         session_live_tick(s, out);
     if (s->state == SESSION_LIVE)
@@ -401,7 +403,7 @@ static void dispatch(struct session *s, const struct session_event *event,
         session_on_refresh_failed(s, out, event->end);
         return;
     case SESSION_EV_NETWORK:
-        session_on_network(s, out);
+        session_on_network(s, out, event->slept_ms);
         return;
     case SESSION_EV_SLOT:
         session_slot_granted(s, out);
@@ -464,8 +466,10 @@ int session_step(struct session *session, const struct session_event *event,
     out->count = 0;
     if (event->now_ms > s->now_ms)
         s->now_ms = event->now_ms;
-    if (s->link_phase == SESSION_LINK_UP)
+    if (s->link_phase == SESSION_LINK_UP) {
         session_pulse_rx(&s->pulse, event->last_rx_ms);
+        session_woken(s, event->last_rx_ms);
+    }
     s->by_flap = false;
     dispatch(s, event, out);
     session_end_step(s, out);
@@ -485,6 +489,7 @@ void session_init(struct session *session, const struct session_init_args *args)
         .accepted_ms = -1,
         .save_at_ms = SESSION_NEVER,
         .whole_ms = INT64_MIN,
+        .woke_ms = -1,
         .network_ms = -1,
         .has_position = args->has_position,
         .owes_no_resume = args->profile->catchup.via == PROFILE_CATCHUP_NONE &&

@@ -130,6 +130,7 @@ struct session_event {
     uint64_t request;  /* HTTP_*, FALLBACK_* */
     int64_t at_ms;     /* SLOT_LATER, monotonic */
     int64_t rtt_ms;    /* PONG */
+    int64_t slept_ms;  /* NETWORK: for so long, which now_ms has not counted; 0: it has not slept */
     unsigned send;     /* SENT */
     uint32_t sends;    /* ANSWERED: bit i is send i */
     const char *text;  /* SLOT_LATER, HOLE (what is missing, or NULL); borrowed */
@@ -221,8 +222,8 @@ struct session_actions {
 
 /*
  * What outlives the process. The engine stores it before each dial and after each SAVE. After a
- * clean stop only what is no state of waiting counts; after an unclean one all of it does, and the
- * kill itself is no drop. Times are lengths, for the clock of the next life is another one.
+ * clean stop (STOPPED) only live_ago_ms counts; after an unclean one all of it does, and the kill
+ * itself is no drop. Times are lengths, for the clock of the next life is another one.
  */
 struct session_saved {
     enum session_state state; /* WAITING, HELD, PARKED and PAUSED are taken up again */
@@ -248,7 +249,7 @@ struct session_init_args {
     bool learn_tip;      /* start = now: the newest position is to be learnt, if the profile can */
     bool rtt_reconnects; /* on_rtt = reconnect */
     bool source_changed; /* credential or configuration differ from when it was saved */
-    const struct session_saved *saved; /* NULL: none, or a clean stop; borrowed for the call */
+    const struct session_saved *saved; /* NULL: none; borrowed for the call */
     int64_t saved_ago_ms;              /* by the wall clock; the session clamps it */
 };
 
@@ -452,6 +453,7 @@ struct session {
     int64_t accepted_ms; /* of the link, -1: not yet */
     int64_t save_at_ms;  /* news that only time brings, SESSION_NEVER: none */
     int64_t whole_ms;    /* when the stream last delivered all, INT64_MIN: never */
+    int64_t woke_ms;     /* the machine slept until then, and the link was not heard since; or -1 */
     bool save_due;       /* at the end of the step */
 
     struct session_leaver leaver;

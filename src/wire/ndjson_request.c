@@ -91,8 +91,16 @@ static enum ndjson_error take_streams(struct parse *p, const struct json_value *
 
 static enum ndjson_error take_types(struct parse *p, const struct json_value *value)
 {
-    return take_strings(p, value, "types", p->request->types, COUNT(p->request->types),
-                        &p->request->n_types);
+    enum ndjson_error rc = take_strings(p, value, "types", p->request->types,
+                                        COUNT(p->request->types), &p->request->n_types);
+
+    for (unsigned i = 0; rc == NDJSON_OK && i < p->request->n_types; i++) {
+        if (p->request->types[i].len <= LIMIT_EVENT_TYPE)
+            continue;
+        error_set(p->detail, ERR_LIMIT, "a type in \"types\" is over %d bytes", LIMIT_EVENT_TYPE);
+        rc = NDJSON_E_BAD_REQUEST;
+    }
+    return rc;
 }
 
 static bool take_number(const struct json_value *value, uint64_t *out)

@@ -12,6 +12,7 @@ import time
 import zlib
 
 import pytest
+from hawser_test.clock import Clock
 from hawser_test.consumer import Closed, Consumer, assert_rising, assert_same
 from hawser_test.hawserd import wait_until
 
@@ -582,6 +583,22 @@ def test_expiry(hawser, service, ca):
     hawser.start()
     assert listed(hawser, "stays") and not listed(hawser, "goes")
     wait_until(lambda: not listed(hawser, "stays"), "it to be forgotten as well")
+
+
+def test_expiry_is_no_matter_of_the_wall_clock(hawser, service, ca):
+    """A clock that finds its time late has measured nothing: who was just here is not long gone."""
+    hawser.scaiwave(service, ca=ca, start="oldest")
+    hawser.sections["store"]["consumer_expire"] = "5s"
+    clock = Clock(hawser)
+    hawser.start().wait_state("live")
+    join(hawser, "first").close()
+    wait_until(lambda: not listed(hawser, "first"), "it to be forgotten")
+    hawser.wait_log("consumer first: forgotten, not seen for 0 hours")
+    join(hawser, "second").close()
+    wait_until(lambda: not (listed(hawser, "second") or {}).get("connected"), "it to be away")
+    clock.set_forth(40 * 86400)
+    wait_until(lambda: not listed(hawser, "second"), "it to be forgotten, at its time")
+    hawser.wait_log("consumer second: forgotten, not seen for 0 hours")
 
 
 def test_hawserctl(chat, service):

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from hawser_test.clock import Clock
 from hawser_test.consumer import assert_rising, assert_same
 from hawser_test.fakes.scripted import PROFILE, Scripted
 from hawser_test.hawserd import wait_until
@@ -280,6 +281,60 @@ on = stored
         peer.send(peer.events[-1])
         peer.wait(lambda: len(peer.acks) >= 21, "the duplicate's")
         assert peer.acks[-1][1]["ack"] == wanted[-1]
+
+
+# ---- how old a position is ----
+
+@pytest.mark.parametrize("away_s, kept", [(1800, True), (7200, False)])
+def test_F42_a_clean_stop_for_longer_than_the_service_keeps(feed, peer, away_s, kept):
+    """What the service answers then may look whole and not be: the gap is said, and it goes on."""
+    hawser = feed(position__max_age="1h")
+    clock = Clock(hawser)
+    live(hawser)
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        wanted = peer.publish(2)
+        consumer.wait_events(2)
+    hawser.stop()
+    missed = peer.publish(2, live=False)
+    clock.set_forth(away_s)
+    live(hawser)
+    wanted += (missed if kept else []) + peer.publish(1)
+    with hawser.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait_id(wanted[-1])
+        assert_same(consumer.ids(), wanted)
+        assert [gap["reason"] for gap in consumer.gaps] == ([] if kept else ["epoch"])
+
+
+def test_F28_F42_a_sleep_for_longer_than_the_service_keeps(feed, peer):
+    """The clock that waits are measured by stands still in a suspend, the service's does not."""
+    hawser = feed(position__max_age="1h", connect__ping="forbid", heartbeat__idle="1h",
+                  connect__parallel=1)
+    clock = Clock(hawser)
+    live(hawser)
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        consumer.wait_id(peer.publish(1)[-1])
+        # The link outlives the first sleep, and says so.
+        clock.sleep(7200)
+        hawser.wait_log("the machine has slept")
+        consumer.wait_id(peer.publish(1)[-1])
+        peer.drop()
+        peer.wait(lambda: len(peer.all_links) == 2 and peer.links, "the second link")
+        hawser.wait_state("live", stream="feed")
+        consumer.wait_id(peer.publish(1)[-1])
+        assert consumer.gaps == []
+        # And not the second one.
+        clock.sleep(7200)
+        wait_until(lambda: hawser.log().count("the machine has slept") == 2, "the sleep to be seen")
+        peer.publish(1, live=False)
+        peer.drop()
+        consumer.wait_gap("epoch")
+        peer.wait(lambda: len(peer.all_links) == 3 and peer.links, "the third link")
+        hawser.wait_state("live", stream="feed")
+        consumer.wait_id(peer.publish(1)[-1])
+        assert consumer.ids() == ["e1", "e2", "e3", "e5"]
 
 
 # ---- budgets ----

@@ -269,10 +269,9 @@ static void do_restart(struct world *w, struct words *words, struct session_even
     int64_t after = take_number(w, words, "after", 0);
     int64_t wall = take_number(w, words, "wall", w->now_ms + after - w->saved_ms);
     bool changed = take_flag(words, "source_changed");
-    bool unclean = w->has_saved && w->saved.state != SESSION_STOPPED;
     w->now_ms += after;
     w->lived = true;
-    begin(w, unclean ? &w->saved : NULL, wall, changed);
+    begin(w, w->has_saved ? &w->saved : NULL, wall, changed);
 }
 
 static void do_position(struct world *w, struct words *words, struct session_event *event)
@@ -287,6 +286,12 @@ static void do_plain(struct world *w, struct words *words, struct session_event 
 {
     (void)words;
     event->has_position = w->has_position;
+    step(w, event);
+}
+
+static void do_network(struct world *w, struct words *words, struct session_event *event)
+{
+    event->slept_ms = take_number(w, words, "slept", 0);
     step(w, event);
 }
 
@@ -486,7 +491,7 @@ static const struct command {
     {"answered", do_answered, SESSION_EV_ANSWERED},
     {"acked", do_plain, SESSION_EV_ACKED},
     {"pong", do_pong, SESSION_EV_PONG},
-    {"network", do_plain, SESSION_EV_NETWORK},
+    {"network", do_network, SESSION_EV_NETWORK},
     {"refresh_failed", do_failed, SESSION_EV_REFRESH_FAILED},
     {"expiring", do_plain, SESSION_EV_EXPIRING},
     {"window_half", do_plain, SESSION_EV_WINDOW_HALF},

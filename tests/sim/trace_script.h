@@ -25,9 +25,10 @@
  * first.
  *
  * Events: start stop connected open held_first held_full position store_stalled store_ready
- * credential pause resume reconnect rx (a frame came in) acked network
- * expiring window_half met hole doubt follows unkeyed fallback_open; pong MS; sent SEND, answered
- * SEND; refresh_failed END, fallback_failed END, fallback_closed CODE; closed CODE [local]
+ * credential pause resume reconnect rx (a frame came in) acked
+ * network [slept=MS] expiring window_half met hole doubt follows unkeyed fallback_open; pong MS;
+ * sent SEND, answered SEND; refresh_failed END, fallback_failed END, fallback_closed CODE; closed
+ * CODE [local]
  * ["TEXT"]; failed END, http_failed END with END status=N [retry_after=MS] | dns tcp tls stripped
  * handshake credential http | timeout=PHASE, and ["TEXT"]; page [items=N] [fresh=N] [more]
  * [reached] [next] [owed] [gone] [unkeyed] [suspects=N] [found=N]; rule KIND [delay=MS]

@@ -137,7 +137,7 @@ static void operate(struct world *world, struct feed *feed, bool once)
         stream_credentials(feed->stream);
     } else {
         cover(COVER_NETWORK);
-        stream_network(feed->stream);
+        stream_network(feed->stream, 0);
     }
 }
 

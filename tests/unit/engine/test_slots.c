@@ -101,6 +101,52 @@ static void crash_keeps_backoff(void **arg)
     buf_fini(&kept);
 }
 
+/* A clean stop forgets what there was to wait for, and not how old the position is. One that is not
+ * from disk is what `start` says. */
+static void clean_stop_keeps_age(void **arg)
+{
+    (void)arg;
+    struct rig rig;
+    struct rig_options options = {.profile = CONNECT "query.since = ${position}\n"
+                                                     "[event]\nid = /id\nposition = /p\n"
+                                                     "[position]\ncompare = int\nmax_age = 10s\n"
+                                                     "[catchup]\nvia = url\n",
+                                  .position = "5"};
+    struct profile_end end = {
+        .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_TCP, .retry_after_ms = -1};
+    struct buf kept;
+    rig_open(&rig, &options);
+    rig_link_up(&rig, 1);
+    rig_message(&rig, 1, "{\"id\":\"a\",\"p\":6}");
+    rig_link_ends(&rig, 1, 1006);
+    rig_pass(&rig, 1000);
+    stream_link_failed(rig.stream, 2, &end);
+    rig_settle(&rig);
+    rig_pass(&rig, 10000);
+    stream_stop(rig.stream);
+    rig_settle(&rig);
+    assert_true(stream_stopped(rig.stream));
+    buf_init(&kept, STORE_STATE_VALUE);
+    assert_int_equal(buf_append_slice(&kept, buf_slice(&rig.kept)), 0);
+    rig_close(&rig);
+
+    options.state = buf_slice(&kept);
+    options.position = "6";
+    rig_open(&rig, &options);
+    rig_settle(&rig);
+    rig_assert_stored(&rig, "gap epoch ");
+    rig_close(&rig);
+
+    options.position = NULL;
+    options.start = SETTINGS_START_OLDEST;
+    rig_open(&rig, &options);
+    rig_settle(&rig);
+    rig_assert_saw(&rig, "dial 1");
+    rig_assert_stored(&rig, "");
+    rig_close(&rig);
+    buf_fini(&kept);
+}
+
 static void broker_says_later(void **arg)
 {
     (void)arg;
@@ -147,8 +193,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(saved_before_dial),   cmocka_unit_test(lost_save_is_made_anew),
-        cmocka_unit_test(crash_keeps_backoff), cmocka_unit_test(broker_says_later),
-        cmocka_unit_test(stray_answers),
+        cmocka_unit_test(crash_keeps_backoff), cmocka_unit_test(clean_stop_keeps_age),
+        cmocka_unit_test(broker_says_later),   cmocka_unit_test(stray_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

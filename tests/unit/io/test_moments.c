@@ -367,8 +367,9 @@ static void on_timer(void *arg)
     io_idle_arm(op->idle);
 }
 
-static void on_network(void *arg, bool slept)
+static void on_network(void *arg, int64_t slept_ms)
 {
+    (void)slept_ms;
     moments_heard(arg, false);
 }
 

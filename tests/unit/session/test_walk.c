@@ -288,8 +288,9 @@ static void check_begin(const struct walker *w, const struct session_init_args *
     bool waits = saved != NULL && !saved->dialled && saved->wait_ms > ago &&
                  (saved->state == SESSION_WAITING || saved->state == SESSION_HELD ||
                   saved->state == SESSION_PARKED);
-    bool rests = saved != NULL && (saved->dialled || waits || saved->state == SESSION_PARKED ||
-                                   saved->state == SESSION_PAUSED);
+    bool rests = saved != NULL && saved->state != SESSION_STOPPED &&
+                 (saved->dialled || waits || saved->state == SESSION_PARKED ||
+                  saved->state == SESSION_PAUSED);
     if (!rests)
         assert_int_equal(w->slot, ASKED_LINK);
     else if (!args->source_changed)

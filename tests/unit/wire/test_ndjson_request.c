@@ -316,6 +316,7 @@ static void test_bounds(void **state)
 {
     static const char before[] = "{\"op\":\"ping\",\"id\":\"";
     static const char forget[] = "{\"op\":\"forget\",\"consumer\":\"";
+    static const char type[] = "{\"op\":\"subscribe\",\"types\":[\"t\",\"";
     static const char stream[] = "{\"op\":\"pause\",\"stream\":\"\\n";
     size_t fixed = sizeof stream - 1 + 2;
 
@@ -326,6 +327,9 @@ static void test_bounds(void **state)
     assert_int_equal(parse_padded(forget, LIMIT_CONSUMER_NAME, "\"}"), NDJSON_OK);
     assert_int_equal(parse_padded(forget, LIMIT_CONSUMER_NAME + 1, "\"}"), NDJSON_E_BAD_REQUEST);
     assert_null(request.consumer.ptr);
+    assert_int_equal(parse_padded(type, LIMIT_EVENT_TYPE, "\"]}"), NDJSON_OK);
+    assert_int_equal(request.types[1].len, LIMIT_EVENT_TYPE);
+    assert_int_equal(parse_padded(type, LIMIT_EVENT_TYPE + 1, "\"]}"), NDJSON_E_BAD_REQUEST);
     assert_int_equal(parse_padded(stream, LIMIT_LINE_IN - fixed, "\"}"), NDJSON_OK);
     assert_int_equal(request.stream.len, LIMIT_LINE_IN - fixed + 1);
     assert_int_equal(parse_padded(stream, LIMIT_LINE_IN - fixed + 1, "\"}"), NDJSON_E_TOO_LONG);
