@@ -163,12 +163,19 @@ static bool status_is_good(const struct net_http *http)
     return status >= 200 && status <= 299;
 }
 
-/* The start of an error's body is enough; half of what was asked for is nothing. */
+/* An answer that is no 2xx has begun. Its status is what counts: whether the rest is too long, too
+ * slow, broken or cut off, what has come of an error's body is enough. */
+static bool is_refusal(const struct net_http *http)
+{
+    return http_parser_headers_done(http->parser) && !status_is_good(http);
+}
+
+/* Half of what was asked for is nothing. */
 static void body_over_limit(struct net_http *http)
 {
     char text[100];
 
-    if (!status_is_good(http)) {
+    if (is_refusal(http)) {
         succeed(http, false);
         return;
     }
@@ -210,7 +217,10 @@ static bool parse(struct net_http *http, struct slice *bytes)
 
     *bytes = slice_from(*bytes, used);
     if (rc != 0) {
-        fail(http, NET_END_HANDSHAKE, err.text);
+        if (is_refusal(http))
+            succeed(http, false);
+        else
+            fail(http, NET_END_HANDSHAKE, err.text);
         return false;
     }
     if (!http_parser_headers_done(http->parser))
@@ -264,15 +274,16 @@ static void on_bytes(void *arg, struct slice *bytes)
 
 /* A stream that breaks off is what deploys and balancers do; half an answer is a broken one. A body
  * that only the connection's end ends is whole where TLS says so (RFC 9112 9.8): else whoever is
- * between could shorten it. Of an error what has come is enough. */
+ * between could shorten it. */
 static void ended(struct net_http *http, int status, const char *text)
 {
-    bool cut = status == ERR_EOF && status_is_good(http);
     struct error err = {0};
 
-    if (status != 0 && status != ERR_EOF)
+    if (is_refusal(http))
+        succeed(http, false);
+    else if (status != 0 && status != ERR_EOF)
         fail(http, http->open ? NET_END_CUT : NET_END_FAILED, text);
-    else if (http_parser_eof(http->parser, &err) == 0 && !cut)
+    else if (http_parser_eof(http->parser, &err) == 0 && status == 0)
         succeed(http, false);
     else if (http_parser_headers_done(http->parser) && err.code == 0)
         fail(http, http->open ? NET_END_CUT : NET_END_HANDSHAKE, text);
@@ -309,8 +320,8 @@ static void on_deadline(void *arg)
     char text[400];
 
     enter(http);
-    if (http->stream != NULL && !http->open && http_parser_headers_done(http->parser)) {
-        succeed(http, false); /* no 2xx, and its body is slow: what has come is enough */
+    if (is_refusal(http)) {
+        succeed(http, false);
         leave(http);
         return;
     }
