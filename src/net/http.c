@@ -68,9 +68,11 @@ static void finish(struct net_http *http, const struct net_http_result *result)
     http->cb(http->arg, result);
 }
 
-/* Another request may have the connection already when the callback begins. */
+/* Another request may have the connection already when the callback begins. It lives on until that
+ * is over, for who asks about its TLS. */
 static void succeed(struct net_http *http, bool reusable)
 {
+    struct channel *channel = http->channel;
     const struct http_response *response = http_parser_response(http->parser);
     struct net_http_result result = {
         .status = response->status,
@@ -78,11 +80,13 @@ static void succeed(struct net_http *http, bool reusable)
         .response = response,
     };
 
+    conn_enter(&channel->conn);
     if (reusable && response->keep_alive)
-        channel_release(http->channel, http_keep_alive_ms(response));
+        channel_release(channel, http_keep_alive_ms(response));
     else
-        channel_close(http->channel);
+        channel_close(channel);
     finish(http, &result);
+    conn_leave(&channel->conn);
 }
 
 static void fail(struct net_http *http, enum net_end_kind kind, const char *text)
@@ -479,6 +483,11 @@ void net_http_resume(struct net_http *http)
 {
     if (!http->ended)
         conn_resume(&http->channel->conn);
+}
+
+const struct tls *net_http_tls(const struct net_http *http)
+{
+    return http->channel->conn.tls;
 }
 
 void net_http_cancel(struct net_http *http)

@@ -168,6 +168,9 @@ int net_http_start(struct io_loop *loop, const struct net_options *options, stru
                    struct slice url, struct slice headers, struct slice body, size_t body_max,
                    net_http_cb cb, void *arg, struct net_http **out, struct error *err);
 void net_http_cancel(struct net_http *http);
+/* The TLS of its connection, to be asked and not changed; NULL: none, or not yet. Until the
+ * callback of its end returns; not where that says that it has failed. */
+const struct tls *net_http_tls(const struct net_http *http);
 
 /*
  * One request whose answer is a stream (SSE, NDJSON): the body is handed on as it comes.

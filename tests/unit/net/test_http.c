@@ -17,6 +17,7 @@ struct request {
     struct net_end end;
     int status;
     int64_t retry_after_ms;
+    int64_t expiry_s; /* of the server's certificate; 0: no TLS */
     char body[BODY_MAX + 1];
 };
 
@@ -30,6 +31,9 @@ static void on_done(void *arg, const struct net_http_result *result)
     request->status = result->status;
     request->retry_after_ms = result->retry_after_ms;
     if (!result->failed) {
+        const struct tls *tls = net_http_tls(request->http);
+
+        request->expiry_s = tls != NULL ? tls_peer_expiry_s(tls) : 0;
         assert_true(result->response->body.len <= BODY_MAX);
         snprintf(request->body, sizeof request->body, SLICE_FMT,
                  SLICE_ARG(buf_slice(&result->response->body)));
@@ -362,6 +366,7 @@ static void test_over_tls(void **state)
     tls_context_unref(request.options.tls);
     assert_false(request.failed);
     assert_string_equal(request.body, "hello");
+    assert_true(request.expiry_s > 0);
 }
 
 /* Comes to its step-th moment and stays there. */
