@@ -75,22 +75,34 @@ static bool walk_way(struct doctor *doctor)
     return doctor_judge_way(facts, report);
 }
 
+/* Without the credential, or with what cannot be dialled with, it leads nowhere either. */
+static bool may_try_fallback(const struct doctor_facts *facts)
+{
+    for (unsigned i = 0; i < facts->n_secrets; i++)
+        if (facts->secrets[i].source != NULL && facts->secrets[i].status != 0)
+            return false;
+    return !facts->no_link && facts->proxy.status == 0 && facts->trust_status == 0;
+}
+
 static void walk(struct doctor *doctor)
 {
     struct doctor_facts *facts = &doctor->facts;
+    bool reached = false;
     doctor_ask_daemon(doctor);
     facts->no_link = facts->daemon.link && doctor->profile->limits.links == 1;
     facts->no_dials =
         facts->daemon.link && doctor->profile->connect.parallel == 1 && doctor->options.dials > 0;
-    if (!walk_way(doctor) || facts->no_link) {
-        doctor_judge(facts, doctor->profile, &doctor->report);
-        return;
+    if (walk_way(doctor) && !facts->no_link) {
+        doctor_dial(doctor, stay);
+        /* What has kept the link from getting as far as the upgrade would keep a request from it
+         * too. */
+        reached =
+            facts->dial.opened || (facts->dial.ended && facts->dial.end_phase == NET_PHASE_UPGRADE);
+        if (reached)
+            doctor_sync(doctor);
     }
-    doctor_dial(doctor, stay);
-    /* What has kept the link from getting as far as the upgrade would keep a request from it too.
-     */
-    if (facts->dial.opened || (facts->dial.ended && facts->dial.end_phase == NET_PHASE_UPGRADE))
-        doctor_sync(doctor);
+    if (may_try_fallback(facts))
+        doctor_fallback(doctor, reached);
     if (doctor->options.dials > 0 && facts->dial.opened && !facts->no_dials)
         doctor_dials(doctor);
     facts->now_s = io_wall_us() / 1000000;

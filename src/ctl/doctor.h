@@ -10,7 +10,7 @@
  *     doctor.c         options, the walk            doctor_link.c   a dial, redirects, hello
  *     doctor_target.c, doctor_secrets.c  whom       doctor_hello.c  what messages ask for
  *     doctor_way.c     names and TCP                doctor_listen.c pings and listening
- *     doctor_sync.c    the catch-up request         doctor_dials.c  several dials compared
+ *     doctor_sync.c    catch-up, fallback           doctor_dials.c  several dials compared
  *     doctor_curl.c    the handshake by hand        doctor_bundle.c what a ticket needs
  *     doctor_print.c, doctor_json.c  the report     doctor_judge*.c facts to findings, pure
  */
@@ -28,6 +28,7 @@
 #define DOCTOR_LISTEN_MS 10000 /* unless --listen says otherwise */
 #define DOCTOR_LISTEN_MAX_MS (24LL * 3600 * 1000)
 #define DOCTOR_PONG_MS 5000         /* for a pong */
+#define DOCTOR_POLL_MS 5000         /* for a long poll, which may take as long as it likes */
 #define DOCTOR_EXTRA 32             /* KEY=VALUE arguments */
 #define DOCTOR_BUSY_PING_MS 5000    /* while messages come, pings look for what holds frames back */
 #define DOCTOR_BUNDLE_MAX (8 << 20) /* bytes */
@@ -108,6 +109,8 @@ void doctor_dial(struct doctor *doctor, void (*stay)(struct doctor_link *link));
 void doctor_ping(struct doctor_link *link, unsigned pings);
 void doctor_listen(struct doctor_link *link);
 void doctor_sync(struct doctor *doctor);
+/* reached: the link's host answers. Where it does not, only a fallback of another one is tried. */
+void doctor_fallback(struct doctor *doctor, bool reached);
 void doctor_dials(struct doctor *doctor);
 
 /* ---- what comes out ---- */

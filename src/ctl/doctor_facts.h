@@ -125,9 +125,10 @@ struct doctor_dial {
     struct doctor_listening listening;
 };
 
+/* A request: that of the catch-up, or of the fallback. */
 struct doctor_sync {
     bool tried;
-    const char *what; /* "catch-up", "newest position" */
+    const char *what; /* "catch-up", "newest position", or the fallback's transport */
     char where[300];
     int64_t took_ms;
     int status; /* 0: no answer */
@@ -135,6 +136,11 @@ struct doctor_sync {
     struct profile_end end;
     char error[300]; /* of the page */
     size_t items, bytes;
+    /* Of the fallback. */
+    bool streams;  /* its answer has no end; no more than its beginning was awaited */
+    bool as_sync;  /* it is the catch-up's request, with a wait: not made once more */
+    bool waits;    /* a long poll that was not answered at once, as is its nature */
+    char type[80]; /* Content-Type of a stream */
 };
 
 struct doctor_daemon {
@@ -172,7 +178,7 @@ struct doctor_facts {
     struct doctor_address addresses[IO_ADDRESSES_MAX];
     unsigned n_addresses;
     struct doctor_dial dial;
-    struct doctor_sync sync;
+    struct doctor_sync sync, fallback;
     struct doctor_daemon daemon;
     struct doctor_visit visits[DOCTOR_DIALS_MAX];
     unsigned n_visits;
@@ -216,6 +222,9 @@ void doctor_judge_link(const struct doctor_facts *facts, const struct profile *p
                        struct doctor_report *report);
 void doctor_judge_sync(const struct doctor_facts *facts, const struct profile *profile,
                        struct doctor_report *report);
+/* What delivers while no WebSocket does. */
+void doctor_judge_fallback(const struct doctor_facts *facts, const struct profile *profile,
+                           struct doctor_report *report);
 /* Several dials beside each other, in doctor_judge_dials.c. */
 void doctor_judge_dials(const struct doctor_facts *facts, const struct profile *profile,
                         struct doctor_report *report);

@@ -289,6 +289,7 @@ void doctor_judge(const struct doctor_facts *facts, const struct profile *profil
         doctor_judge_link(facts, profile, report);
     if (reached || facts->sync.tried)
         doctor_judge_sync(facts, profile, report);
+    doctor_judge_fallback(facts, profile, report);
     if (facts->n_visits > 0)
         doctor_judge_dials(facts, profile, report);
 }

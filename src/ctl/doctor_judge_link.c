@@ -510,3 +510,48 @@ void doctor_judge_sync(const struct doctor_facts *facts, const struct profile *p
                "%s request to %s: %d in %" PRId64 " ms, %zu items, %zu bytes", sync->what,
                sync->where, sync->status, sync->took_ms, sync->items, sync->bytes);
 }
+
+/* It goes on where the WebSocket does not, and the stream with it. */
+void doctor_judge_fallback(const struct doctor_facts *facts, const struct profile *profile,
+                           struct doctor_report *report)
+{
+    const struct doctor_sync *found = &facts->fallback;
+    if (!found->tried)
+        return;
+    if (found->as_sync) {
+        doctor_say(report, "fallback",
+                   facts->sync.ok && facts->sync.parsed ? DOCTOR_WELL : DOCTOR_SKIPPED,
+                   "%s: the catch-up's request, with a wait; see sync", found->what);
+    } else if (found->waits) {
+        doctor_say(report, "fallback", DOCTOR_WELL,
+                   "%s request to %s: held open, as it is while there is nothing new", found->what,
+                   found->where);
+    } else if (!found->ok) {
+        char what[64];
+        profile_end_describe(&found->end, what, sizeof(what));
+        struct doctor_finding *finding =
+            doctor_say(report, "fallback", DOCTOR_ILL, "%s request to %s: %s: %s", found->what,
+                       found->where, what, found->end.text);
+        explain_end(report, "fallback", finding, profile, &found->end);
+        doctor_say(report, "fallback", DOCTOR_DETAIL, "%s",
+                   facts->dial.opened
+                       ? "the WebSocket is well; where it is not some day, nothing takes its place"
+                       : "nothing takes the place of the WebSocket");
+    } else if (!found->parsed) {
+        doctor_cause(doctor_say(report, "fallback", DOCTOR_ILL, "%s answered %d, but %s",
+                                found->where, found->status, found->error),
+                     "the answer is not what the profile says",
+                     "check the address; if the service has changed, the profile must follow");
+    } else if (profile->fallback.transport == PROFILE_SSE &&
+               strncasecmp(found->type, "text/event-stream", strlen("text/event-stream")) != 0) {
+        doctor_cause(
+            doctor_say(report, "fallback", DOCTOR_NOTE,
+                       "%s request to %s: %d, but as \"%s\" where text/event-stream is due",
+                       found->what, found->where, found->status, found->type),
+            "something else than the service may have answered",
+            "check the address; open it with curl -N");
+    } else {
+        doctor_say(report, "fallback", DOCTOR_WELL, "%s request to %s: %d in %" PRId64 " ms",
+                   found->what, found->where, found->status, found->took_ms);
+    }
+}

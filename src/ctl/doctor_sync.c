@@ -1,4 +1,5 @@
-/* The request that brings what was missed, made without a position: does it work at all? */
+/* The request that brings what was missed, and the one that delivers where no WebSocket does, both
+ * made without a position: do they work at all? */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,9 +8,10 @@
 
 struct request {
     struct doctor *doctor;
+    struct doctor_sync *found;
     struct outgoing out;
-    unsigned http;
-    int64_t began_ms;
+    unsigned http; /* PROFILE_NONE: any 2xx is good */
+    int64_t began_ms, timeout_ms;
     struct net_http *net;
     bool page; /* its answer is one of [catchup] */
 };
@@ -18,7 +20,7 @@ static int start(struct request *request, struct error *err);
 
 static void parse_page(struct request *request, struct slice body)
 {
-    struct doctor_sync *sync = &request->doctor->facts.sync;
+    struct doctor_sync *sync = request->found;
     struct profile_page page;
     struct error err = {0};
     sync->bytes = body.len;
@@ -36,7 +38,7 @@ static void parse_page(struct request *request, struct slice body)
 static bool refused(struct request *request, const struct net_http_result *result)
 {
     struct doctor *doctor = request->doctor;
-    struct doctor_sync *sync = &doctor->facts.sync;
+    struct doctor_sync *sync = request->found;
     struct error err = {0};
     char text[300];
     sync->end = (struct profile_end){.kind = PROFILE_END_STATUS,
@@ -54,18 +56,26 @@ static bool refused(struct request *request, const struct net_http_result *resul
     return false;
 }
 
+static bool is_good(const struct request *request, int status)
+{
+    if (request->http == PROFILE_NONE)
+        return status >= 200 && status <= 299;
+    return profile_http_ok(request->doctor->profile, request->http, status);
+}
+
 static void on_done(void *arg, const struct net_http_result *result)
 {
     struct request *request = arg;
     struct doctor *doctor = request->doctor;
-    struct doctor_sync *sync = &doctor->facts.sync;
+    struct doctor_sync *sync = request->found;
     sync->took_ms = io_clock_ms() - request->began_ms;
     sync->status = result->failed ? 0 : result->status;
     if (result->failed) {
         end_from_net(&doctor->redact, &result->end, &sync->end);
+        sync->waits = result->end.kind == NET_END_TIMEOUT && result->end.phase == NET_PHASE_HTTP;
     } else {
         outgoing_cookies(&request->out, doctor->cookies, result->response, io_wall_us() / 1000000);
-        sync->ok = profile_http_ok(doctor->profile, request->http, result->status);
+        sync->ok = is_good(request, result->status);
         if (sync->ok)
             parse_page(request, buf_slice(&result->response->body));
         else if (refused(request, result))
@@ -74,26 +84,60 @@ static void on_done(void *arg, const struct net_http_result *result)
     doctor_wake(doctor);
 }
 
+/* A stream has begun: that is all there is to see. */
+static void on_open(void *arg, const struct http_response *response)
+{
+    struct request *request = arg;
+    struct doctor_sync *sync = request->found;
+    struct slice type = http_response_header(response, "content-type");
+    sync->took_ms = io_clock_ms() - request->began_ms;
+    sync->status = response->status;
+    sync->ok = sync->parsed = true;
+    doctor_show(request->doctor, sync->type, sizeof(sync->type), type);
+    net_http_cancel(request->net);
+    doctor_wake(request->doctor);
+}
+
+static int on_body(void *arg, struct slice bytes)
+{
+    (void)arg;
+    (void)bytes;
+    return 0;
+}
+
+static int send(struct request *request, const struct net_options *options, struct slice lines,
+                struct error *err)
+{
+    static const struct net_stream_events events = {
+        .on_open = on_open, .on_body = on_body, .on_done = on_done};
+    struct io_loop *loop = request->doctor->loop;
+    const struct outgoing *out = &request->out;
+    struct slice method = out->method.len > 0 ? buf_slice(&out->method) : SLICE("GET");
+    if (request->found->streams)
+        return net_http_stream(loop, options, method, buf_slice(&out->url), lines,
+                               buf_slice(&out->body), LIMIT_HTTP_ERROR_BODY, request->timeout_ms,
+                               &events, request, &request->net, err);
+    return net_http_start(loop, options, method, buf_slice(&out->url), lines, buf_slice(&out->body),
+                          LIMIT_HTTP_BODY, on_done, request, &request->net, err);
+}
+
 static int start(struct request *request, struct error *err)
 {
     struct doctor *doctor = request->doctor;
     const struct outgoing *out = &request->out;
-    struct doctor_sync *sync = &doctor->facts.sync;
+    struct doctor_sync *sync = request->found;
     struct net_options options;
     struct buf lines;
     int rc = doctor_net_options(doctor, buf_slice(&out->url), &options, err);
     if (rc != 0)
         return rc;
-    options.http_timeout_ms = doctor->profile->catchup.timeout_ms;
+    options.http_timeout_ms = request->timeout_ms;
     outgoing_describe(out, sync->where, sizeof(sync->where));
     redact_text(&doctor->redact, sync->where);
     buf_init(&lines, BUF_UNBOUNDED);
     rc = outgoing_headers(out, doctor->cookies, io_wall_us() / 1000000, &lines);
     if (rc == 0)
-        rc = net_http_start(doctor->loop, &options,
-                            out->method.len > 0 ? buf_slice(&out->method) : SLICE("GET"),
-                            buf_slice(&out->url), buf_slice(&lines), buf_slice(&out->body),
-                            LIMIT_HTTP_BODY, on_done, request, &request->net, err);
+        rc = send(request, &options, buf_slice(&lines), err);
     else
         error_set(err, rc, "%s", error_text(rc));
     buf_wipe(&lines);
@@ -101,11 +145,35 @@ static int start(struct request *request, struct error *err)
     return rc;
 }
 
+/* form: as it was rendered, or rc and err say why it could not be; it is released. */
+static void make(struct request *request, struct profile_request *form, int rc, struct error *err)
+{
+    struct doctor *doctor = request->doctor;
+    if (rc == 0)
+        rc = outgoing_init(&request->out, form);
+    profile_request_fini(form);
+    request->began_ms = io_clock_ms();
+    if (rc == 0)
+        rc = start(request, err);
+    if (rc == 0) {
+        doctor_run(doctor);
+    } else {
+        request->found->end = (struct profile_end){
+            .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_HTTP, .retry_after_ms = -1};
+        end_set_text(&doctor->redact, &request->found->end, slice_str(err->text));
+    }
+    outgoing_fini(&request->out);
+}
+
 void doctor_sync(struct doctor *doctor)
 {
     const struct profile *profile = doctor->profile;
     struct doctor_sync *sync = &doctor->facts.sync;
-    struct request request = {.doctor = doctor, .http = profile->catchup.http, .page = true};
+    struct request request = {.doctor = doctor,
+                              .found = sync,
+                              .http = profile->catchup.http,
+                              .timeout_ms = profile->catchup.timeout_ms,
+                              .page = true};
     struct profile_request form;
     struct error err = {0};
     if (profile->catchup.via != PROFILE_CATCHUP_HTTP)
@@ -122,18 +190,58 @@ void doctor_sync(struct doctor *doctor)
         profile_request_init(&form);
         rc = profile_render_http(profile, request.http, doctor_look_up, doctor, &form, &err);
     }
-    if (rc == 0)
-        rc = outgoing_init(&request.out, &form);
-    profile_request_fini(&form);
-    request.began_ms = io_clock_ms();
-    if (rc == 0)
-        rc = start(&request, &err);
-    if (rc == 0) {
-        doctor_run(doctor);
-    } else {
-        sync->end = (struct profile_end){
-            .kind = PROFILE_END_FAILURE, .failure = PROFILE_FAILURE_HTTP, .retry_after_ms = -1};
-        end_set_text(&doctor->redact, &sync->end, slice_str(err.text));
+    make(&request, &form, rc, &err);
+}
+
+static const char *transport_name(enum profile_transport transport)
+{
+    switch (transport) {
+    case PROFILE_LONGPOLL:
+        return "long-poll";
+    case PROFILE_SSE:
+        return "SSE";
+    case PROFILE_NDJSON:
+        return "NDJSON";
     }
-    outgoing_fini(&request.out);
+    return "";
+}
+
+static bool is_same_place(struct slice a, struct slice b)
+{
+    struct http_url x, y;
+    return http_url_parse(a, &x, NULL) == 0 && http_url_parse(b, &y, NULL) == 0 &&
+           x.port == y.port && slice_eq(x.host, y.host);
+}
+
+void doctor_fallback(struct doctor *doctor, bool reached)
+{
+    const struct profile *profile = doctor->profile;
+    struct doctor_sync *found = &doctor->facts.fallback;
+    struct doctor_proxy proxy = doctor->facts.proxy; /* the link's is what is reported */
+    bool polls = profile->fallback.transport == PROFILE_LONGPOLL;
+    struct request request = {.doctor = doctor,
+                              .found = found,
+                              .http = profile->fallback.http,
+                              .timeout_ms = polls ? DOCTOR_POLL_MS : profile->catchup.timeout_ms,
+                              .page = polls};
+    struct profile_request form;
+    struct error err = {0};
+    if (!profile->fallback.exists)
+        return;
+    *found = (struct doctor_sync){
+        .tried = true, .what = transport_name(profile->fallback.transport), .streams = !polls};
+    found->as_sync =
+        polls && profile->fallback.http == profile->catchup.http && doctor->facts.sync.tried;
+    if (found->as_sync)
+        return;
+    profile_request_init(&form);
+    int rc = profile_render_fallback(profile, doctor_look_up, doctor, &form, &err);
+    if (rc == 0 && !reached && is_same_place(buf_slice(&form.url), buf_slice(&doctor->first.url))) {
+        profile_request_fini(&form);
+        *found = (struct doctor_sync){.tried = false};
+        return;
+    }
+    make(&request, &form, rc, &err);
+    found->waits = found->waits && polls;
+    doctor->facts.proxy = proxy;
 }

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/timefmt.h"
 
@@ -39,20 +40,38 @@ static int64_t sooner(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static bool is_same(const struct certificate *a, const struct certificate *b)
+{
+    return a->expiry.at_s == b->expiry.at_s && strcmp(a->whose, b->whose) == 0;
+}
+
+/* It has been said, of whatever connection. */
+static void look_at_peer(struct certificates *certificates, struct certificate *peer, int64_t now)
+{
+    char text[480];
+    if (!expiry_is_due(&peer->expiry, now))
+        return;
+    for (unsigned i = 0; i < CERTIFICATES_PEERS; i++)
+        if (is_same(&certificates->peers[i], peer))
+            certificates->peers[i].expiry = peer->expiry;
+    describe(peer, "the service's certificate", text, sizeof(text));
+    certificates->say(certificates->arg, text);
+}
+
 static void look(struct certificates *certificates)
 {
     char text[480];
-    int64_t now = now_s();
-    if (expiry_is_due(&certificates->peer.expiry, now)) {
-        describe(&certificates->peer, "the service's certificate", text, sizeof(text));
-        certificates->say(certificates->arg, text);
+    int64_t now = now_s(), next_s = -1;
+    for (unsigned i = 0; i < CERTIFICATES_PEERS; i++) {
+        struct certificate *peer = &certificates->peers[i];
+        look_at_peer(certificates, peer, now);
+        next_s = sooner(next_s, expiry_next_s(&peer->expiry, now));
     }
     if (expiry_is_due(&certificates->own.expiry, now)) {
         describe(&certificates->own, "our client certificate", text, sizeof(text));
         certificates->say(certificates->arg, text);
     }
-    int64_t next_s = sooner(expiry_next_s(&certificates->peer.expiry, now),
-                            expiry_next_s(&certificates->own.expiry, now));
+    next_s = sooner(next_s, expiry_next_s(&certificates->own.expiry, now));
     if (next_s < 0)
         io_timer_clear(certificates->timer);
     else
@@ -77,23 +96,51 @@ void certificates_fini(struct certificates *certificates)
         io_timer_close(certificates->timer);
 }
 
-static void set(struct certificates *certificates, struct certificate *certificate, int64_t at_s,
-                const char *whose)
+/* True: it is another than before. */
+static bool set(struct certificate *certificate, int64_t at_s, const char *whose)
 {
     if (certificate->expiry.at_s == at_s)
-        return;
+        return false;
     expiry_set(&certificate->expiry, at_s);
     snprintf(certificate->whose, sizeof(certificate->whose), "%s", whose);
-    look(certificates);
+    return true;
 }
 
-void certificates_peer(struct certificates *certificates, const struct tls *tls)
+static struct certificate *place(struct certificates *certificates, unsigned of)
 {
-    set(certificates, &certificates->peer, tls_peer_expiry_s(tls), tls_peer_expiring(tls));
+    if (of == CERTIFICATES_LINK)
+        return &certificates->peers[CERTIFICATES_HTTPS];
+    if (of == CERTIFICATES_STREAM)
+        return &certificates->peers[CERTIFICATES_HTTPS + 1];
+    return &certificates->peers[of < CERTIFICATES_HTTPS ? of : CERTIFICATES_HTTPS - 1];
+}
+
+void certificates_peer(struct certificates *certificates, unsigned of, const struct tls *tls)
+{
+    struct certificate *peer = place(certificates, of);
+    if (!set(peer, tls_peer_expiry_s(tls), tls_peer_expiring(tls)))
+        return;
+    for (unsigned i = 0; i < CERTIFICATES_PEERS; i++) /* what has been said of it elsewhere */
+        if (is_same(&certificates->peers[i], peer) &&
+            certificates->peers[i].expiry.said > peer->expiry.said)
+            peer->expiry = certificates->peers[i].expiry;
+    look(certificates);
 }
 
 void certificates_own(struct certificates *certificates, const struct tls_context *context)
 {
-    set(certificates, &certificates->own, tls_context_expiry_s(context),
-        tls_context_expiring(context));
+    if (set(&certificates->own, tls_context_expiry_s(context), tls_context_expiring(context)))
+        look(certificates);
+}
+
+const struct certificate *certificates_soonest(const struct certificates *certificates)
+{
+    const struct certificate *soonest = &certificates->peers[0];
+    for (unsigned i = 1; i < CERTIFICATES_PEERS; i++) {
+        const struct certificate *peer = &certificates->peers[i];
+        if (peer->expiry.at_s != 0 &&
+            (soonest->expiry.at_s == 0 || peer->expiry.at_s < soonest->expiry.at_s))
+            soonest = peer;
+    }
+    return soonest;
 }

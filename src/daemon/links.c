@@ -147,7 +147,7 @@ static void on_connected(void *arg, const char *address, const char *tls)
         upstream->route = link->route;
     }
     if (net_link_tls(link->link) != NULL)
-        certificates_peer(&upstream->certificates, net_link_tls(link->link));
+        certificates_peer(&upstream->certificates, CERTIFICATES_LINK, net_link_tls(link->link));
     log_debug(upstream->settings->name, link->id, "connected to %s%s%s", address,
               tls != NULL ? " with " : "", tls != NULL ? tls : "");
     stream_link_connected(upstream->stream, link->number);
@@ -244,10 +244,8 @@ static struct upstream_link *find_free(struct upstream *upstream)
 /* What kept it from being dialled at all. */
 static enum profile_failure failure_of_dial(const struct upstream *upstream, int rc)
 {
-    if (upstream->proxy.failed)
-        return upstream->proxy.lacks_secret ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_PROXY;
-    return rc == ERR_TLS || upstream->trust.tls == NULL ? PROFILE_FAILURE_CREDENTIAL
-                                                        : PROFILE_FAILURE_TCP;
+    bool trust = rc == ERR_TLS || upstream->trust.tls == NULL;
+    return upstream_cause(upstream, trust ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_TCP);
 }
 
 void links_dial(void *arg, uint64_t number, const struct profile_request *request)

@@ -84,7 +84,7 @@ static int64_t known_s(const struct certificate *certificate)
 
 static int64_t certificate_s(const struct numbers *n)
 {
-    return known_s(&n->upstream->certificates.peer);
+    return known_s(certificates_soonest(&n->upstream->certificates));
 }
 
 static int64_t own_certificate_s(const struct numbers *n)

@@ -105,11 +105,22 @@ static bool redirected(struct request *request, const struct http_response *resp
     return false;
 }
 
+/* Sync, fallback and what else is asked for may be at other hosts than the link. */
+static void note_certificate(const struct request *request)
+{
+    const struct tls *tls = net_http_tls(request->net);
+    unsigned of = request->http == PROFILE_NONE ? CERTIFICATES_STREAM : request->http;
+    if (tls != NULL)
+        certificates_peer(&request->upstream->certificates, of, tls);
+}
+
 static void on_done(void *arg, const struct net_http_result *result)
 {
     struct request *request = arg;
     struct upstream *upstream = request->upstream;
     struct profile_end end;
+    if (!result->failed)
+        note_certificate(request);
     request->net = NULL;
     if (result->failed) {
         end_from_net(upstream_redact(upstream), &result->end, &end);
@@ -140,6 +151,7 @@ static void on_open(void *arg, const struct http_response *response)
 {
     struct request *request = arg;
     (void)response;
+    note_certificate(request);
     log_info(request->upstream->settings->name, request->id, "fallback open");
     stream_body_open(request->upstream->stream, request->number);
 }
@@ -206,7 +218,8 @@ static void begin(const struct request *template, const struct profile_request *
     vault_wipe(&upstream->vault);
     if (rc == 0)
         return;
-    upstream_failure(upstream, PROFILE_FAILURE_HTTP, err.text, &request->failed);
+    upstream_failure(upstream, upstream_cause(upstream, PROFILE_FAILURE_HTTP), err.text,
+                     &request->failed);
     request->failed_pending = true;
     io_idle_arm(upstream->later);
 }

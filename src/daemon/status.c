@@ -170,7 +170,7 @@ static void write_stream(struct object *object, struct upstream *upstream)
     write_links(object, upstream, &status);
     if (expires_in_s >= 0)
         number(object, "credential_expires_in_ms", expires_in_s * 1000);
-    write_certificate(object, "certificate", &upstream->certificates.peer);
+    write_certificate(object, "certificate", certificates_soonest(&upstream->certificates));
     write_certificate(object, "own_certificate", &upstream->certificates.own);
     if (upstream->warning[0] != '\0') {
         text(object, "warning", slice_str(upstream->warning));

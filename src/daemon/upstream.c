@@ -44,6 +44,13 @@ void upstream_failure(const struct upstream *upstream, enum profile_failure fail
     end_set_text(upstream_redact(upstream), end, slice_str(text));
 }
 
+enum profile_failure upstream_cause(const struct upstream *upstream, enum profile_failure otherwise)
+{
+    if (!upstream->proxy.failed)
+        return otherwise;
+    return upstream->proxy.lacks_secret ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_CONFIG;
+}
+
 void upstream_not_followed(const struct upstream *upstream, const struct http_response *response,
                            const struct error *err, struct profile_end *end)
 {

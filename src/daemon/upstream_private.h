@@ -18,6 +18,10 @@ int upstream_options(struct upstream *upstream, struct slice url, bool anew,
 void upstream_failure(const struct upstream *upstream, enum profile_failure failure,
                       const char *text, struct profile_end *end);
 
+/* What of its proxy has kept a dial or request from going out at all; `otherwise`: nothing has. */
+enum profile_failure upstream_cause(const struct upstream *upstream,
+                                    enum profile_failure otherwise);
+
 /* Says in *end why a redirect was not followed, and where it would have led. */
 void upstream_not_followed(const struct upstream *upstream, const struct http_response *response,
                            const struct error *err, struct profile_end *end);

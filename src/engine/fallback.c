@@ -231,7 +231,8 @@ static bool retake_frame(struct stream *stream)
     return take_frame(stream, buf_slice(&f->text), &meta);
 }
 
-/* 1: a frame. 0: all bytes are used. ERR_LIMIT: one was too large. */
+/* 1: a frame. 0: all bytes are used. ERR_LIMIT: one was too large. ERR_NOMEM: a piece of one is
+ * lost, and so is where the next begins. */
 static int decode(struct stream_fallback *f, struct slice *bytes, struct slice *text,
                   struct profile_meta *meta)
 {
@@ -279,8 +280,11 @@ static bool take_bytes(struct stream *stream, struct slice *bytes)
     struct profile_meta meta;
     int status;
     while (f->number == number && (status = decode(f, bytes, &text, &meta)) != 0) {
-        if (status != 1) {
+        if (status == ERR_LIMIT) {
             too_large(stream);
+        } else if (status != 1) {
+            give_up(stream);
+            return true;
         } else if (!take_frame(stream, text, &meta)) {
             if (keep_frame(stream, text, &meta) != 0)
                 give_up(stream);

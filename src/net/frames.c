@@ -69,7 +69,9 @@ int net_link_send(struct net_link *link, enum ws_type type, struct slice payload
 
     if (type != WS_TEXT && type != WS_BINARY)
         return ERR_INVAL;
-    link->wants_room = rc == ERR_AGAIN && link->events->on_room != NULL;
+    /* What fits all the same says nothing of what did not: that still waits. */
+    if (rc == ERR_AGAIN)
+        link->wants_room = link->events->on_room != NULL;
     return rc != 0 ? rc : send_frame(link, type, payload);
 }
 

@@ -68,9 +68,11 @@ static void finish(struct net_http *http, const struct net_http_result *result)
     http->cb(http->arg, result);
 }
 
-/* Another request may have the connection already when the callback begins. */
+/* Another request may have the connection already when the callback begins. It lives on until that
+ * is over, for who asks about its TLS. */
 static void succeed(struct net_http *http, bool reusable)
 {
+    struct channel *channel = http->channel;
     const struct http_response *response = http_parser_response(http->parser);
     struct net_http_result result = {
         .status = response->status,
@@ -78,11 +80,13 @@ static void succeed(struct net_http *http, bool reusable)
         .response = response,
     };
 
+    conn_enter(&channel->conn);
     if (reusable && response->keep_alive)
-        channel_release(http->channel, http_keep_alive_ms(response));
+        channel_release(channel, http_keep_alive_ms(response));
     else
-        channel_close(http->channel);
+        channel_close(channel);
     finish(http, &result);
+    conn_leave(&channel->conn);
 }
 
 static void fail(struct net_http *http, enum net_end_kind kind, const char *text)
@@ -163,12 +167,19 @@ static bool status_is_good(const struct net_http *http)
     return status >= 200 && status <= 299;
 }
 
-/* The start of an error's body is enough; half of what was asked for is nothing. */
+/* An answer that is no 2xx has begun. Its status is what counts: whether the rest is too long, too
+ * slow, broken or cut off, what has come of an error's body is enough. */
+static bool is_refusal(const struct net_http *http)
+{
+    return http_parser_headers_done(http->parser) && !status_is_good(http);
+}
+
+/* Half of what was asked for is nothing. */
 static void body_over_limit(struct net_http *http)
 {
     char text[100];
 
-    if (!status_is_good(http)) {
+    if (is_refusal(http)) {
         succeed(http, false);
         return;
     }
@@ -210,7 +221,10 @@ static bool parse(struct net_http *http, struct slice *bytes)
 
     *bytes = slice_from(*bytes, used);
     if (rc != 0) {
-        fail(http, NET_END_HANDSHAKE, err.text);
+        if (is_refusal(http))
+            succeed(http, false);
+        else
+            fail(http, NET_END_HANDSHAKE, err.text);
         return false;
     }
     if (!http_parser_headers_done(http->parser))
@@ -264,15 +278,16 @@ static void on_bytes(void *arg, struct slice *bytes)
 
 /* A stream that breaks off is what deploys and balancers do; half an answer is a broken one. A body
  * that only the connection's end ends is whole where TLS says so (RFC 9112 9.8): else whoever is
- * between could shorten it. Of an error what has come is enough. */
+ * between could shorten it. */
 static void ended(struct net_http *http, int status, const char *text)
 {
-    bool cut = status == ERR_EOF && status_is_good(http);
     struct error err = {0};
 
-    if (status != 0 && status != ERR_EOF)
+    if (is_refusal(http))
+        succeed(http, false);
+    else if (status != 0 && status != ERR_EOF)
         fail(http, http->open ? NET_END_CUT : NET_END_FAILED, text);
-    else if (http_parser_eof(http->parser, &err) == 0 && !cut)
+    else if (http_parser_eof(http->parser, &err) == 0 && status == 0)
         succeed(http, false);
     else if (http_parser_headers_done(http->parser) && err.code == 0)
         fail(http, http->open ? NET_END_CUT : NET_END_HANDSHAKE, text);
@@ -309,8 +324,8 @@ static void on_deadline(void *arg)
     char text[400];
 
     enter(http);
-    if (http->stream != NULL && !http->open && http_parser_headers_done(http->parser)) {
-        succeed(http, false); /* no 2xx, and its body is slow: what has come is enough */
+    if (is_refusal(http)) {
+        succeed(http, false);
         leave(http);
         return;
     }
@@ -468,6 +483,11 @@ void net_http_resume(struct net_http *http)
 {
     if (!http->ended)
         conn_resume(&http->channel->conn);
+}
+
+const struct tls *net_http_tls(const struct net_http *http)
+{
+    return http->channel->conn.tls;
 }
 
 void net_http_cancel(struct net_http *http)

@@ -117,6 +117,10 @@ static void upgrade_bytes(struct net_link *link, struct slice *bytes)
     int rc = http_parser_feed(link->parser, bytes->ptr, bytes->len, &used, &done, &err);
 
     *bytes = slice_from(*bytes, used);
+    if (rc != 0 && http_parser_headers_done(link->parser)) {
+        end_with_status(link); /* its body is broken: what has come is enough */
+        return;
+    }
     if (rc != 0) {
         end_now(link, NET_END_HANDSHAKE, 0, err.text);
         return;

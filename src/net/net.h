@@ -148,11 +148,12 @@ unsigned net_pool_idle(const struct net_pool *pool);
 
 /*
  * One request. A 2xx answer with more than body_max bytes is a failure; of another the body is cut
- * (response->body_cut). Accept-Encoding: gzip is said for it, unless headers have one of their own,
- * and body_max counts what comes out.
- * With options->pool it may go over a connection that served others before; if that dies before any
- * byte of the answer, the request is sent once more, over a fresh one: if its method is idempotent
- * (RFC 9110 9.2.2), or if it had not been sent. The pool must outlive the call, no more.
+ * (response->body_cut), and if it is broken or does not come whole, what has come is the body.
+ * Accept-Encoding: gzip is said for it, unless headers have one of their own, and body_max counts
+ * what comes out. With options->pool it may go over a connection that served others before; if that
+ * dies before any byte of the answer, the request is sent once more, over a fresh one: if its
+ * method is idempotent (RFC 9110 9.2.2), or if it had not been sent. The pool must outlive the
+ * call, no more.
  */
 struct net_http;
 struct net_http_result {
@@ -167,6 +168,9 @@ int net_http_start(struct io_loop *loop, const struct net_options *options, stru
                    struct slice url, struct slice headers, struct slice body, size_t body_max,
                    net_http_cb cb, void *arg, struct net_http **out, struct error *err);
 void net_http_cancel(struct net_http *http);
+/* The TLS of its connection, to be asked and not changed; NULL: none, or not yet. Until the
+ * callback of its end returns; not where that says that it has failed. */
+const struct tls *net_http_tls(const struct net_http *http);
 
 /*
  * One request whose answer is a stream (SSE, NDJSON): the body is handed on as it comes.

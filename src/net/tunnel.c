@@ -188,13 +188,13 @@ enum tunnel_status tunnel_feed(struct tunnel *tunnel, const char *bytes, size_t 
     bool done = false;
     int rc = http_parser_feed(tunnel->parser, bytes, n, used, &done, &err);
 
-    if (rc != 0) {
+    if (rc != 0 && !http_parser_headers_done(tunnel->parser)) {
         describe_broken(tunnel, &err, end);
         return TUNNEL_REFUSED;
     }
     if (done && response->upgrade && response->status != 101)
         return TUNNEL_OPEN;
-    if (!done && !response->body_cut)
+    if (rc == 0 && !done && !response->body_cut)
         return TUNNEL_AGAIN;
     describe(tunnel, end);
     return TUNNEL_REFUSED;

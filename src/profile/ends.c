@@ -100,7 +100,7 @@ void profile_ends_builtin(void (*visit)(void *arg, const struct profile_end *end
                           void *arg)
 {
     explain_visit(visit, arg);
-    for (int failure = PROFILE_FAILURE_DNS; failure <= PROFILE_FAILURE_PROXY; failure++) {
+    for (int failure = PROFILE_FAILURE_DNS; failure <= PROFILE_FAILURE_CONFIG; failure++) {
         struct row row = {.kind = PROFILE_END_FAILURE, .rank = ROW_CODE, .from = failure};
         visit_row(&row, visit, arg);
     }

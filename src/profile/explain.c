@@ -166,6 +166,10 @@ static const char *explain_failure(enum profile_failure failure, enum profile_ph
     case PROFILE_FAILURE_PROXY:
         return "the proxy opened no tunnel to the service. Fix: see its answer; it must allow "
                "CONNECT to this host and port, or the stream go around it (proxy = none)";
+    case PROFILE_FAILURE_CONFIG:
+        return "what hawserd was told cannot be used. Fix: correct the variable in hawserd's "
+               "environment (systemctl edit hawserd) and restart it, or set the stream's own "
+               "`proxy`, where `none` goes around it";
     }
     return NULL;
 }

@@ -57,7 +57,8 @@ enum profile_end_kind {
     X(TIMEOUT, "timeout")       /* see phase */                                                    \
     X(CREDENTIAL, "credential") /* a secret or CA that cannot be read */                           \
     X(HTTP, "http")             /* a broken HTTP answer, or one that is not as the profile says */ \
-    X(PROXY, "proxy")           /* it opened no tunnel; saved by number: new ones come last */
+    X(PROXY, "proxy")           /* it opened no tunnel */                                          \
+    X(CONFIG, "config") /* what we are told cannot be used; saved by number: new ones come last */
 enum profile_failure {
 #define X(id, text) PROFILE_FAILURE_##id,
     PROFILE_FAILURES(X)

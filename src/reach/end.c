@@ -1,6 +1,6 @@
 #include "reach/end.h"
 
-#include <stdio.h>
+enum { TEXT_MAX = 250 };
 
 static enum profile_phase phase_of(enum net_phase phase)
 {
@@ -47,7 +47,7 @@ void end_set_text(const struct redact *redact, struct profile_end *end, struct s
     char line[sizeof(((struct net_end *)0)->text)];
     net_printable(line, sizeof(line), text);
     redact_text(redact, line);
-    snprintf(end->text, sizeof(end->text), "%.250s", line);
+    net_printable(end->text, TEXT_MAX + 1, slice_str(line)); /* cut at a character */
 }
 
 void end_set_body(const struct redact *redact, const struct profile *profile,

@@ -122,7 +122,7 @@ int proxy_choose(struct proxy *proxy, struct slice url, const struct net_proxy *
 {
     struct http_url parsed;
     bool used = false;
-    proxy->lacks_secret = false;
+    proxy->failed = proxy->lacks_secret = false;
     *out = NULL;
     int rc = http_url_parse(url, &parsed, err);
     if (rc == 0) {

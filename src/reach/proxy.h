@@ -6,7 +6,8 @@
  * before the upper-case one), but for what $no_proxy excepts. The password is read anew each time.
  * Owns: the password, wiped at the end; the watch of its file.
  * Fails: with a text that names the variable or the secret's source, never a value; lacks_secret
- * tells that it is the password that cannot be had.
+ * tells that it is the password that cannot be had: else what is written cannot be used, and will
+ * not before somebody changes it.
  */
 #ifndef HAWSER_REACH_PROXY_H
 #define HAWSER_REACH_PROXY_H

@@ -9,7 +9,6 @@ static const char mark[] = "***"; /* shorter than any value: the text never grow
 
 void redact_init(struct redact *redact)
 {
-    *redact = (struct redact){.next = 0};
     for (unsigned i = 0; i < REDACT_KEPT; i++)
         buf_init(&redact->values[i], BUF_UNBOUNDED);
 }
@@ -22,19 +21,29 @@ void redact_fini(struct redact *redact)
     }
 }
 
+/* The place of the value, or of the one that goes for it: free, or not heard of for longest. */
+static unsigned place_of(const struct redact *redact, struct slice value)
+{
+    unsigned i = 0;
+    while (i < REDACT_KEPT - 1 && !slice_eq(buf_slice(&redact->values[i]), value))
+        i++;
+    return i;
+}
+
 int redact_learn(struct redact *redact, struct slice value)
 {
     if (value.len < REDACT_MIN)
         return 0;
-    for (unsigned i = 0; i < REDACT_KEPT; i++)
-        if (slice_eq(buf_slice(&redact->values[i]), value))
-            return 0;
-    struct buf *place = &redact->values[redact->next];
-    buf_wipe(place);
-    if (buf_append_slice(place, value) != 0)
-        return ERR_NOMEM;
-    redact->next = (redact->next + 1) % REDACT_KEPT;
-    return 0;
+    unsigned i = place_of(redact, value);
+    struct buf place = redact->values[i];
+    int rc = 0;
+    if (!slice_eq(buf_slice(&place), value)) {
+        buf_wipe(&place);
+        rc = buf_append_slice(&place, value);
+    }
+    memmove(&redact->values[1], &redact->values[0], i * sizeof(place));
+    redact->values[0] = place;
+    return rc;
 }
 
 /* Bytes of text that stand for this byte of a value, 0: it is another. */

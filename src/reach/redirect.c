@@ -75,35 +75,67 @@ static int append_authority(struct buf *out, const struct http_url *url)
     return rc;
 }
 
+/* RFC 3986 3.1, 4.2: what has a colon in its first segment names a scheme, and none of ours. */
+static bool has_scheme(struct slice location)
+{
+    struct slice first = take_until(&location, "/?");
+    return slice_find_byte(first, ':') != NULL;
+}
+
+/* RFC 3986 5.2.4: "." and ".." taken out of the path that begins at `start`, which is a '/'. */
+static void remove_dots(struct buf *out, size_t start)
+{
+    struct slice rest = slice_from(buf_slice(out), start);
+    size_t to = start;
+    while (rest.len > 0) {
+        rest = slice_from(rest, 1);
+        struct slice segment = take_until(&rest, "/");
+        bool up = slice_eq_str(segment, "..");
+        while (up && to > start && out->data[--to] != '/')
+            ;
+        if (!up && !slice_eq_str(segment, ".")) {
+            out->data[to++] = '/';
+            memmove(out->data + to, segment.ptr, segment.len);
+            to += segment.len;
+        } else if (rest.len == 0) {
+            out->data[to++] = '/';
+        }
+    }
+    out->len = to;
+}
+
 /* Scheme, authority and path; what is left of the location is its query. */
 static int append_base(struct buf *out, const struct http_url *base, struct slice *location)
 {
     const char *scheme = take_scheme(location, base->websocket);
-    struct slice path = path_of(base->target);
+    struct slice path = path_of(base->target), relative;
+    size_t start;
     int rc;
+    if (scheme == NULL && has_scheme(*location))
+        return ERR_PARSE;
+    rc = buf_append_str(out, scheme != NULL ? scheme : scheme_of(base));
     if (scheme != NULL || slice_starts_with(*location, SLICE("//"))) {
         if (scheme == NULL)
             *location = slice_from(*location, 2);
-        struct slice authority = take_until(location, "/?");
-        rc = buf_append_str(out, scheme != NULL ? scheme : scheme_of(base));
         if (rc == 0)
-            rc = buf_append_slice(out, authority);
-        path = take_until(location, "?");
-        return rc != 0 ? rc : buf_append_slice(out, path.len > 0 ? path : SLICE("/"));
-    }
-    rc = buf_append_str(out, scheme_of(base));
-    if (rc == 0)
+            rc = buf_append_slice(out, take_until(location, "/?"));
+        path = SLICE("/");
+    } else if (rc == 0) {
         rc = append_authority(out, base);
-    struct slice relative = take_until(location, "?");
+    }
+    start = out->len;
+    relative = take_until(location, "?");
     if (relative.len > 0 && relative.ptr[0] == '/')
-        path = relative;
+        path = SLICE("");
     else if (relative.len > 0) /* beside the old one */
-        while (path.len > 0 && path.ptr[path.len - 1] != '/')
+        while (path.ptr[path.len - 1] != '/')
             path.len--;
     if (rc == 0)
         rc = buf_append_slice(out, path);
-    if (rc == 0 && relative.len > 0 && relative.ptr[0] != '/')
+    if (rc == 0)
         rc = buf_append_slice(out, relative);
+    if (rc == 0)
+        remove_dots(out, start);
     return rc;
 }
 
@@ -229,6 +261,8 @@ int redirect_resolve(struct slice url, struct slice headers, struct slice locati
         rc = buf_reserve(out_headers, headers.len + 1);
     if (rc == 0)
         rc = append_base(out_url, &base, &location);
+    if (rc == ERR_PARSE)
+        return error_set(err, rc, "a redirect to what is neither http nor WebSocket");
     if (rc != 0)
         return error_set(err, rc, "redirect: %s", error_text(rc));
     if (http_url_parse(buf_slice(out_url), &next, err) != 0)
@@ -236,6 +270,8 @@ int redirect_resolve(struct slice url, struct slice headers, struct slice locati
     if (base.secure && !next.secure)
         return error_set(err, ERR_REFUSED, "a redirect away from TLS is not followed");
     bool same_host = is_same_host(&base, &next);
+    if (!same_host && holds_secret(secrets, buf_slice(out_url)))
+        return error_set(err, ERR_REFUSED, "a redirect to another host, with a secret in its path");
     rc = append_query(out_url, location, query_of(base.target), secrets, same_host);
     if (rc == 0)
         rc = append_headers(out_headers, headers, secrets, same_host);

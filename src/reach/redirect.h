@@ -4,9 +4,10 @@
  * Decides: the new address (RFC 3986 5.2, in the scheme family of the old one: a WebSocket that is
  * sent to https:// goes to wss://); that it is not weaker; its query: ours, after what Location
  * adds that we do not set ourselves, for a Location may echo ours with the token in it. To another
- * host or port goes nothing that holds a secret, be it header, query, subprotocol or body. Leaves:
- * which hosts are allowed at all to profile_address_ok(), how often to the caller. Fails: ERR_PARSE
- * for a Location that is no address, ERR_REFUSED for a weaker one. Pure.
+ * host or port goes nothing that holds a secret, be it header, query, subprotocol or body; and a
+ * path that holds one is not gone to. Leaves: which hosts are allowed at all to
+ * profile_address_ok(), how often to the caller. Fails: ERR_PARSE for a Location that is no
+ * address, ERR_REFUSED for one that is weaker or holds a secret. Pure.
  */
 #ifndef HAWSER_REACH_REDIRECT_H
 #define HAWSER_REACH_REDIRECT_H

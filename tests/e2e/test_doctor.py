@@ -548,6 +548,70 @@ def test_F40_sync_fails_while_the_link_is_well(hawser, service, ca, doctor):
     doctor().ill("sync", "200, but", "not what the profile says", "check the address")
 
 
+# ---- the fallback ----
+
+def open_and_wait(connection):
+    connection.accept_websocket()
+    connection.until_close()
+
+
+def answering(head, body=b"data: 1\n\n"):
+    def script(connection):
+        connection.head()
+        connection.send(f"HTTP/1.1 {head}\r\n\r\n".encode() + body)
+        connection.take(1)
+    return script
+
+
+@pytest.fixture
+def fallback(generic, stoppable):  # noqa: F811
+    """fallback(what answers, ...): doctor's report of a stream with an SSE fallback."""
+    def run(script, link=open_and_wait, **arguments):
+        server = stoppable(RawServer(script))
+        return generic(link, **arguments, **{"fallback:sse.transport": "sse",
+                                             "fallback:sse.url": f"http://127.0.0.1:{server.port}/sse"})
+
+    return run
+
+
+def test_F43_the_fallback_is_well(fallback):
+    report = fallback(answering("200 OK\r\nContent-Type: text/event-stream;charset=utf-8"), status=0)
+    assert re.search("SSE request to 127.0.0.1:.*/sse: 200 in", report.well("fallback").of("fallback", "ok")[0]["text"])
+
+
+def test_F43_the_fallback_is_refused_while_the_link_is_well(fallback):
+    report = fallback(answering("404 Not Found\r\nContent-Length: 7", b"no such"))
+    report.ill("fallback", "/sse: status 404: no such").well("upgrade")
+    assert any("nothing takes its place" in found["text"] for found in report.of("fallback", "detail"))
+
+
+def test_F43_the_fallback_is_something_else(fallback):
+    report = fallback(answering("200 OK\r\nContent-Type: text/html", b"<html>"), status=0)
+    assert 'as "text/html"' in report.of("fallback", "note")[0]["text"]
+
+
+def test_F43_the_fallback_does_not_answer(fallback):
+    fallback(swallow, catchup__timeout="400ms").ill("fallback", "within 0.4 s")
+
+
+def test_F43_the_fallback_is_well_where_the_link_is_not(hawser, doctor, stoppable):  # noqa: F811
+    closed = socket.create_server(("127.0.0.1", 0))
+    dead = closed.getsockname()[1]
+    closed.close()
+    server = stoppable(RawServer(answering("200 OK\r\nContent-Type: text/event-stream")))
+    hawser.stream("chat", profile="generic", url=f"ws://127.0.0.1:{dead}/feed",
+                  **{"fallback:sse.transport": "sse", "fallback:sse.url": f"http://127.0.0.1:{server.port}/sse"})
+    doctor().ill("tcp").well("fallback")
+    hawser.stream("chat", profile="generic", url=f"ws://127.0.0.1:{dead}/feed",
+                  **{"fallback:sse.transport": "sse", "fallback:sse.url": f"http://127.0.0.1:{dead}/sse"})
+    assert doctor().ill("tcp").of("fallback") == []
+
+
+def test_F43_a_long_poll_that_is_the_catch_up(hawser, service, ca, doctor):
+    hawser.scaiwave(service, ca=ca)
+    assert "the catch-up's request, with a wait" in doctor(status=0).well("fallback").of("fallback")[0]["text"]
+
+
 # ---- several dials ----
 
 def test_F61_backends_compared(hawser, doctor, stoppable):  # noqa: F811

@@ -192,11 +192,24 @@ def test_F10_past_the_proxy_of_the_environment(hawser, service, ca, settings, en
         assert proxy.requests == []
 
 
-def test_F10_a_socks_proxy_is_said(hawser, service, ca):
-    hawser.environment = {"all_proxy": "socks5h://127.0.0.1:1080"}
+@pytest.mark.parametrize("value, said", [
+    ("socks5h://127.0.0.1:1080", "SOCKS proxies are not understood"),
+    ("https://127.0.0.1:1080", "TLS to the proxy itself is not understood"),
+    (f"http://me%zz:{PASSWORD}@127.0.0.1:1080", "the user has a % without two hexadecimal digits"),
+    ("http://127.0.0.1:port", "the port is a number from 1 to 65535"),
+], ids=["socks", "tls", "user", "port"])
+def test_F10_a_proxy_of_the_environment_that_is_none_parks(hawser, service, ca, value, said):
+    """It stays what it is for as long as hawserd runs: no attempt can succeed. Who goes around it lives."""
+    hawser.secrets.add(PASSWORD)
+    hawser.environment = {"all_proxy": value}
     hawser.scaiwave(service, ca=ca, host="chat.test:443")
+    hawser.scaiwave(service, "beside", ca=ca, start="oldest", proxy="none")
     hawser.start()
-    hawser.wait_log("proxy of the environment variable all_proxy: SOCKS proxies are not understood")
+    reason = hawser.wait_state("parked")["reason"]
+    assert f"config: proxy of the environment variable all_proxy: {said}" in reason
+    assert "systemctl edit hawserd" in reason
+    hawser.wait_state("live", stream="beside")
+    assert hawser.status("chat")["attempts"] <= 1
 
 
 def test_F10_a_password_that_cannot_be_read_parks(hawser, service, ca):

@@ -238,6 +238,50 @@ def test_F06_an_authority_that_expires_soon(hawser, tmp_path, stoppable):
     assert "the service's certificate of CN=short-lived CA" in status["warning"]
 
 
+def assert_said_once(hawser, whose, words):
+    status = hawser.wait_status(lambda status: "warning" in status, "the warning")
+    said = f"the service's certificate of CN={whose}, issued by CN=hawser test CA {words}"
+    assert said in status["warning"]
+    assert f"CN={whose}" in status["certificate"]["whose"]
+    assert hawser.log().count("the service's certificate of") == 1
+    return status
+
+
+def test_F06_of_sync_at_another_host(hawser, service, ca, stoppable):
+    """The link's certificate is good for years: what sync goes to is watched as well, and said once."""
+    sync = stoppable(Service(ca.issue(end=day(2.01), tag="-sync")))
+    hawser.scaiwave(service, ca=ca, start="oldest", connect__hosts=f"localhost:{sync.port}",
+                    **{"http:sync.url": f"https://localhost:{sync.port}/v1/sync"})
+    hawser.start().wait_state("live")
+    status = assert_said_once(hawser, "localhost", "expires in 2 days")
+    assert 0 < status["certificate"]["expires_in_ms"] < 3 * 86_400_000
+    service.drop("rst")
+    hawser.wait_log(r"(?s)> live.*> live")
+    assert hawser.log().count("the service's certificate of") == 1
+
+
+def test_F06_of_a_fallback_at_another_host(hawser, ca, stoppable):
+    """Nothing but the fallback is ever up."""
+    def refuse(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 426 No\r\nContent-Length: 0\r\n\r\n")
+
+    def stream(connection):
+        connection.head()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {}\n\n")
+        connection.take(1)
+
+    link = stoppable(RawServer(refuse, ca.localhost))
+    events = stoppable(RawServer(stream, ca.issue(end=day(13.01), tag="-events")))
+    generic(hawser, ca, link, **{"fallback:sse.transport": "sse",
+                                 "fallback:sse.url": f"https://localhost:{events.port}/"})
+    hawser.start().wait_state("polling", stream="feed")
+    status = hawser.wait_status(lambda status: "warning" in status, "the warning", "feed")
+    assert "the service's certificate of CN=localhost, issued by CN=hawser test CA expires in 13 days" \
+        in status["warning"]
+    assert status["certificate"]["expires_in_ms"] < 14 * 86_400_000
+
+
 # ---- our own certificate ----
 
 

@@ -172,7 +172,7 @@ static void nonsense_is_none(void **arg)
         taken++;
         assert_true((unsigned)got.state < SESSION_STATE_COUNT);
         assert_true((unsigned)got.park.kind <= PROFILE_END_FAILURE);
-        assert_true((unsigned)got.park.failure <= PROFILE_FAILURE_PROXY);
+        assert_true((unsigned)got.park.failure <= PROFILE_FAILURE_CONFIG);
         assert_true(got.wait_ms >= -1 && got.since_ms >= -1 && got.live_ago_ms >= -1);
         assert_true(strlen(got.reason) < sizeof(got.reason));
     }

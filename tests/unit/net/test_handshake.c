@@ -47,6 +47,22 @@ static void script_silent(struct peer *peer)
 
 /* ---- answers that are no 101 ---- */
 
+static void script_broken_403(struct peer *peer)
+{
+    (void)peer_read_request(peer);
+    peer_say(peer, "HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nnot youX");
+    peer_wait(peer);
+}
+
+static void test_status_with_a_broken_body(void **state)
+{
+    struct probe probe = {.f = *state};
+    struct peer peer = {0};
+
+    probe_run(&probe, &peer, script_broken_403);
+    assert_end(&probe, NET_END_STATUS, NET_PHASE_UPGRADE, 403, "not you");
+}
+
 static void script_404(struct peer *peer)
 {
     (void)peer_read_request(peer);
@@ -397,6 +413,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         io_test(test_status_with_body),
+        io_test(test_status_with_a_broken_body),
         io_test(test_status_without_body),
         io_test(test_redirect_tells_where),
         io_test(test_upgrade_stripped),

@@ -17,6 +17,7 @@ struct request {
     struct net_end end;
     int status;
     int64_t retry_after_ms;
+    int64_t expiry_s; /* of the server's certificate; 0: no TLS */
     char body[BODY_MAX + 1];
 };
 
@@ -30,6 +31,9 @@ static void on_done(void *arg, const struct net_http_result *result)
     request->status = result->status;
     request->retry_after_ms = result->retry_after_ms;
     if (!result->failed) {
+        const struct tls *tls = net_http_tls(request->http);
+
+        request->expiry_s = tls != NULL ? tls_peer_expiry_s(tls) : 0;
         assert_true(result->response->body.len <= BODY_MAX);
         snprintf(request->body, sizeof request->body, SLICE_FMT,
                  SLICE_ARG(buf_slice(&result->response->body)));
@@ -307,6 +311,46 @@ static void test_timeout(void **state)
     assert_string_equal(request.end.text, "request to 127.0.0.1: not finished within 0.05 s");
 }
 
+/* A refusal whose body does not come as its header promises; `rounds`: how. */
+static void script_broken_refusal(struct peer *peer)
+{
+    static const char *const answers[] = {
+        "Content-Length: 50\r\n\r\nslow down",               /* and the end of the connection */
+        "Content-Length: 50\r\n\r\nslow down",               /* and its reset */
+        "Content-Length: 50\r\n\r\nslow down",               /* and nothing more */
+        "Transfer-Encoding: chunked\r\n\r\n9\r\nslow downX", /* no chunk ends like this */
+    };
+
+    (void)peer_read_request(peer);
+    peer_say(peer, "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\n");
+    peer_say(peer, answers[peer->rounds]);
+    if (peer->rounds == 1) {
+        usleep(20000);
+        peer_reset(peer);
+    }
+    if (peer->rounds >= 2)
+        peer_wait(peer);
+}
+
+/* What was refused, and for how long, must not be lost to what became of the words behind it. */
+static void test_refusal_with_a_body_that_is_not_whole(void **state)
+{
+    for (int i = 0; i < 4; i++) {
+        struct request request = {.f = *state,
+                                  .options = {.dns_timeout_ms = 5000,
+                                              .tcp_timeout_ms = 5000,
+                                              .http_timeout_ms = i == 2 ? 50 : 5000}};
+        struct peer peer = {.rounds = i};
+
+        run(&request, &peer, script_broken_refusal, "");
+        if (request.failed)
+            fail_msg("%d: %s", i, request.end.text);
+        assert_int_equal(request.status, 429);
+        assert_int_equal(request.retry_after_ms, 7000);
+        assert_string_equal(request.body, "slow down");
+    }
+}
+
 static void test_over_tls(void **state)
 {
     struct request request = {.f = *state};
@@ -322,6 +366,7 @@ static void test_over_tls(void **state)
     tls_context_unref(request.options.tls);
     assert_false(request.failed);
     assert_string_equal(request.body, "hello");
+    assert_true(request.expiry_s > 0);
 }
 
 /* Comes to its step-th moment and stays there. */
@@ -386,6 +431,7 @@ int main(void)
         io_test(test_no_answer),
         io_test(test_body_at_the_bound_and_past_it),
         io_test(test_timeout),
+        io_test(test_refusal_with_a_body_that_is_not_whole),
         io_test(test_over_tls),
         io_test(test_cancel_at_each_moment),
         io_test(test_bad_arguments),

@@ -499,6 +499,40 @@ static void test_longest_message_and_room_after_it(void **state)
     assert_int_equal(peer.messages, 2);
 }
 
+/* A message is refused; a shorter one still fits, a longer one is refused for good. */
+static void act_send_what_fits(struct probe *probe)
+{
+    static char bytes[LIMIT_MESSAGE_MAX + 1];
+    int rc = 0;
+
+    while (rc == 0)
+        rc = net_link_send(probe->link, WS_BINARY, slice_make(bytes, 65536));
+    assert_int_equal(rc, ERR_AGAIN);
+    assert_int_equal(net_link_send(probe->link, WS_BINARY, SLICE("x")), 0);
+    assert_int_equal(net_link_send(probe->link, WS_BINARY, slice_make(bytes, sizeof bytes)),
+                     ERR_LIMIT);
+}
+
+static void test_room_is_told_whatever_fitted_meanwhile(void **state)
+{
+    struct probe probe = {.f = *state, .act_at = 2, .act = act_send_what_fits};
+    struct peer peer = {0};
+
+    peer_start(&peer, script_deaf);
+    probe_open(&probe, &peer);
+    while (probe.events < 2)
+        fixture_run_ms(*state, 1);
+    peer.rounds = 1;
+    for (int i = 0; i < 5000 && probe.rooms == 0; i++)
+        fixture_run_ms(*state, 1);
+    assert_int_equal(probe.rooms, 1);
+    net_link_close(probe.link, 1000, SLICE(""));
+    fixture_run(*state, 1);
+    io_timer_close(probe.timer);
+    peer_stop(&peer);
+    assert_closed(&probe, 1000, true, "");
+}
+
 /* Pings that come while there is no room for their pongs. */
 static void script_pings_unread(struct peer *peer)
 {
@@ -566,6 +600,7 @@ int main(void)
         io_test(test_close_while_paused),
         io_test(test_outgoing_queue_is_bounded),
         io_test(test_longest_message_and_room_after_it),
+        io_test(test_room_is_told_whatever_fitted_meanwhile),
         io_test(test_the_latest_ping_is_answered_when_there_is_room),
     };
 

@@ -235,6 +235,26 @@ static void test_refused_with_a_body_that_breaks_off(void **state)
     assert_string_equal(probe.end.text, text);
 }
 
+static void script_refuse_broken(struct peer *peer)
+{
+    if (peer_read_request(peer))
+        peer_say(peer, "HTTP/1.1 407 Who?\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nnot youX");
+    peer_wait(peer);
+}
+
+static void test_refused_with_a_body_that_is_broken(void **state)
+{
+    struct probe probe = {.f = *state};
+    struct peer peer = {0};
+
+    proxy = (struct net_proxy){.user = {NULL, 0}};
+    run_through(&probe, &peer, script_refuse_broken, "ws://[::1]:81/x");
+    assert_int_equal(probe.end.kind, NET_END_STATUS);
+    assert_int_equal(probe.end.code, 407);
+    assert_non_null(strstr(probe.end.text, "it wants a login"));
+    assert_non_null(strstr(probe.end.text, ": not you"));
+}
+
 static void test_bad_arguments(void **state)
 {
     static const struct net_link_events events = {.on_closed = NULL};
@@ -327,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_memory_at_its_bound_and_past_it),
         io_test(test_tunnel),
         io_test(test_refused_with_a_body_that_breaks_off),
+        io_test(test_refused_with_a_body_that_is_broken),
         io_test(test_bad_arguments),
         io_test(test_plaintext_leaves_no_machine),
         io_test(test_aborted_at_each_moment),

@@ -120,6 +120,7 @@ static void test_default_failures(void **state)
         {PROFILE_FAILURE_CREDENTIAL, PROFILE_POLICY_PARK, 0},
         {PROFILE_FAILURE_HTTP, PROFILE_POLICY_RETRY, 0},
         {PROFILE_FAILURE_PROXY, PROFILE_POLICY_RETRY_AFTER, 0},
+        {PROFILE_FAILURE_CONFIG, PROFILE_POLICY_PARK, 0},
     };
     struct loaded l = load_ok(CONNECT, no_keys);
 

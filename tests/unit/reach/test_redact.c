@@ -137,6 +137,24 @@ static void test_only_so_many_are_kept(void **state)
     redact_fini(&redact);
 }
 
+/* A key that is in use all the time does not go before tokens that come and go. */
+static void test_one_in_use_stays(void **state)
+{
+    struct redact redact;
+    char value[16];
+    (void)state;
+    redact_init(&redact);
+    for (int i = 0; i < 3 * REDACT_KEPT; i++) {
+        assert_int_equal(redact_learn(&redact, SLICE("the-api-key")), 0);
+        snprintf(value, sizeof(value), "token-%d", i);
+        assert_int_equal(redact_learn(&redact, slice_str(value)), 0);
+        expect(&redact, "the-api-key", "***");
+        expect(&redact, value, "***");
+    }
+    expect(&redact, "token-32 token-33 ", "token-32 *** ");
+    redact_fini(&redact);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_values_of_any_length),
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_only_so_many_are_kept),
+        cmocka_unit_test(test_one_in_use_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

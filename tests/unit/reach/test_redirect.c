@@ -70,6 +70,48 @@ static void test_addresses(void **state)
     expect("http://[::1]:80/a", "/b", "http://[::1]:80/b", true, 0);
 }
 
+/* RFC 3986 5.4: a relative path is taken as it is meant, not as it is spelt. */
+static void test_dot_segments(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"./g", "/b/c/g"},
+        {"g/", "/b/c/g/"},
+        {".", "/b/c/"},
+        {"./", "/b/c/"},
+        {"..", "/b/"},
+        {"../", "/b/"},
+        {"../g", "/b/g"},
+        {"../..", "/"},
+        {"../../", "/"},
+        {"../../g", "/g"},
+        {"../../../g", "/g"},
+        {"../../../../g", "/g"},
+        {"/./g", "/g"},
+        {"/../g", "/g"},
+        {"g.", "/b/c/g."},
+        {".g", "/b/c/.g"},
+        {"g..", "/b/c/g.."},
+        {"..g", "/b/c/..g"},
+        {"./../g", "/b/g"},
+        {"./g/.", "/b/c/g/"},
+        {"g/./h", "/b/c/g/h"},
+        {"g/../h", "/b/c/h"},
+        {"g;x=1/./y", "/b/c/g;x=1/y"},
+        {"g;x=1/../y", "/b/c/y"},
+        {"/a/b/", "/a/b/"},
+        {"//h.example:1/x/../y", NULL},
+        {"g//h", "/b/c/g//h"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char expected[100];
+        snprintf(expected, sizeof(expected), "https://h.example:1%s",
+                 rows[i][1] != NULL ? rows[i][1] : "/y");
+        expect("https://h.example:1/b/c/d;p", rows[i][0], expected, true, 0);
+    }
+    expect("https://h.example:1/b/c/d", "../?x=/../y", "https://h.example:1/b/?x=/../y", true, 0);
+}
+
 static void test_query(void **state)
 {
     (void)state;
@@ -90,6 +132,12 @@ static void test_refused(void **state)
     expect(WS, "https:///x?k=s3cret-one", NULL, false, ERR_PARSE);
     expect(WS, "https://a b/", NULL, false, ERR_PARSE);
     expect(WS, "https://h:99999/", NULL, false, ERR_PARSE);
+    expect(WS, "ftp://h.example/x", NULL, false, ERR_PARSE);
+    expect(WS, "mailto:x", NULL, false, ERR_PARSE);
+    expect(WS, "./a:b", "wss://h.example:443/v1/a:b?token=s3cret-one&x=1", true, 0);
+    expect(WS, "https://n.example/s3cret-one/x", NULL, false, ERR_REFUSED);
+    expect(WS, "//n.example/%73/s3cret%2Done", NULL, false, ERR_REFUSED);
+    expect(WS, "/s3cret-one/x", "wss://h.example:443/s3cret-one/x?token=s3cret-one&x=1", true, 0);
 }
 
 /* A body, or a subprotocol, that holds a secret goes nowhere else. */
@@ -131,9 +179,9 @@ static void test_statuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_addresses),       cmocka_unit_test(test_query),
-        cmocka_unit_test(test_refused),         cmocka_unit_test(test_statuses),
-        cmocka_unit_test(test_what_goes_along),
+        cmocka_unit_test(test_addresses),    cmocka_unit_test(test_query),
+        cmocka_unit_test(test_dot_segments), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_statuses),     cmocka_unit_test(test_what_goes_along),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
