@@ -65,12 +65,11 @@ def test_rpm_has_what_is_installed():
 
 def test_an_install_keeps_the_configuration_that_is_there(tmp_path):
     def install():
-        done = subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--only-changed",
-                               "--destdir", tmp_path], check=True, capture_output=True, text=True)
-        return done.stdout
+        subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--only-changed",
+                        "--destdir", tmp_path], check=True, stdout=subprocess.DEVNULL)
 
     def found():
-        return {path.name: path.read_text() for path in tmp_path.rglob("hawser.ini*")}
+        return {path.name: path.read_text() for path in tmp_path.rglob("etc/hawser/*")}
 
     shipped = (ROOT / "conf" / "hawser.ini").read_text()
     install()
@@ -78,10 +77,9 @@ def test_an_install_keeps_the_configuration_that_is_there(tmp_path):
     install()
     assert found() == {"hawser.ini": shipped}
     own = "[listen mine]\npath = /run/mine.sock\n"
-    next(tmp_path.rglob("hawser.ini")).write_text(own)
-    told = install()
+    next(tmp_path.rglob("etc/hawser/hawser.ini")).write_text(own)
+    install()
     assert found() == {"hawser.ini": own, "hawser.ini.new": shipped}
-    assert "Keeping " in told
 
 
 def test_rpm_spec_is_well_formed():
