@@ -5,10 +5,16 @@
 #include "base/limits.h"
 #include "config/ini.h"
 
+struct fault {
+    char *text;
+    size_t file_len; /* of the text: the file's name */
+    unsigned line;
+};
+
 struct diag {
     size_t count; /* of all that were added */
     size_t kept, left_out;
-    char *texts[LIMIT_ERRORS];
+    struct fault faults[LIMIT_ERRORS];
 };
 
 struct diag *diag_new(void)
@@ -21,16 +27,39 @@ void diag_free(struct diag *diag)
     if (diag == NULL)
         return;
     for (size_t i = 0; i < diag->kept; i++)
-        free(diag->texts[i]);
+        free(diag->faults[i].text);
     free(diag);
 }
 
 static bool is_kept(const struct diag *diag, const char *text)
 {
     for (size_t i = 0; i < diag->kept; i++)
-        if (strcmp(diag->texts[i], text) == 0)
+        if (strcmp(diag->faults[i].text, text) == 0)
             return true;
     return false;
+}
+
+static bool same_file(const struct fault *a, const struct fault *b)
+{
+    return a->file_len == b->file_len && memcmp(a->text, b->text, a->file_len) == 0;
+}
+
+/* What a file has comes together, by its lines, as one mends it from the top; several passes over
+ * it have found it in an order of their own. Files come as they were met first. */
+static void keep(struct diag *diag, struct fault fault)
+{
+    size_t end = diag->kept;
+    size_t at;
+
+    while (end > 0 && !same_file(&diag->faults[end - 1], &fault))
+        end--;
+    at = end == 0 ? diag->kept : end;
+    while (at > 0 && same_file(&diag->faults[at - 1], &fault) &&
+           diag->faults[at - 1].line > fault.line)
+        at--;
+    memmove(&diag->faults[at + 1], &diag->faults[at], (diag->kept - at) * sizeof(fault));
+    diag->faults[at] = fault;
+    diag->kept++;
 }
 
 void diag_add(struct diag *diag, const char *file, unsigned line, const char *fmt, ...)
@@ -56,7 +85,7 @@ void diag_add(struct diag *diag, const char *file, unsigned line, const char *fm
         diag->left_out++;
         free(text);
     } else {
-        diag->texts[diag->kept++] = text;
+        keep(diag, (struct fault){.text = text, .file_len = strlen(file), .line = line});
     }
 }
 
@@ -72,5 +101,5 @@ size_t diag_left_out(const struct diag *diag)
 
 const char *diag_get(const struct diag *diag, size_t i)
 {
-    return i < diag->kept ? diag->texts[i] : NULL;
+    return i < diag->kept ? diag->faults[i].text : NULL;
 }

@@ -168,8 +168,8 @@ static int read_more(struct reader *r, struct slice line)
 
     if (r->continues == CONTINUES_NOTHING) {
         fault(r,
-              "an indented line continues the value in the line before it, and there is none: "
-              "\"" SLICE_FMT "\"",
+              "an indented line continues the value in the line before it, and there is none; take "
+              "the blanks before it away: \"" SLICE_FMT "\"",
               SLICE_ARG(line));
         r->continues = CONTINUES_FAULT;
     }

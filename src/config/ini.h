@@ -21,7 +21,7 @@
 #include "base/error.h"
 #include "base/slice.h"
 
-/* Collected errors, in the order found; each reads "FILE:LINE: message". */
+/* Collected errors, by file and line; each reads "FILE:LINE: message". */
 struct diag;
 struct diag *diag_new(void); /* or NULL */
 void diag_free(struct diag *diag);

@@ -65,4 +65,8 @@ const char *keys_suggest(const struct key_section *section, struct slice word);
 /* All entries that the settings were made of. */
 const struct ini *settings_ini(const struct settings *settings);
 
+/* Whether a line gives this key, well or ill: then it is not missing. See settings.c. */
+bool keys_given(const struct settings *settings, const char *section, const char *name,
+                const char *key);
+
 #endif

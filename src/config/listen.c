@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "config/keys.h"
+
 /* ---- addresses ---- */
 
 /* "127.0.0.1:9472" or "[::1]:9472". Whether the address is one, the kernel says when it is bound.
@@ -66,14 +68,15 @@ static void check_tcp(const struct settings_listen *listen, struct diag *diag)
             listen->name, listen->tcp);
 }
 
-static void check_place(const struct settings_listen *listen, struct diag *diag)
+static void check_place(const struct settings *settings, const struct settings_listen *listen,
+                        struct diag *diag)
 {
     if (listen->path != NULL && listen->tcp != NULL)
         diag_add(diag, listen->file, listen->line,
                  "[listen %s] has both path and tcp; make it two sections", listen->name);
     else if (listen->tcp != NULL)
         check_tcp(listen, diag);
-    else if (listen->path == NULL)
+    else if (listen->path == NULL && !keys_given(settings, "listen", listen->name, "path"))
         diag_add(diag, listen->file, listen->line,
                  "[listen %s] has no path; add path = /run/hawser/%s.sock", listen->name,
                  listen->name);
@@ -135,7 +138,7 @@ void listen_check(const struct settings *settings, struct diag *diag)
 {
     for (size_t i = 0; i < settings->n_listens; i++) {
         const struct settings_listen *listen = &settings->listens[i];
-        check_place(listen, diag);
+        check_place(settings, listen, diag);
         check_auth(listen, diag);
         check_protocol(listen, diag);
         for (size_t j = 0; j < i; j++) {

@@ -294,6 +294,18 @@ static int take_key(struct loader *l, const struct ini_entry *entry)
 
 /* ---- the whole ---- */
 
+bool keys_given(const struct settings *s, const char *section, const char *name, const char *key)
+{
+    for (size_t i = 0; i < ini_count(s->priv->ini); i++) {
+        const struct ini_entry *entry = ini_get(s->priv->ini, i);
+
+        if (entry->key != NULL && strcmp(entry->section, section) == 0 &&
+            strcmp(entry->name, name) == 0 && strcmp(entry->key, key) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void check_tls(const struct settings_stream *stream, struct diag *diag)
 {
     if (stream->tls_key != NULL && stream->tls_cert == NULL)
@@ -310,7 +322,8 @@ static void check_tls(const struct settings_stream *stream, struct diag *diag)
 static void check_streams(const struct settings *s, struct diag *diag)
 {
     for (size_t i = 0; i < s->n_streams; i++) {
-        if (s->streams[i].profile == NULL)
+        if (s->streams[i].profile == NULL &&
+            !keys_given(s, "stream", s->streams[i].name, "profile"))
             diag_add(diag, s->streams[i].file, s->streams[i].line,
                      "[stream %s] has no profile; \"hawserctl profiles\" lists those there are",
                      s->streams[i].name);

@@ -24,10 +24,16 @@ bool value_is_name(const char *text, size_t max)
     return true;
 }
 
+static bool holds_comment(const char *text)
+{
+    return strstr(text, " #") != NULL || strstr(text, " ;") != NULL ||
+           strstr(text, "\t#") != NULL || strstr(text, "\t;") != NULL;
+}
+
 static int refuse(const struct key *key, const char *text, struct error *err)
 {
-    return error_set(err, ERR_PARSE, "%s wants %s, not \"%s\"", key->name, value_type_text(key),
-                     text);
+    return error_set(err, ERR_PARSE, "%s wants %s, not \"%s\"%s", key->name, value_type_text(key),
+                     text, holds_comment(text) ? "; a comment has a line of its own" : "");
 }
 
 static void *target(const struct key *key, char *section)

@@ -247,7 +247,8 @@ const char *ctl_option(const struct ctl *ctl, const char *name)
     return NULL;
 }
 
-static int unknown_option(const struct ctl *ctl, const char *given)
+/* `dashes` as they were given. */
+static int unknown_option(const struct ctl *ctl, const char *dashes, const char *given)
 {
     const char *names[32];
     char complaint[256];
@@ -258,7 +259,7 @@ static int unknown_option(const struct ctl *ctl, const char *given)
          o != NULL && o->name != NULL && n < 32; o++)
         names[n++] = o->name;
     const char *near = suggest(slice_str(given), names, n);
-    snprintf(complaint, sizeof(complaint), "unknown option --%.100s%s%s%s", given,
+    snprintf(complaint, sizeof(complaint), "unknown option %s%.100s%s%s%s", dashes, given,
              near != NULL ? "; did you mean --" : "", near != NULL ? near : "",
              near != NULL ? "?" : "");
     return ctl_usage(ctl, complaint);
@@ -285,7 +286,7 @@ static int take_option(struct ctl *ctl, int *at)
     snprintf(name, sizeof(name), "%.*s", (int)(equals != NULL ? equals - given : 60), given);
     const struct command_option *option = command_option_find(ctl->command, name);
     if (option == NULL)
-        return unknown_option(ctl, name);
+        return unknown_option(ctl, "--", name);
     if (option->argument == NULL && value != NULL) {
         snprintf(complaint, sizeof(complaint), "--%s takes no value", name);
         return ctl_usage(ctl, complaint);
@@ -302,9 +303,10 @@ static int take_option(struct ctl *ctl, int *at)
 static char short_of_json[] = "--json", short_of_socket[] = "--socket", short_of_help[] = "--help",
             short_of_count[] = "--count";
 
-/* "-n" as "--count", and so on. */
+/* "-n" as "--count", and so on; "-n5" as "--count=5". */
 static char *long_form(char *given)
 {
+    static char count[sizeof("--count=") + 20];
     static const struct {
         const char *letter;
         char *name;
@@ -315,6 +317,11 @@ static char *long_form(char *given)
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
         if (strcmp(given, forms[i].letter) == 0)
             return forms[i].name;
+    if (strncmp(given, "-n", 2) == 0 && strspn(given + 2, "0123456789") == strlen(given + 2) &&
+        strlen(given + 2) <= 20) {
+        snprintf(count, sizeof(count), "--count=%s", given + 2);
+        return count;
+    }
     return given;
 }
 
@@ -333,7 +340,7 @@ static int parse_words(struct ctl *ctl, int *end)
         } else if (strcmp(word, "--") == 0) {
             literal = true;
         } else if (word[1] != '-') {
-            result = unknown_option(ctl, word + 1);
+            result = unknown_option(ctl, "-", word + 1);
         } else {
             result = take_option(ctl, &at);
         }

@@ -14,8 +14,10 @@ static int connect_error(const char *path, int code, struct error *err)
     if (code == ENOENT || code == ECONNREFUSED)
         return error_set(err, ERR_NOTFOUND, "%s: %s; is hawserd running?", path, strerror(code));
     if (code == EACCES || code == EPERM)
-        return error_set(err, ERR_PERM, "%s: %s; become root, or use --socket with one you may use",
-                         path, strerror(code));
+        return error_set(err, ERR_PERM, "%s: %s; become root, or %s", path, strerror(code),
+                         strcmp(path, CTL_DEFAULT_SOCKET) == 0
+                             ? "use --socket with a listener that you may use"
+                             : "join its group (`ls -l` shows it; group and mode of its [listen])");
     return error_set(err, ERR_IO, "%s: %s", path, strerror(code));
 }
 

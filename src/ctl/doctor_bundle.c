@@ -1,6 +1,7 @@
 /* What a support ticket needs, in one text file; and what the daemon says of the stream. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,6 +36,18 @@ static void take_status(struct doctor_daemon *out, struct slice answer)
     json_paths_free(paths);
 }
 
+/* Its control socket, where the configuration puts it and the command line names none. */
+static int open_daemon(const struct doctor *doctor, struct connection *connection,
+                       struct error *err)
+{
+    const struct settings *settings = doctor->configuration.settings;
+    char path[PATH_MAX];
+    if (ctl_option(doctor->ctl, "socket") != NULL || settings == NULL)
+        return connection_open(connection, doctor->ctl->socket, err);
+    snprintf(path, sizeof(path), "%s/control.sock", settings->daemon.runtime_dir);
+    return connection_open(connection, path, err);
+}
+
 void doctor_ask_daemon(struct doctor *doctor)
 {
     struct doctor_daemon *out = &doctor->facts.daemon;
@@ -46,7 +59,7 @@ void doctor_ask_daemon(struct doctor *doctor)
         return; /* an address is no stream of it */
     out->asked = true;
     buf_init(&out->status, CTL_LINE_MAX);
-    if (connection_open(&connection, doctor->ctl->socket, &err) != 0) {
+    if (open_daemon(doctor, &connection, &err) != 0) {
         snprintf(out->error, sizeof(out->error), "%.190s", err.text);
         return;
     }

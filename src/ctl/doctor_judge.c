@@ -184,7 +184,7 @@ static void judge_lookup(const struct doctor_facts *facts, struct doctor_report 
                                       : "");
 }
 
-static void judge_address(const struct doctor_address *address, bool others,
+static void judge_address(const struct doctor_address *address, bool others, bool proxy,
                           struct doctor_report *report)
 {
     if (address->status == 0) {
@@ -199,8 +199,11 @@ static void judge_address(const struct doctor_address *address, bool others,
         doctor_cause(finding, "nothing answers: a firewall that drops, or a machine that is down",
                      "check firewall, route and port towards this address");
     else if (address->status == ERR_REFUSED)
-        doctor_cause(finding, "the machine is there, but nothing listens on this port",
-                     "check the port, and that the service runs");
+        doctor_cause(finding,
+                     proxy ? "the proxy's machine is there, but nothing listens on this port"
+                           : "the machine is there, but nothing listens on this port",
+                     proxy ? "check the port of the proxy, and that it runs"
+                           : "check the port, and that the service runs");
     else
         doctor_cause(finding, "the network does not lead there",
                      "check this machine's routes and its addresses of this family");
@@ -212,7 +215,7 @@ static bool judge_addresses(const struct doctor_facts *facts, struct doctor_repo
     for (unsigned i = 0; i < facts->n_addresses; i++)
         good += facts->addresses[i].status == 0;
     for (unsigned i = 0; i < facts->n_addresses; i++)
-        judge_address(&facts->addresses[i], good > 0, report);
+        judge_address(&facts->addresses[i], good > 0, facts->proxy.used, report);
     return good > 0;
 }
 

@@ -47,7 +47,8 @@ int ctl_check(struct ctl *ctl)
     else if (ctl->json)
         printf("{\"ok\":\"check\",\"streams\":%zu}\n", configuration.settings->n_streams);
     else
-        printf("%s: ok, %zu streams\n", config, configuration.settings->n_streams);
+        printf("%s: ok, %zu stream%s\n", config, configuration.settings->n_streams,
+               configuration.settings->n_streams == 1 ? "" : "s");
     configuration_fini(&configuration);
     return status == 0 ? CTL_OK : CTL_NOT_WELL;
 }

@@ -249,6 +249,8 @@ void tell_store(const struct view *view, struct buf *out)
         say(out, ", one under way for ");
         tell_duration(view->store.committing_ms, out);
     }
+    if (view->store.warning[0] != '\0')
+        (void)buf_appendf(out, "; %s", view->store.warning);
 }
 
 void tell_consumers(const struct view *view, struct buf *out)

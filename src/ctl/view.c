@@ -223,6 +223,7 @@ static void read_store(struct view *view, const struct json_value *object)
     static const struct field fields[] = {
         {"state", TEXT, offsetof(struct view, store.state), sizeof(view->store.state)},
         {"reason", TEXT, offsetof(struct view, store.reason), sizeof(view->store.reason)},
+        {"warning", TEXT, offsetof(struct view, store.warning), sizeof(view->store.warning)},
         {"oldest", INTEGER, offsetof(struct view, store.oldest), 0},
         {"newest", INTEGER, offsetof(struct view, store.newest), 0},
         {"oldest_ms", INTEGER, offsetof(struct view, store.oldest_ms), 0},

@@ -61,7 +61,7 @@ struct view {
     struct view_stream *streams; /* those that are not well first, and of these who needs someone */
     size_t n_streams, n_unwell, n_paused;
     struct {
-        char state[16], reason[VIEW_REASON];
+        char state[16], reason[VIEW_REASON], warning[VIEW_REASON];
         int64_t oldest, newest, oldest_ms, bytes, retain_bytes, commits, commit_ms, committing_ms;
     } store;
     struct {

@@ -38,10 +38,23 @@ static struct {
 
 /* ---- the forms ---- */
 
+/* Whose line it is, and the line: "chat [1f2e3d4c]: open to ...". */
+static int append_told(const struct log_record *record)
+{
+    const char *stream = record->stream, *link = record->link;
+    int rc = 0;
+    if (stream != NULL)
+        rc = buf_append_str(&the.line, stream);
+    if (rc == 0 && link != NULL)
+        rc = buf_appendf(&the.line, "%s[%s]", stream != NULL ? " " : "", link);
+    if (rc == 0 && (stream != NULL || link != NULL))
+        rc = buf_append_str(&the.line, ": ");
+    return rc != 0 ? rc : buf_append_str(&the.line, record->text);
+}
+
 static int form_text(const struct log_record *record)
 {
     char time[32];
-    const char *stream = record->stream, *link = record->link;
     int rc;
     if (the.stderr_is_journal) {
         rc = buf_appendf(&the.line, "<%s>", priorities[record->level]);
@@ -49,13 +62,9 @@ static int form_text(const struct log_record *record)
         time_format_us(io_wall_us(), time);
         rc = buf_appendf(&the.line, "%s %-7s ", time, log_level_name(record->level));
     }
-    if (rc == 0 && stream != NULL)
-        rc = buf_append_str(&the.line, stream);
-    if (rc == 0 && link != NULL)
-        rc = buf_appendf(&the.line, "%s[%s]", stream != NULL ? " " : "", link);
-    if (rc == 0 && (stream != NULL || link != NULL))
-        rc = buf_append_str(&the.line, ": ");
-    return rc != 0 ? rc : buf_appendf(&the.line, "%s\n", record->text);
+    if (rc == 0)
+        rc = append_told(record);
+    return rc != 0 ? rc : buf_append_str(&the.line, "\n");
 }
 
 static int member(const char *name, const char *value)
@@ -90,7 +99,10 @@ static bool to_journal(const struct log_record *record)
 {
     struct log_out_field fields[LOG_OUT_FIELDS];
     size_t n = 0;
-    fields[n++] = (struct log_out_field){"MESSAGE", slice_str(record->text)};
+    buf_clear(&the.line);
+    if (append_told(record) != 0)
+        return false;
+    fields[n++] = (struct log_out_field){"MESSAGE", buf_slice(&the.line)};
     fields[n++] = (struct log_out_field){"PRIORITY", slice_str(priorities[record->level])};
     fields[n++] = (struct log_out_field){"SYSLOG_IDENTIFIER", SLICE("hawserd")};
     if (record->stream != NULL)

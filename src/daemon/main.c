@@ -164,8 +164,8 @@ int main(int argc, char **argv)
         print_errors(generation);
         status = EX_CONFIG;
     } else if (arguments.check) {
-        printf("%s: ok, %zu streams\n", arguments.config,
-               generation->configuration.settings->n_streams);
+        size_t n = generation->configuration.settings->n_streams;
+        printf("%s: ok, %zu stream%s\n", arguments.config, n, n == 1 ? "" : "s");
         status = EXIT_SUCCESS;
     } else {
         status = run(generation);

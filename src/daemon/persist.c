@@ -92,6 +92,8 @@ static bool disk_is_full(const struct persist *persist)
     return left < (least > PERSIST_LEAST_FREE ? least : PERSIST_LEAST_FREE);
 }
 
+#define SQUEEZED "the disk is full; the oldest events go before their time to make room"
+
 /* Said when it begins and when it ends, not for each batch. */
 static void tell_squeezed(struct persist *persist, bool made_room)
 {
@@ -99,8 +101,7 @@ static void tell_squeezed(struct persist *persist, bool made_room)
         return;
     bool full = disk_is_full(persist);
     if (full && !persist->squeezed)
-        log_warning(NULL, NULL,
-                    "store: the disk is full; the oldest events go before their time to make room");
+        log_warning(NULL, NULL, "store: " SQUEEZED);
     if (!full && persist->squeezed)
         log_notice(NULL, NULL, "store: there is room on the disk again");
     persist->squeezed = full;
@@ -553,6 +554,11 @@ const struct store_info *persist_info(const struct persist *persist)
 const char *persist_trouble(const struct persist *persist)
 {
     return persist->trouble[0] != '\0' ? persist->trouble : NULL;
+}
+
+const char *persist_warning(const struct persist *persist)
+{
+    return persist->squeezed ? SQUEEZED : NULL;
 }
 
 uint64_t persist_commits(const struct persist *persist)

@@ -214,6 +214,8 @@ static void write_store(struct object *object, const struct daemon *daemon)
     text(object, "state", slice_str(trouble != NULL ? "failing" : "ok"));
     if (trouble != NULL)
         text(object, "reason", slice_str(trouble));
+    if (persist_warning(daemon->persist) != NULL)
+        text(object, "warning", slice_str(persist_warning(daemon->persist)));
     number(object, "oldest", (int64_t)info->oldest_seq);
     number(object, "newest", (int64_t)info->newest_seq);
     if (oldest_received_us(&daemon->oldest) > 0)

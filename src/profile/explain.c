@@ -144,11 +144,11 @@ static const char *explain_failure(enum profile_failure failure, enum profile_ph
     case PROFILE_FAILURE_DNS:
         return "the host's name was not resolved. Fix: check the name, and this machine's resolver";
     case PROFILE_FAILURE_TCP:
-        return "no connection to any of the host's addresses. Fix: check network, firewall and "
-               "port";
+        return "no connection to any of the host's addresses, or of its proxy's. Fix: check "
+               "network, firewall and port, and that what should answer there runs";
     case PROFILE_FAILURE_TLS:
         return "TLS failed, mostly over the certificate. Fix: see the error beside it; a private "
-               "CA is named by tls_ca";
+               "CA is named by tls_ca; `hawserctl doctor` shows the chain";
     case PROFILE_FAILURE_STRIPPED:
         return "an ordinary answer came instead of the upgrade: a proxy or balancer took the "
                "Upgrade header away. Fix: let it pass Upgrade and Connection, or go around it";
@@ -158,8 +158,8 @@ static const char *explain_failure(enum profile_failure failure, enum profile_ph
     case PROFILE_FAILURE_TIMEOUT:
         return explain_timeout(phase);
     case PROFILE_FAILURE_CREDENTIAL:
-        return "a secret or CA could not be read. Fix: make the file that the message names; "
-               "hawser goes on by itself";
+        return "a secret or CA could not be read. Fix: mend what the message names; hawser goes on "
+               "by itself";
     case PROFILE_FAILURE_HTTP:
         return "the answer to a request was not what the profile says. Fix: check the address; if "
                "the service has changed, the profile must follow";

@@ -201,6 +201,9 @@ struct framing {
     enum level rules; /* what rules are about */
 };
 
+/* Among the headers: a message that is no JSON, whole. No header's name holds a colon. */
+#define SOURCE_TEXT "text:"
+
 struct profile_private {
     struct arena arena;
     struct profile *profile; /* that it is of */
@@ -219,6 +222,7 @@ struct profile_private {
     bool header_block;
     const char **headers; /* names that sources ask for */
     unsigned n_headers;
+    bool asks_text; /* one of them is SOURCE_TEXT */
 
     struct fields message, item;
     const struct expr *only; /* NULL: every message is an event */

@@ -83,9 +83,10 @@ static void say_not_found(const char *const *dirs, const char *name,
         diag_add(diag, file, line, "there is no profile `%s`; did you mean `%s`?", name,
                  search.best);
     else
-        diag_add(diag, file, line, "there is no profile `%s` (searched for %s.ini in %s%s)", name,
+        diag_add(diag, file, line, "there is no profile `%s` (searched for %s.ini in %s%s%s)", name,
                  name, dirs[0] != NULL ? dirs[0] : "no directory",
-                 dirs[0] != NULL && dirs[1] != NULL ? " and others" : "");
+                 dirs[0] != NULL && dirs[1] != NULL ? " and " : "",
+                 dirs[0] != NULL && dirs[1] != NULL ? dirs[1] : "");
 }
 
 /* 0 and a path that the caller frees, ERR_NOTFOUND or ERR_NOMEM. */

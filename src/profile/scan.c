@@ -443,6 +443,28 @@ static void clear_around(struct profile_scanner *s)
     scanner_clear(s, LEVEL_OUTER, s->profile->priv->framing.outer_paths);
 }
 
+/* Whether the profile knows a text such as "pong": a rule acts upon it, it answers something, or
+ * `only` asks for it. Then it is an event only where one of these says so. */
+static bool is_known_text(struct profile_scanner *s, struct profile_message *out)
+{
+    const struct profile_private *priv = s->profile->priv;
+    struct expr_subject subject = {s->slots, s->headers};
+    unsigned n_actions = 0;
+    enum verdict verdict;
+    bool wanted;
+
+    for (unsigned i = 0; i < priv->n_headers; i++)
+        if (strcmp(priv->headers[i], SOURCE_TEXT) == 0)
+            s->headers[i] = out->data;
+    for (unsigned i = 0; i < priv->n_rules; i++)
+        if (priv->rules[i].match != NULL && expr_holds(priv->rules[i].match, &subject))
+            n_actions += priv->rules[i].n_actions;
+    verdict = scanner_rules(s, out);
+    wanted = priv->only != NULL && expr_holds(priv->only, &subject);
+    out->event = verdict == VERDICT_EVENT || (verdict == VERDICT_NONE && wanted);
+    return n_actions != 0 || out->acks || out->answers != 0 || wanted;
+}
+
 /* It is an event all the same, kept as text: it must not vanish unsaid. */
 void scanner_read_text(struct profile_scanner *s, size_t error_offset, struct profile_message *out)
 {
@@ -450,11 +472,15 @@ void scanner_read_text(struct profile_scanner *s, size_t error_offset, struct pr
 
     scanner_clear(s, LEVEL_MESSAGE, priv->message.paths);
     clear_around(s);
+    if (priv->asks_text && is_known_text(s, out)) {
+        scanner_fields(s, &priv->message, out);
+        return;
+    }
     out->event = true;
     if (json_paths_count(priv->message.paths) != 0 || !priv->framing.whole)
         scanner_fault(s, out, "no JSON: byte %zu is wrong; kept as text", error_offset);
     if (s->has_headers)
-        out->event = scanner_event(s, scanner_rules(s, out));
+        out->event = scanner_event(s, priv->asks_text ? VERDICT_NONE : scanner_rules(s, out));
     scanner_fields(s, &priv->message, out);
 }
 

@@ -26,20 +26,10 @@ static bool is_event_field(struct slice name)
            (name.len == 5 && strncasecmp(name.ptr, "event", 5) == 0);
 }
 
-static int header_source(struct loader *l, struct slice name, struct source *out, struct error *err)
+static int find_header(struct loader *l, struct slice name, struct source *out, struct error *err)
 {
     struct profile_private *priv = l->priv;
-    bool token = name.len != 0;
 
-    if (!priv->header_block && !(has_event_source(l) && is_event_field(name)))
-        return error_set(
-            err, ERR_PARSE, "`header:" SLICE_FMT "` needs [message] header_block = yes%s",
-            SLICE_ARG(name),
-            has_event_source(l) ? "; an SSE event has header:id and header:event" : "");
-    for (size_t i = 0; i < name.len; i++)
-        token = token && is_token_byte(name.ptr[i]);
-    if (!token)
-        return error_set(err, ERR_PARSE, "`header:" SLICE_FMT "` names no header", SLICE_ARG(name));
     out->header = true;
     for (out->slot = 0; out->slot < priv->n_headers; out->slot++) {
         const char *known = priv->headers[out->slot];
@@ -59,6 +49,23 @@ static int header_source(struct loader *l, struct slice name, struct source *out
         return error_set(err, ERR_NOMEM, "out of memory");
     priv->n_headers++;
     return 0;
+}
+
+static int header_source(struct loader *l, struct slice name, struct source *out, struct error *err)
+{
+    struct profile_private *priv = l->priv;
+    bool token = name.len != 0;
+
+    if (!priv->header_block && !(has_event_source(l) && is_event_field(name)))
+        return error_set(
+            err, ERR_PARSE, "`header:" SLICE_FMT "` needs [message] header_block = yes%s",
+            SLICE_ARG(name),
+            has_event_source(l) ? "; an SSE event has header:id and header:event" : "");
+    for (size_t i = 0; i < name.len; i++)
+        token = token && is_token_byte(name.ptr[i]);
+    if (!token)
+        return error_set(err, ERR_PARSE, "`header:" SLICE_FMT "` names no header", SLICE_ARG(name));
+    return find_header(l, name, out, err);
 }
 
 int load_pointer(struct json_paths *paths, struct slice pointer, unsigned *slot, struct error *err)
@@ -89,6 +96,10 @@ int load_source(struct loader *l, struct slice place, struct source *out, struct
     *out = (struct source){0};
     if (slice_starts_with(place, slice_str(header_prefix)))
         return header_source(l, slice_from(place, n), out, err);
+    if (slice_eq_str(place, "text")) {
+        l->priv->asks_text = true;
+        return find_header(l, slice_str(SOURCE_TEXT), out, err);
+    }
     if (slice_starts_with(place, SLICE("^")))
         return outer_source(l, place, out, err);
     if (place.len == 0 || place.ptr[0] != '/')

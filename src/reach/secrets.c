@@ -33,10 +33,16 @@ static int read_file(const char *path, bool strict, struct buf *out, struct erro
 {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return error_set(err, errno == ENOENT ? ERR_NOTFOUND : ERR_PERM,
+    if (fd < 0 && errno == ENOENT)
+        return error_set(err, ERR_NOTFOUND,
                          "secret %s cannot be read: %s; put it there, readable by hawserd", path,
-                         strerror(errno));
+                         strerror(ENOENT));
+    if (fd < 0)
+        return error_set(
+            err, ERR_PERM,
+            "secret %s cannot be read: %s; let hawserd's user read it, as by chgrp and "
+            "chmod 640",
+            path, strerror(errno));
     int status = 0;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         status = error_set(err, ERR_INVAL, "secret %s is not a regular file", path);

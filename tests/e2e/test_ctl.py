@@ -234,7 +234,8 @@ def test_over_a_listener_without_rights(chat, service):
     (("status", "a", "b"), "too many arguments"), (("pause",), "something is missing"),
     (("tail", "--count", "0"), "--count takes"), (("tail", "--count"), "--count takes a value"),
     (("tail", "--ack"), "--ack is for a --consumer"), (("status", "--watch=1"), "takes no value"),
-    (("tail", "-x"), "unknown option"), (("consumers", "forget"), "after consumers"),
+    (("tail", "-x"), "unknown option -x"),
+    (("tail", "-n0"), "--count takes"), (("tail", "-nx"), "unknown option -nx"), (("consumers", "forget"), "after consumers"),
     (("explain", "6"), "close code"), (("explain", "3000-4999"), "range"),
 ])
 def test_usage(hawser, arguments, words):

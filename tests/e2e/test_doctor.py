@@ -108,6 +108,10 @@ def test_F60_all_well(hawser, service, ca, doctor):
 def test_F60_of_a_stream_that_lives(chat, doctor):
     report = doctor("--dials", "3", status=0).well("hello")
     assert "the stream is live; it has a link up" in report.of("hawserd")[0]["text"]
+    # Without --socket it looks where the configuration puts it.
+    done = subprocess.run([chat.ctl, "doctor", "chat", "--config", chat.config, "--listen", "0", "--json"],
+                          env=chat.env(), timeout=60, capture_output=True, text=True)
+    assert "it has a link up" in Report(done.stdout).of("hawserd")[0]["text"]
     assert "--dials was left out" in report.of("hawserd")[1]["text"] and "dials" not in report.json
     chat.sections["stream chat"]["limits.links"] = 1
     report = doctor(status=0).well("tcp")
@@ -270,7 +274,7 @@ def test_F10_a_proxy_that_says_nothing_or_does_not_exist(hawser, service, ca, do
                  "can reach the service")
     port = closed_port()
     hawser.scaiwave(service, ca=ca, proxy=f"http://127.0.0.1:{port}")
-    doctor().ill("tcp", "connection refused", "nothing listens", "check the port")
+    doctor().ill("tcp", "connection refused", "the proxy.*nothing listens", "check the port of the proxy")
     hawser.scaiwave(service, ca=ca, proxy=f"http://me@127.0.0.1:{port}", proxy_password="file:/nowhere/password")
     doctor().ill("proxy", "/nowhere/password", fix="proxy_password")
 

@@ -102,6 +102,8 @@ def test_journal(quick, service, tmp_path):
     record = next(r for r in records if r.get("HAWSER_LINK"))
     assert record["SYSLOG_IDENTIFIER"] == "hawserd" and record["PRIORITY"] in "34567"
     assert re.fullmatch("[0-9a-f]{8}", record["HAWSER_LINK"])
+    # Who reads the messages alone sees whose they are, too.
+    assert record["MESSAGE"].startswith(f"chat [{record['HAWSER_LINK']}]: ")
     assert "hawserd" not in quick.log()  # nothing of it on standard error
 
 

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from hawser_test.hawserd import ROOT, Hawserd
+from hawser_test.hawserd import BUILD, ROOT, Hawserd
 from hawser_test.mdoc import MAN, PAGES, describe, items, names
 
 TABLES = describe()
@@ -56,6 +56,24 @@ def test_each_key_of_a_profile():
     real = {key for key in TABLES["profile_keys"] if not re.match(r"\[(close|status|failure|explain)\]", key)}
     assert told == real | actions
     assert names("hawser-profile.5", "[close], [status], [failure]") == TABLES["policy_actions"] + ["flap"]
+
+
+def test_each_profile_that_is_shown_is_one(tmp_path):
+    text = (MAN / "hawser-profile.5").read_text()
+    shown = [block for block in re.findall(r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", text, re.M | re.S)
+             if block.startswith("[profile]")]
+    assert len(shown) == 3
+    config = tmp_path / "hawser.ini"
+    lines = [f"[daemon]\nprofile_dir = {tmp_path}"]
+    for number, block in enumerate(shown):
+        (tmp_path / f"shown{number}.ini").write_text(block)
+        lines.append(f"[stream s{number}]\nprofile = shown{number}\nhost = h.example")
+        if "secrets = token" in block:
+            lines.append("token = file:/etc/hawser/token")
+    config.write_text("\n".join(lines))
+    done = subprocess.run([BUILD / "src" / "ctl" / "hawserctl", "check", "--config", config],
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("table", ["failures", "phases", "link_settings"])

@@ -28,7 +28,8 @@ def installed():
     options = json.loads(subprocess.run(["meson", "introspect", "--buildoptions", BUILD], check=True,
                                         capture_output=True, text=True).stdout)
     prefix = next(option["value"] for option in options if option["name"] == "prefix")
-    return sorted(path.removeprefix(prefix + "/") for path in json.loads(done.stdout).values())
+    paths = [path.removeprefix(prefix + "/") for path in json.loads(done.stdout).values()]
+    return sorted([*paths, "etc/hawser/hawser.ini"])  # which conf/install places
 
 
 def spec_files():
@@ -60,6 +61,25 @@ def test_rpm_has_what_is_installed():
     for pattern in patterns:
         assert any(fnmatch.fnmatch(path, pattern) or path.startswith(pattern.rstrip("/") + "/")
                    for path in paths), f"{pattern} of %files is nothing that is installed"
+
+
+def test_an_install_keeps_the_configuration_that_is_there(tmp_path):
+    def install():
+        subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--only-changed",
+                        "--destdir", tmp_path], check=True, stdout=subprocess.DEVNULL)
+
+    def found():
+        return {path.name: path.read_text() for path in tmp_path.rglob("etc/hawser/*")}
+
+    shipped = (ROOT / "conf" / "hawser.ini").read_text()
+    install()
+    assert found() == {"hawser.ini": shipped}
+    install()
+    assert found() == {"hawser.ini": shipped}
+    own = "[listen mine]\npath = /run/mine.sock\n"
+    next(tmp_path.rglob("etc/hawser/hawser.ini")).write_text(own)
+    install()
+    assert found() == {"hawser.ini": own, "hawser.ini.new": shipped}
 
 
 def test_rpm_spec_is_well_formed():

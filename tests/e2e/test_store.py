@@ -278,6 +278,8 @@ def test_F47_disk_full_and_the_oldest_give_way(hawser, service, ca, small_disk):
         assert consumer.gaps == []
         seqs = consumer.seqs
     hawser.wait_log("the disk is full; the oldest events go before their time")
+    assert "the oldest events go before their time" in hawser.request(op="status")["store"]["warning"]
+    assert "; the disk is full; the oldest events go" in hawser.hawserctl("status")
     hawser.restart()  # so that nothing comes from memory
     with hawser.consumer() as late:
         late.subscribe(**{"from": seqs[0]})

@@ -132,8 +132,8 @@ static void test_every_fault_has_its_line(void **state)
 {
     static const char *const messages[] = {
         "f.ini:1: stands before any [section]: \"early = 1\"",
-        ("f.ini:3: an indented line continues the value in the line before it, and there is none: "
-         "\"indented = 1\""),
+        ("f.ini:3: an indented line continues the value in the line before it, and there is none; "
+         "take the blanks before it away: \"indented = 1\""),
         "f.ini:5: neither [section] nor key = value nor # comment: \"word\"",
         "f.ini:6: neither [section] nor key = value nor # comment: \"= value\"",
         "f.ini:7: a section's line ends with \"]\", not as in \"[open\"",
@@ -183,9 +183,9 @@ static void test_byte_order_mark_is_passed_over(void **state)
 static void test_a_key_twice_in_one_file(void **state)
 {
     static const char *const messages[] = {
+        "f.ini:5: line 2 has set this key already: \"b\"",
         "f.ini:6: line 3 has set this key already: \"a\"",
         "f.ini:7: line 6 has set this key already: \"a\"",
-        "f.ini:5: line 2 has set this key already: \"b\"",
     };
 
     assert_errors(SLICE("[s]\nb = 1\na = 1\n[t]\n[s]\n"), NULL, 0);
@@ -307,6 +307,25 @@ static void test_diag_at_the_bound_and_one_past(void **state)
     ini_free(NULL);
 }
 
+/* Several passes find them; people mend a file from its top. */
+static void test_diag_is_in_the_order_of_the_lines(void **state)
+{
+    static const char *const want[] = {"b.ini:2: late", "b.ini:2: again", "b.ini:9: early",
+                                       "a.ini: whole",  "a.ini:1: late",  "a.ini:7: early"};
+    struct diag *diag = diag_new();
+
+    assert_non_null(diag);
+    diag_add(diag, "b.ini", 9, "early");
+    diag_add(diag, "a.ini", 7, "early");
+    diag_add(diag, "b.ini", 2, "late");
+    diag_add(diag, "a.ini", 1, "late");
+    diag_add(diag, "b.ini", 2, "again");
+    diag_add(diag, "a.ini", 0, "whole");
+    for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+        assert_string_equal(diag_get(diag, i), want[i]);
+    diag_free(diag);
+}
+
 /* It counts, so that who looks at the count sees that something was wrong this time, too. */
 static void test_diag_keeps_a_message_once(void **state)
 {
@@ -360,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_files_that_cannot_be_read, config_dir_setup,
                                         config_dir_teardown),
         cmocka_unit_test(test_diag_at_the_bound_and_one_past),
+        cmocka_unit_test(test_diag_is_in_the_order_of_the_lines),
         cmocka_unit_test(test_diag_keeps_a_message_once),
         cmocka_unit_test(test_every_prefix_ends),
     };

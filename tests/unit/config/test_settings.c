@@ -188,12 +188,12 @@ static void test_errors_of_all_files_at_once(void **state)
              "# comment: \"oops\"",
              d->dir);
     assert_string_equal(diag_get(d->diag, 0), want);
-    assert_error(d, 1, 2, "log wants error, warning, notice, info or debug, not \"x\"");
     snprintf(want, sizeof want,
              "%s/conf.d/a.ini:3: retain_size wants a size (64K, 16M, 2G), not "
              "\"1X\"",
              d->dir);
-    assert_string_equal(diag_get(d->diag, 2), want);
+    assert_string_equal(diag_get(d->diag, 1), want);
+    assert_error(d, 2, 2, "log wants error, warning, notice, info or debug, not \"x\"");
     assert_error(d, 3, 3,
                  "[stream chat] has no profile; \"hawserctl profiles\" lists those there "
                  "are");

@@ -222,11 +222,10 @@ static void test_all_faults_at_once(void **state)
         load_text("[connect]\nurl = ftp://h/\n[live]\nwhen = x\n[on a]\nmatch = a\n", no_keys);
 
     assert_int_equal(diag_count(l.diag), 4);
-    /* Rules are read first: they declare variables. */
-    assert_non_null(strstr(diag_get(l.diag, 0), "test.ini:6: match: `a` is no JSON Pointer"));
-    assert_non_null(strstr(diag_get(l.diag, 1), "test.ini:2: url: the scheme must be wss"));
-    assert_non_null(strstr(diag_get(l.diag, 2), "test.ini:4: when: `x` is none of"));
-    assert_non_null(strstr(diag_get(l.diag, 3), "test.ini:5: [on a] has no `do`"));
+    assert_non_null(strstr(diag_get(l.diag, 0), "test.ini:2: url: the scheme must be wss"));
+    assert_non_null(strstr(diag_get(l.diag, 1), "test.ini:4: when: `x` is none of"));
+    assert_non_null(strstr(diag_get(l.diag, 2), "test.ini:5: [on a] has no `do`"));
+    assert_non_null(strstr(diag_get(l.diag, 3), "test.ini:6: match: `a` is no JSON Pointer"));
     unload(&l);
 }
 
@@ -415,12 +414,12 @@ static void test_no_such_profile(void **state)
     static const char *const names[][2] = {
         {"scaiwav", "hawser.ini:11: there is no profile `scaiwav`; did you mean `scaiwave`?"},
         {"zzzzzzzz", "hawser.ini:11: there is no profile `zzzzzzzz` (searched for zzzzzzzz.ini in "
-                     "/nonexistent and others)"},
+                     "/nonexistent and conf/profiles)"},
         {"../profiles/generic",
          "hawser.ini:11: there is no profile `../profiles/generic` (searched for "
-         "../profiles/generic.ini in /nonexistent and others)"},
-        {"",
-         "hawser.ini:11: there is no profile `` (searched for .ini in /nonexistent and others)"},
+         "../profiles/generic.ini in /nonexistent and conf/profiles)"},
+        {"", "hawser.ini:11: there is no profile `` (searched for .ini in /nonexistent and "
+             "conf/profiles)"},
     };
 
     for (size_t i = 0; i < COUNT(names); i++) {

@@ -301,7 +301,7 @@ static void test_number_of_flaps(void **state)
         snprintf(text + strlen(text), sizeof(text) - strlen(text), "  %d 2/1s park\n", 1300 + i);
     l = load_text(text, no_keys);
     assert_int_equal(l.rc, ERR_PARSE);
-    assert_non_null(strstr(diag_get(l.diag, 0), "test.ini:4: flap: more than 16 lines in all"));
+    assert_non_null(strstr(diag_get(l.diag, 1), "test.ini:4: flap: more than 16 lines in all"));
     unload(&l);
 }
 

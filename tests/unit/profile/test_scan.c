@@ -196,6 +196,46 @@ static void test_rules_see_headers(void **state)
     scan_stop(&s);
 }
 
+/* A service that speaks JSON, and answers "ping" with "pong". */
+static void test_rules_see_text(void **state)
+{
+    static const struct {
+        const char *text;
+        bool event, acks;
+        const char *fault;
+    } table[] = {
+        {"pong", false, true, NULL},
+        {"bye", false, false, NULL},
+        {"note", true, false, NULL},
+        {"hello", true, false, NULL},
+        {"{\"id\":1}", true, false, NULL},
+        {"{\"text\":\"pong\"}", false, false, NULL},
+        {"\"pong\"", false, false, NULL},
+        {"Pong", true, false, "no JSON: byte 0 is wrong; kept as text"},
+        {"", true, false, "no JSON: byte 0 is wrong; kept as text"},
+    };
+    struct scan s;
+
+    scan_start(&s,
+               CONNECT "[event]\nid = /id\nonly = /id exists || text == \"hello\"\n"
+                       "[send ping]\ntext = ping\n"
+                       "[heartbeat]\nsend = ping\nevery = 5s\nack = text == \"pong\"\n"
+                       "[on bye]\nmatch = text == \"bye\"\ndo = reconnect\n"
+                       "[on note]\nmatch = text == \"note\"\ndo = event\n",
+               no_keys);
+    for (size_t i = 0; i < COUNT(table); i++) {
+        scan_text(&s, table[i].text);
+
+        if (s.message.event != table[i].event || s.message.acks != table[i].acks ||
+            (s.message.fault == NULL) != (table[i].fault == NULL))
+            fail_msg("%s", table[i].text);
+        if (table[i].fault != NULL)
+            assert_string_equal(s.message.fault, table[i].fault);
+        assert_slice(s.message.data, table[i].text);
+    }
+    scan_stop(&s);
+}
+
 /* ---- generic ---- */
 
 static void test_generic(void **state)
@@ -438,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_nchan),
         cmocka_unit_test(test_broken_header_blocks),
         cmocka_unit_test(test_rules_see_headers),
+        cmocka_unit_test(test_rules_see_text),
         cmocka_unit_test(test_generic),
         cmocka_unit_test(test_places_in_turn),
         cmocka_unit_test(test_kinds_of_ids),
