@@ -86,6 +86,7 @@
     X(NAMED_SEEK, "named consumer that seeks")                                                     \
     X(NAMED_TAKEOVER, "named consumer taken over")                                                 \
     X(NAMED_TOLD, "named consumer told of a loss")                                                 \
+    X(NAMED_SETTLED, "a loss acknowledged by what came behind its notice")                         \
     X(NAMED_FULL, "full window")                                                                   \
     X(NOTICE, "notice")                                                                            \
     X(GHOST, "event stored that no link showed")                                                   \

@@ -291,6 +291,11 @@ struct named {
     bool known;      /* it was told that it exists */
     uint64_t answered, acked;
     uint64_t gap_seq; /* the end of the last loss that this connection was told of */
+    struct {
+        uint64_t to_seq;
+        size_t seen_before;        /* so much it had been sent by then */
+    } told[WORLD_FEEDS];           /* the last loss of each feed that it was told of */
+    uint64_t settled[WORLD_FEEDS]; /* losses up to here are acknowledged */
     /* The answer that it waits for: to an acknowledgement up to waits_seq, or to its subscription,
      * whose cursor that is. */
     uint64_t waits_change, waits_seq;
@@ -439,7 +444,7 @@ struct named *named_of(struct world *world, unsigned number); /* NULL: it has no
 bool named_connect(struct world *world, unsigned number);     /* false: it is to wait */
 void named_disconnect(struct world *world, unsigned number);
 void named_acknowledge(struct world *world, unsigned number, bool all);
-void named_told(struct world *world, unsigned number, uint64_t to_seq); /* of a loss up to there */
+void named_told(struct world *world, unsigned number, size_t first_loss); /* of those from there */
 void named_saw(struct world *world, unsigned number, uint64_t seq);
 void named_saved(struct world *world, uint64_t ticket, bool lost);
 void named_scan(struct world *world);
