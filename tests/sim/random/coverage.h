@@ -92,6 +92,7 @@
     X(GHOST, "event stored that no link showed")                                                   \
     X(UNKEYED_SYNC, "event without id and position stored as sync has it")                         \
     X(UNKEYED_KEPT, "event without id and position stored as the link had it")                     \
+    X(UNKEYED_PLACED, "event without id and position stored before what sync brought next")        \
     X(MOVE, "service asks to move")                                                                \
     X(TWO_LINKS, "two links at once")                                                              \
     X(EXPIRING, "token about to expire")                                                           \
