@@ -128,7 +128,8 @@ static void check_place(struct world *world, struct feed *feed, unsigned positio
     if (feed->kind != KIND_MIXED || events[position].shown != 1)
         return;
     for (unsigned p = position + 1; p <= feed->top; p++)
-        if (feed->whole_seq[p] != 0 && came_behind(&events[p], &events[position]))
+        if (feed->whole_seq[p] != 0 && !service_is_loose(feed, p) &&
+            came_behind(&events[p], &events[position]))
             world_violation(world, 3,
                             "%s: event %u, which has no position, is stored after event %u, which "
                             "came behind it",
