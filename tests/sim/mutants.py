@@ -58,7 +58,7 @@ MUTANTS = {
         "src/engine/requests.c",
         "if (use_next && page->has_next && (page->items == 0 || !page->has_last))",
         "if (page->has_next)")]),
-    "the position outlives the events that the store lost": ({1}, [(
+    "the position outlives the events that the store lost": ({1, 4}, [(
         "src/flow/flow.c", "    window_clear(&flow->window);\n    begin_at(",
         "    window_clear(&flow->window);\n    if (!flow->position.known)\n        begin_at(")]),
     "a restart is no gap where nothing can be resumed": ({1}, [(
