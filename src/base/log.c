@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +29,9 @@ static void write_to_stderr(void *arg, const struct log_record *record)
 
 static log_sink current_sink = write_to_stderr;
 static void *current_arg;
-static enum log_level current_level = LOG_LEVEL_INFO;
+/* Alone: nothing else is to be seen with it, and a line more or less of another thread does not
+ * matter. So it is relaxed, which costs nothing where log_enabled() stands in a hot path. */
+static _Atomic enum log_level current_level = LOG_LEVEL_INFO;
 
 void log_set_sink(log_sink sink, void *arg)
 {
@@ -38,12 +41,12 @@ void log_set_sink(log_sink sink, void *arg)
 
 void log_set_level(enum log_level level)
 {
-    current_level = level;
+    atomic_store_explicit(&current_level, level, memory_order_relaxed);
 }
 
 bool log_enabled(enum log_level level)
 {
-    return level <= current_level;
+    return level <= atomic_load_explicit(&current_level, memory_order_relaxed);
 }
 
 const char *log_level_name(enum log_level level)

@@ -5,7 +5,7 @@
  * line of valid UTF-8 without control characters, so that no peer can forge a line.
  * Leaves to others: where records go and when they happened. There is no clock here; the sink
  * adds the time. Without a sink, "<level> [stream link] text" goes to standard error.
- * Owns: the sink and the level, both global to the process: set before threads start.
+ * Owns: the sink, which is set before threads start, and the level; both global to the process.
  * Fails: never visibly. A log that cannot be written is no reason to stop; errno is kept.
  */
 #ifndef HAWSER_BASE_LOG_H

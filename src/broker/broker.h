@@ -89,6 +89,10 @@ void broker_restore(struct broker *broker, struct slice key, struct slice value,
  * be restored. Until the client is freed. */
 const char *broker_unrestored(const struct broker_client *client);
 
+/* The key under which the scope of a stream of that name is saved, where its limits are its own. */
+#define BROKER_KEY 64 /* bytes of a key, with the NUL */
+void broker_stream_key(const char *name, char out[BROKER_KEY]);
+
 /* ---- slots; times are monotonic ms ---- */
 enum broker_slot { BROKER_LINK, BROKER_SUCCESSOR, BROKER_FALLBACK };
 /* at_start: with the daemon; such asks are spread. While the connection of this slot is still

@@ -8,12 +8,27 @@
 #include "base/crc32c.h"
 #include "base/siphash.h"
 
-int scope_new(enum profile_scope kind, const char *name, struct scope **out)
+/* Names may be long; the hash only has to part them. */
+static void write_key(enum profile_scope kind, const char *name, char out[BROKER_KEY])
 {
     static const char *const kinds[] = {[PROFILE_SCOPE_STREAM] = "stream",
                                         [PROFILE_SCOPE_CREDENTIAL] = "credential",
                                         [PROFILE_SCOPE_HOST] = "host"};
     static const uint8_t hash_key[16] = "hawser.limits";
+    uint8_t hash[16];
+    siphash128(hash_key, name, strlen(name), hash);
+    int at = snprintf(out, BROKER_KEY, "limits/%s/", kinds[kind]);
+    for (unsigned i = 0; i < sizeof(hash); i++)
+        at += snprintf(out + at, BROKER_KEY - (size_t)at, "%02x", hash[i]);
+}
+
+void broker_stream_key(const char *name, char out[BROKER_KEY])
+{
+    write_key(PROFILE_SCOPE_STREAM, name, out);
+}
+
+int scope_new(enum profile_scope kind, const char *name, struct scope **out)
+{
     struct scope *scope = calloc(1, sizeof(*scope));
     if (scope == NULL)
         return ERR_NOMEM;
@@ -23,12 +38,7 @@ int scope_new(enum profile_scope kind, const char *name, struct scope **out)
         free(scope);
         return ERR_NOMEM;
     }
-    /* Names may be long; the hash only has to part them. */
-    uint8_t hash[16];
-    siphash128(hash_key, name, strlen(name), hash);
-    int at = snprintf(scope->key, sizeof(scope->key), "limits/%s/", kinds[kind]);
-    for (unsigned i = 0; i < sizeof(hash); i++)
-        at += snprintf(scope->key + at, sizeof(scope->key) - (size_t)at, "%02x", hash[i]);
+    write_key(kind, name, scope->key);
     list_init(&scope->node);
     *out = scope;
     return 0;

@@ -12,14 +12,13 @@
 #include "broker/broker.h"
 #include "broker/rate.h"
 
-#define SCOPE_KEY 64           /* of the key its counts are saved under, with the NUL */
 #define SCOPE_DIALING_MS 60000 /* what was under way at a crash is over by then */
 
 struct scope {
     struct list_node node;
     enum profile_scope kind;
-    char *name; /* of the stream, the credential or the host */
-    char key[SCOPE_KEY];
+    char *name;                          /* of the stream, the credential or the host */
+    char key[BROKER_KEY];                /* that its counts are saved under */
     unsigned refs;                       /* clients */
     int64_t longest_ms, longest_send_ms; /* of the periods of connects and sessions; of sends */
     bool persists;                       /* there are such limits */

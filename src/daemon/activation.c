@@ -23,7 +23,8 @@ struct held {
     char name[FDNAME_MAX + 1]; /* the manager's for it */
     int fd;                    /* -1: its listener has it */
     bool kept;
-    const struct io_listener *by; /* who accepts on it; NULL: nobody */
+    const struct io_listener *by;     /* who accepts on it; NULL: nobody */
+    const struct io_listener *before; /* the same, until it goes: `by` is to take its place */
     struct io_listening at;
 };
 
@@ -137,9 +138,17 @@ static bool fits_kept(const struct held *held, const struct activation_wish *wis
     return strcmp(file, strrchr(expected, '/')) == 0;
 }
 
+/* A given one is its name's: a listener that only has another path by now goes on with it. The two
+ * share it until the old one goes, or the new one, if nothing comes of the change. */
+static bool is_free(const struct held *held, const struct activation_wish *wish)
+{
+    return held->by == NULL || (!held->kept && !held->at.tcp && held->before == NULL &&
+                                strcmp(held->name, wish->name) == 0);
+}
+
 static bool fits(const struct held *held, const struct activation_wish *wish)
 {
-    if (held->by != NULL || held->at.tcp != (wish->tcp != NULL))
+    if (!is_free(held, wish) || held->at.tcp != (wish->tcp != NULL))
         return false;
     if (held->kept)
         return fits_kept(held, wish);
@@ -187,10 +196,13 @@ int activation_listen(struct activation *activation, struct io_loop *loop,
         return 0;
     status = held->kept ? listen_kept(held, loop, wish, cb, arg, out, err)
                         : listen_given(held, loop, cb, arg, out, err);
-    if (status != 0)
+    if (status != 0) {
         *out = NULL;
+        return status;
+    }
+    held->before = held->by;
     held->by = *out;
-    return status;
+    return 0;
 }
 
 /* ---- what is left with the manager ---- */
@@ -228,19 +240,40 @@ static void drop(struct activation *activation, size_t i)
     memmove(held, held + 1, (activation->n - i) * sizeof(*held));
 }
 
+static void tell_unwanted(const struct held *held)
+{
+    log_warning(NULL, NULL,
+                "the service manager listens on %s (%s), which no [listen] section wants: "
+                "who connects there waits in vain",
+                held->at.name, held->name);
+}
+
 void activation_release(struct activation *activation, struct io_listener *listener, bool stays)
 {
     for (size_t i = 0; i < activation->n; i++) {
         struct held *held = &activation->held[i];
+        if (held->before == listener)
+            held->before = NULL;
         if (held->by != listener)
             continue;
-        held->by = NULL;
+        held->by = held->before;
+        held->before = NULL;
         if (held->kept && stays)
             io_listener_leave(listener);
         else if (held->kept)
             drop(activation, i);
+        else if (held->by == NULL && !stays)
+            tell_unwanted(held);
         return;
     }
+}
+
+bool activation_gave(const struct activation *activation, const struct io_listener *listener)
+{
+    for (size_t i = 0; i < activation->n; i++)
+        if (activation->held[i].by == listener)
+            return !activation->held[i].kept;
+    return false;
 }
 
 void activation_settle(struct activation *activation)
@@ -252,9 +285,6 @@ void activation_settle(struct activation *activation)
         if (held->kept)
             drop(activation, i);
         else
-            log_warning(NULL, NULL,
-                        "the service manager listens on %s (%s), which no [listen] section wants: "
-                        "who connects there waits in vain",
-                        held->at.name, held->name);
+            tell_unwanted(held);
     }
 }

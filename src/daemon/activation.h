@@ -10,7 +10,8 @@
  * Decides: which listener gets which. A given one goes to the listener of its FileDescriptorName=,
  * `control` to the control socket, else to that of its address; its mode and group are the socket
  * unit's affair. Over TCP the address alone counts: what may be served there depends on it. A kept
- * one goes to the listener of its address, if the file at that path is still the same one.
+ * one goes to the listener of its address, if the file at that path is still the same one. A reload
+ * gives out sockets as a restart would.
  * Owns: what no listener has; and a copy of each given one, so that a reload can bring a listener
  * back. Fails: for want of memory only; a socket that cannot be used is said, and done without.
  */
@@ -45,6 +46,8 @@ void activation_keep(struct activation *activation, const char *name,
 /* That listener is about to close: for good, or (stays) because hawserd stops; the manager then
  * holds the socket on, and its file stays. */
 void activation_release(struct activation *activation, struct io_listener *listener, bool stays);
+/* Whether it listens on a given socket. */
+bool activation_gave(const struct activation *activation, const struct io_listener *listener);
 /* All listeners are there. Says which given sockets none wanted, and gives up kept ones. */
 void activation_settle(struct activation *activation);
 

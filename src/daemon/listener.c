@@ -408,6 +408,13 @@ int listener_permit(struct listener *listener, const struct settings_listen *set
                     struct error *err)
 {
     gid_t gid = getegid();
+    if (activation_gave(listener->daemon->activation, listener->io)) {
+        log_warning(NULL, NULL,
+                    "listen %s: mode and group are those of its socket unit, see SocketMode= and "
+                    "SocketGroup= there",
+                    settings->name);
+        return 0;
+    }
     int status = settings->group != NULL ? find_group(settings->group, &gid, err) : 0;
     if (status == 0)
         status = io_listener_permit(listener->io, settings->mode, gid, err);

@@ -184,9 +184,9 @@ static void on_stall_timer(void *arg)
 static void run_retain(struct io_job *job)
 {
     struct write_job *retain = (struct write_job *)job;
-    bool more = false;
-    retain->status = store_retain(retain->persist->store, io_wall_us(), &more, &retain->err);
-    retain->persist->retain_more = more;
+    retain->more = false;
+    retain->status =
+        store_retain(retain->persist->store, io_wall_us(), &retain->more, &retain->err);
 }
 
 static void done_retain(struct io_job *job)
@@ -199,13 +199,13 @@ static void done_retain(struct io_job *job)
     else
         log_warning(NULL, NULL, "store: retention: %s", retain->err.text);
     io_timer_set(persist->retain_timer,
-                 persist->retain_more && retain->status == 0 ? 1 : PERSIST_RETAIN_MS);
+                 retain->more && retain->status == 0 ? 1 : PERSIST_RETAIN_MS);
 }
 
 static void on_retain_timer(void *arg)
 {
     struct persist *persist = arg;
-    if (persist->store == NULL || persist->reopening) {
+    if (persist->reopening) { /* the writer has the store, which may not even be open */
         io_timer_set(persist->retain_timer, PERSIST_RETAIN_MS);
         return;
     }
@@ -314,7 +314,7 @@ static bool on_visit(void *arg, const struct store_event *event)
 static void on_lost(void *arg, unsigned stream, uint64_t from_seq, uint64_t to_seq)
 {
     struct persist *persist = arg;
-    const char *name = stream < LIMIT_STREAMS ? persist->streams[stream].name : NULL;
+    const char *name = stream < LIMIT_STREAMS ? atomic_load(&persist->names[stream]) : NULL;
     if (name == NULL || to_seq <= persist->cold.told[stream])
         return;
     if (from_seq <= persist->cold.told[stream])
@@ -500,7 +500,7 @@ void persist_close(struct persist *persist)
     buf_fini(&persist->cold.bytes);
     buf_fini(&persist->cold.gaps);
     for (unsigned i = 0; i < LIMIT_STREAMS; i++) {
-        free((char *)persist->streams[i].name);
+        free((char *)atomic_load(&persist->names[i]));
         free((char *)persist->streams[i].fingerprint.ptr);
     }
     free(persist->path);

@@ -12,6 +12,7 @@ struct write_job {
     size_t stored;     /* commit: records of the batch that are on disk already */
     bool states_saved; /* commit: without its records, which wait for space */
     bool made_room;    /* commit: retention had to go further than it was asked to */
+    bool more;         /* retain: it has not done all yet */
     int64_t took_us;   /* commit */
     int status;
     struct error err;
@@ -30,13 +31,16 @@ struct persist {
     uint64_t commits;
     unsigned min_free_percent;
     struct histogram commit_us;
-    struct store_stream_options streams[LIMIT_STREAMS]; /* by the store's number; name NULL: none */
-    _Atomic bool closed[LIMIT_STREAMS];                 /* it is not opened again */
+    /* By the store's number: the name, NULL where there is none, and the rest, which is the
+     * writer's. A name is set once, and then stays: the reader's thread says it. */
+    _Atomic(const char *) names[LIMIT_STREAMS];
+    struct store_stream_options streams[LIMIT_STREAMS];
+    _Atomic bool closed[LIMIT_STREAMS]; /* it is not opened again */
 
     struct write_job commit, retain, reopen;
     const struct hub_batch *batch; /* in flight; NULL: none */
     struct io_timer *stall_timer, *retry_timer, *retain_timer;
-    bool retaining, retain_more, closing, squeezed;
+    bool retaining, closing, squeezed;
     bool reopening; /* the store is to be closed and opened: no new reads */
 
     struct {

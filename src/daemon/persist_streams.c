@@ -12,24 +12,30 @@ static bool same_options(const struct store_stream_options *a, const struct stor
            a->dedup_window == b->dedup_window;
 }
 
-/* So that it can be opened again. Names stay: the reader's thread may be about to say one. */
+/* So that it can be opened again. The name is visible when its text is: a plain store would let the
+ * reader's thread see the one without the other. */
 static int remember(struct persist *persist, const struct store_stream_options *options,
                     unsigned id, struct error *err)
 {
     struct store_stream_options *kept = &persist->streams[id];
+    const char *name = atomic_load(&persist->names[id]);
     atomic_store(&persist->closed[id], false);
-    if (kept->name != NULL && same_options(kept, options))
+    if (name != NULL && same_options(kept, options))
         return 0;
     char *fingerprint = slice_dup(options->fingerprint);
-    const char *name = kept->name != NULL ? kept->name : strdup(options->name);
+    if (name == NULL)
+        name = strdup(options->name);
     if (fingerprint == NULL || name == NULL) {
         free(fingerprint);
+        if (name != atomic_load(&persist->names[id]))
+            free((char *)name);
         return error_set(err, ERR_NOMEM, "out of memory");
     }
     free((char *)kept->fingerprint.ptr);
     *kept = *options;
     kept->fingerprint.ptr = fingerprint;
     kept->name = name;
+    atomic_store(&persist->names[id], name);
     return 0;
 }
 

@@ -27,7 +27,8 @@ struct turn {
     struct upstream *upstream; /* NULL: while there is none */
     unsigned store_id;
     struct persist_opening opening;
-    char source_key[STORE_STATE_KEY + 1], state_key[STORE_STATE_KEY + 1];
+    /* Copies, for the store's writer may outlive the stream in a stop. */
+    char source_key[STORE_STATE_KEY + 1], state_key[STORE_STATE_KEY + 1], limits_key[BROKER_KEY];
 };
 
 struct reload {

@@ -1,4 +1,5 @@
 /* Streams that are removed, added or begin anew, each at its own pace. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,7 +65,8 @@ static void open_in_store(struct turn *turn, bool load)
     turn->opening.load = load;
     turn->opening.kept[0].key = turn->source_key;
     turn->opening.kept[1].key = turn->state_key;
-    turn->opening.kept[2].key = limits;
+    snprintf(turn->limits_key, sizeof(turn->limits_key), "%s", limits != NULL ? limits : "");
+    turn->opening.kept[2].key = limits != NULL ? turn->limits_key : NULL;
     turn->opening.on_done = on_opened;
     turn->opening.arg = turn;
     persist_opening_start(turn->reload->daemon->persist, &turn->opening);

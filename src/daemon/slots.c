@@ -8,8 +8,6 @@
 #include "daemon/upstream.h"
 #include "reach/secrets.h"
 
-const char *const slots_stream_states[] = {"stream/", "source/", NULL};
-
 struct slots {
     struct daemon *daemon;
     struct broker *broker;
@@ -150,9 +148,26 @@ static int source_hash(const struct upstream *upstream, uint8_t out[SOURCE_BYTES
     return status;
 }
 
-void slots_source_key(const char *name, char out[STORE_STATE_KEY])
+void slots_source_key(const char *name, char out[STORE_STATE_KEY + 1])
 {
-    snprintf(out, STORE_STATE_KEY, "source/%s", name);
+    snprintf(out, STORE_STATE_KEY + 1, "source/%s", name);
+}
+
+bool slots_stream_state(const char *name, unsigned number, char key[STORE_STATE_KEY + 1])
+{
+    switch (number) {
+    case 0:
+        stream_state_key(name, key);
+        return true;
+    case 1:
+        slots_source_key(name, key);
+        return true;
+    case 2:
+        broker_stream_key(name, key);
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* While the states are read. */
@@ -190,7 +205,7 @@ static void on_state(void *arg, struct slice key, struct slice value, int64_t ag
 /* One that the hub has no room for now is as one that has changed, at the next start. */
 static void save_source(const struct upstream *upstream, const uint8_t source[SOURCE_BYTES])
 {
-    char key[STORE_STATE_KEY];
+    char key[STORE_STATE_KEY + 1];
     slots_source_key(upstream->settings->name, key);
     (void)hub_save(upstream->daemon->hub, slice_str(key),
                    slice_make((const char *)source, SOURCE_BYTES));

@@ -13,8 +13,9 @@
 
 #define SLOTS_SAVES_MAX 16 /* saves on their way that are told apart */
 
-/* What the keys of states that are a stream's begin with: for store_options. */
-extern const char *const slots_stream_states[];
+/* The keys of states that are one stream's alone: for store_options. What its limits have counted
+ * goes with the rest; in a process that has seen it the broker still knows, while it counts. */
+bool slots_stream_state(const char *name, unsigned number, char key[STORE_STATE_KEY + 1]);
 
 struct slots;
 int slots_new(struct daemon *daemon, struct slots **out, struct error *err);
@@ -28,7 +29,7 @@ int slots_restore(struct slots *slots, struct error *err);
 int slots_restore_one(struct slots *slots, struct upstream *upstream,
                       const struct persist_kept *source, const struct persist_kept *state,
                       const struct persist_kept *limits);
-void slots_source_key(const char *name, char out[STORE_STATE_KEY]);
+void slots_source_key(const char *name, char out[STORE_STATE_KEY + 1]);
 /* The daemon's settings are others. */
 void slots_configure(struct slots *slots);
 /* Once an iteration. */

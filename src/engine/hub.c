@@ -397,7 +397,12 @@ void hub_notice(struct hub *hub, struct hub_stream *stream, struct slice line)
 
 /* ---- states ---- */
 
-/* Besides its bytes, a state has two pages of its own: who knows where in the tree it is. */
+/* Besides its bytes, a state takes two pages: a write copies its leaf and the branch above. What is
+ * higher up is copied once a commit, and not counted here. So it is where few states of many are
+ * saved: of 1,800 with 1,500 bytes each ten cost 2.2 pages each, a hundred 1.5, and all of them 1.
+ * Small ones share leaves, 1,800 cursors lie in 65; but how many pages there are only the store
+ * knows, which counts no more than those (store_states_bytes). Too much here ends a batch sooner,
+ * and the rest goes with the next; too little would make a commit that cannot fit. */
 static uint64_t state_cost(const struct hub *hub, const struct store_state *state)
 {
     return record_cost(hub, state->key.len + state->value.len) + 2 * hub->page_bytes;

@@ -53,15 +53,16 @@ struct stream *store_stream_to_evict(const struct store *store)
 
 static int delete_states(struct store *store, MDB_txn *txn, const char *name)
 {
-    const char *const *prefix = store->options.stream_states;
+    const struct store_options *options = &store->options;
+    char text[STORE_STATE_KEY + 1];
     int rc = 0;
 
-    for (; prefix != NULL && *prefix != NULL && rc == 0; prefix++) {
-        char text[STORE_STATE_KEY + 1];
-        MDB_val key = store_val(text, 0);
+    if (options->stream_state == NULL)
+        return 0;
+    for (unsigned i = 0; rc == 0 && options->stream_state(name, i, text); i++) {
+        MDB_val key = store_val(text, strlen(text));
 
-        key.mv_size = (size_t)snprintf(text, sizeof text, "%s%s", *prefix, name);
-        rc = key.mv_size < sizeof text ? mdb_del(txn, store->states, &key, NULL) : MDB_NOTFOUND;
+        rc = mdb_del(txn, store->states, &key, NULL);
         if (rc == MDB_NOTFOUND)
             rc = 0;
     }

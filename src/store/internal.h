@@ -217,6 +217,9 @@ int store_reader_take(struct store *store, struct reader **out, struct error *er
 void store_reader_give(struct store *store, struct reader *reader);
 /* A cursor on one of the stream's databases; the caller closes nothing. */
 int store_reader_cursor(struct reader *reader, const struct stream *stream, MDB_cursor **out);
+/* Its row as of the transaction; the one in memory is the writer's. */
+int store_reader_row(struct store *store, struct reader *reader, const struct stream *stream,
+                     struct format_row *row, struct error *err);
 void store_readers_free(struct store *store);
 
 /* A key of e. and d.; 0 when it is not one. */

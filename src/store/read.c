@@ -300,13 +300,27 @@ static uint64_t max_u64(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
+int store_reader_row(struct store *store, struct reader *reader, const struct stream *stream,
+                     struct format_row *row, struct error *err)
+{
+    struct slice name = slice_str(stream->name);
+    MDB_val key = store_val(name.ptr, name.len), value;
+    int rc = mdb_get(reader->txn, store->names, &key, &value);
+
+    if (rc != 0)
+        return store_lmdb_error(store, rc, "cannot read a stream's state", err);
+    rc = format_row_decode(value.mv_data, value.mv_size, name, row);
+    if (rc != 0)
+        return error_set(err, rc, "%s: the row of stream %s is damaged", store->path, stream->name);
+    return 0;
+}
+
 int store_stream_info(struct store *store, unsigned stream, struct store_stream_info *out,
                       struct error *err)
 {
     const struct stream *s;
     struct reader *reader;
     struct format_row row;
-    MDB_val key, value;
     MDB_stat stat;
     int rc = store_reader_take(store, &reader, err);
 
@@ -317,17 +331,12 @@ int store_stream_info(struct store *store, unsigned stream, struct store_stream_
         rc = error_set(err, ERR_NOTFOUND, "%s: no stream %u", store->path, stream);
         goto out;
     }
-    key = store_val(s->name, strlen(s->name));
-    rc = mdb_get(reader->txn, store->names, &key, &value);
-    if (rc == 0)
-        rc = mdb_stat(reader->txn, s->records, &stat);
+    rc = store_reader_row(store, reader, s, &row, err);
+    if (rc != 0)
+        goto out;
+    rc = mdb_stat(reader->txn, s->records, &stat);
     if (rc != 0) {
         rc = store_lmdb_error(store, rc, "cannot read a stream's state", err);
-        goto out;
-    }
-    rc = format_row_decode(value.mv_data, value.mv_size, slice_str(s->name), &row);
-    if (rc != 0) {
-        rc = error_set(err, rc, "%s: the row of stream %s is damaged", store->path, s->name);
         goto out;
     }
     out->oldest_seq = atomic_load(&s->oldest_seq);

@@ -39,6 +39,8 @@ enum {
         12, /* of it, copied for a stream: two paths from root to leaf, and splits */
     STORE_COMMON_PAGES = 64, /* copied for the rest: names, meta, the free list */
 };
+#define STORE_STATE_KEY 128            /* bytes of a saved state's key */
+#define STORE_STATE_VALUE (160 * 1024) /* bytes of its value */
 
 /* Points where a test may make the store fail. Return 0 to go on, else an errno value. */
 enum store_fault {
@@ -54,9 +56,9 @@ struct store_options {
     bool no_sync;                                    /* for simulations only */
     int (*fault)(void *arg, enum store_fault point); /* NULL outside tests */
     void *fault_arg;
-    /* Saved states whose key is one of these and then a stream's name are the stream's, and go with
-     * it. NULL at the end; borrowed. NULL: there are none. */
-    const char *const *stream_states;
+    /* The keys, from number 0 on, of saved states that are the stream's own and go with it; false:
+     * there are no more. On the thread that writes. NULL: there are none. */
+    bool (*stream_state)(const char *stream, unsigned number, char key[STORE_STATE_KEY + 1]);
     /* Each second while store_open checks the store: bytes looked at so far. NULL is allowed. */
     void (*checking)(void *arg, uint64_t bytes);
     void *checking_arg;
@@ -134,8 +136,6 @@ struct store_record {
     uint8_t key[16];
 };
 /* State of the daemon's that is no event: small values under names of the caller's choice. */
-#define STORE_STATE_KEY 128            /* bytes of a key */
-#define STORE_STATE_VALUE (160 * 1024) /* bytes of a value */
 struct store_state {
     struct slice key, value; /* value.ptr NULL: delete */
 };

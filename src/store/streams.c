@@ -351,18 +351,19 @@ static int seek_window(MDB_cursor *cursor, MDB_val *key, MDB_val *value, uint64_
     return rc;
 }
 
-static int load_keys(struct store *store, const struct stream *stream, MDB_cursor *cursor,
-                     void (*visit)(void *arg, const uint8_t key[16]), void *arg, struct error *err)
+static int load_keys(struct store *store, const struct stream *stream, uint64_t window,
+                     MDB_cursor *cursor, void (*visit)(void *arg, const uint8_t key[16]), void *arg,
+                     struct error *err)
 {
     uint64_t skip, damaged = 0;
     MDB_val key, value;
-    int rc = seek_window(cursor, &key, &value, stream->row.dedup_window, &skip);
+    int rc = seek_window(cursor, &key, &value, window, &skip);
 
     for (; rc == 0; rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
         const uint8_t *keys;
         size_t count;
 
-        if (format_keys_decode(value.mv_data, value.mv_size, store_seq(&key), stream->row.id, &keys,
+        if (format_keys_decode(value.mv_data, value.mv_size, store_seq(&key), stream->id, &keys,
                                &count) != 0) {
             damaged = store_seq(&key);
             continue;
@@ -387,17 +388,20 @@ int store_dedup_load(struct store *store, unsigned stream,
     struct reader *reader;
     MDB_cursor *cursor;
     const struct stream *s;
+    struct format_row row;
     int rc = store_reader_take(store, &reader, err);
 
     if (rc != 0)
         return rc;
     s = stream < LIMIT_STREAMS ? store->streams[stream] : NULL;
-    if (s == NULL || atomic_load(&s->forgotten)) {
+    if (s == NULL || atomic_load(&s->forgotten))
         rc = error_set(err, ERR_NOTFOUND, "%s: no stream %u", store->path, stream);
-    } else if (s->row.dedup_window > 0) {
+    else
+        rc = store_reader_row(store, reader, s, &row, err);
+    if (rc == 0 && row.dedup_window > 0) {
         rc = mdb_cursor_open(reader->txn, s->keys, &cursor);
         if (rc == 0) {
-            rc = load_keys(store, s, cursor, visit, arg, err);
+            rc = load_keys(store, s, row.dedup_window, cursor, visit, arg, err);
             mdb_cursor_close(cursor);
         } else {
             rc = store_lmdb_error(store, rc, "cannot read dedup keys", err);

@@ -106,6 +106,7 @@ def test_F46_seqs_of_one_life_are_those_of_the_next(hawser, service, ca):
             consumer.subscribe(**{"from": "oldest"})
             wanted = len(known) + 100
             consumer.wait_events(wanted)
+            consumer.killed = True
             hawser.kill()
             consumer.wait_close()
             for event in consumer.events:

@@ -194,3 +194,96 @@ def test_F57_tcp_of_another_address_is_not_taken(hawser, manager):
     start(hawser, manager)
     hawser.wait_log(r"the service manager listens on 127.0.0.1:\d+ .web., which no")
     tcp.close()
+
+
+def reload(hawser):
+    hawser.write_config()
+    return hawser.request(op="reload")
+
+
+def greeted(path):
+    with socket.socket(socket.AF_UNIX) as program:
+        program.settimeout(30)
+        program.connect(str(path))
+        return b'"hawser":1' in program.recv(4096)
+
+
+@pytest.fixture
+def given(hawser, manager):
+    """The socket of a socket unit for `events`, at another path than that of the configuration."""
+    path = hawser.directory / "elsewhere.sock"
+    with unix_listener(path) as listener:
+        manager.give("events", listener)
+        start(hawser, manager)
+        yield path
+
+
+def test_F57_reload_takes_a_given_socket_away_and_brings_it_back(hawser, given):
+    section = hawser.sections.pop("listen events")
+    with Consumer(given) as consumer:
+        assert reload(hawser) == {"ok": "reload", "changed": ["listen events: removed"]}
+        consumer.wait_notice(notice="bye")
+    hawser.wait_log(r"listens on .*elsewhere.sock .events., which no .listen. section wants")
+    assert given.exists()
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.settimeout(30)
+        waiting.connect(str(given))  # nobody accepts
+        hawser.sections["listen events"] = section
+        assert reload(hawser)["changed"] == ["listen events: added"]
+        assert b'"hawser":1' in waiting.recv(4096)
+    assert not hawser.socket.exists()
+
+
+def test_F57_reload_leaves_a_given_socket_to_its_name(hawser, given):
+    """As a restart would: of a socket unit's socket the path in the configuration says nothing."""
+    hawser.sections["listen events"]["path"] = hawser.directory / "moved.sock"
+    with Consumer(given) as consumer:
+        assert reload(hawser)["changed"] == ["listen events: changed (path)"]
+        assert not (hawser.directory / "moved.sock").exists()
+        for _ in range(20):
+            assert greeted(given)
+        consumer.subscribe()  # it is still there
+    # One that fails leaves it where it was.
+    hawser.sections["listen events"]["path"] = hawser.directory / "again.sock"
+    hawser.sections["listen other"] = {"path": hawser.directory / "other.sock", "group": "no-such-group"}
+    assert reload(hawser)["error"] == "bad_config"
+    for _ in range(20):
+        assert greeted(given)
+    del hawser.sections["listen other"]
+    assert reload(hawser)["changed"] == ["listen events: changed (path)"]
+    assert greeted(given)
+    assert not (hawser.directory / "again.sock").exists()
+
+
+def test_F57_reload_finds_a_socket_that_nobody_wanted(hawser, manager):
+    spare = unix_listener(hawser.directory / "spare.sock")
+    manager.give("spare", spare)
+    start(hawser, manager)
+    hawser.wait_log("spare.sock .spare., which no .listen. section wants")
+    # One by its address, without a socket at the manager's for the other.
+    hawser.sections["listen feed"] = {"path": hawser.directory / "spare.sock", "protocol": "ndjson"}
+    hawser.sections["listen own"] = {"path": hawser.directory / "own.sock"}
+    assert reload(hawser)["changed"] == ["listen feed: added", "listen own: added"]
+    inode = os.stat(hawser.directory / "spare.sock").st_ino
+    assert greeted(hawser.directory / "spare.sock") and greeted(hawser.directory / "own.sock")
+    wait_until(lambda: manager.listen(0.1) is not None and
+               sorted(name.split("/")[1] for name in manager.store) == ["control", "events", "own"],
+               "the new one's own socket to be kept")
+    # Another name for it changes nothing of all this.
+    hawser.sections["listen renamed"] = hawser.sections.pop("listen feed")
+    reload(hawser)
+    assert greeted(hawser.directory / "spare.sock")
+    assert os.stat(hawser.directory / "spare.sock").st_ino == inode
+    stop(hawser, manager)
+    start(hawser, manager)
+    assert greeted(hawser.directory / "spare.sock")
+    assert os.stat(hawser.directory / "spare.sock").st_ino == inode
+    spare.close()
+
+
+def test_F57_mode_of_a_given_socket_is_the_units(hawser, given):
+    os.chmod(given, 0o660)
+    hawser.sections["listen events"]["mode"] = "0666"
+    assert reload(hawser)["changed"] == ["listen events: changed (mode)"]
+    hawser.wait_log("listen events: .*mode and group are those of its socket unit")
+    assert given.stat().st_mode & 0o777 == 0o660

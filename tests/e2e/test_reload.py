@@ -512,3 +512,19 @@ def test_F58_memory_is_flat(two, service, ca):
     print(f"{rounds} reloads: {first} to {end} KiB, {min(descriptors)} to {max(descriptors)} descriptors")
     assert end < first * 1.15 + 4096, sizes
     assert max(descriptors[-quarter:]) <= max(descriptors[:quarter]) + 4, descriptors
+
+
+def test_F58_stopped_while_a_slow_disk_opens_a_stream(chat):
+    """The store's writer works for a stream that is gone by then: what it looks at is not the stream's."""
+    chat.stop()
+    disk = Disk(chat)
+    chat.start()
+    chat.wait_state("live")
+    # The retention has to be written before it is looked at what is saved of the limits.
+    chat.sections["stream chat"].update({"retain_age": "77h", "limits.connects": "100/1h",
+                                         "limits.scope": "stream"})
+    write(chat)
+    disk.order("slow 2000")
+    chat.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: chat.status("chat")["state"] == "starting", "the new one to be there", 40)
+    chat.stop()

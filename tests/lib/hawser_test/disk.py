@@ -26,7 +26,8 @@ class Disk:
 def runtimes(binary):
     """The sanitizers' libraries that it is linked to; they insist upon being the first."""
     linked = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"=> (\S*libasan\S*)", linked) + re.findall(r"=> (\S*libubsan\S*)", linked)
+    return [path for name in ("asan", "ubsan", "tsan")
+            for path in re.findall(rf"=> (\S*lib{name}\S*)", linked)]
 
 
 def resident_bytes(process):

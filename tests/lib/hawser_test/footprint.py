@@ -25,4 +25,5 @@ def longest_stall_s(hawser, path):
 
 def is_sanitized(hawser):
     """Memory that is given back is kept for a while, then, so that no growth can be told."""
-    return b"__asan_init" in hawser.binary.read_bytes()
+    binary = hawser.binary.read_bytes()
+    return b"__asan_init" in binary or b"__tsan_init" in binary

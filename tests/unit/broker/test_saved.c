@@ -249,6 +249,22 @@ static void test_memory_is_taken_when_clients_are_made(void **state)
     rig_close(&rig);
 }
 
+static void test_a_stream_whose_limits_are_its_own_is_saved_under_its_name(void **state)
+{
+    static const struct profile own = {
+        .limits = {.connects = {2, 300000}, .scope = PROFILE_SCOPE_STREAM}};
+    struct rig rig;
+    char key[BROKER_KEY];
+    (void)state;
+    rig_open(&rig, &(struct rig_options){0});
+    rig_add(&rig, &own, "h:443", "me");
+    broker_stream_key("a", key);
+    assert_string_equal(broker_unrestored(rig.clients[0].broker), key);
+    broker_stream_key("b", key);
+    assert_string_not_equal(broker_unrestored(rig.clients[0].broker), key);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +276,7 @@ int main(void)
         cmocka_unit_test(test_extreme_clocks),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_the_fullest),
+        cmocka_unit_test(test_a_stream_whose_limits_are_its_own_is_saved_under_its_name),
         cmocka_unit_test(test_memory_is_taken_when_clients_are_made),
     };
 

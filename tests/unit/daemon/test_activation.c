@@ -169,7 +169,7 @@ static void test_by_name_and_by_path(void **state)
     begin(l);
     assert_true(wants(activation, l, "events", "/other/path"));
     assert_string_equal(io_listener_name(l->listener), path_of(0));
-    assert_false(wants(activation, l, "events", "/other/path")); /* it is taken */
+    assert_false(wants(activation, l, "other", path_of(0))); /* it is taken */
     assert_true(wants(activation, l, "feed", path_of(1)));
     assert_false(wants(activation, l, "more", "/other/path"));
     activation_settle(activation);
@@ -196,6 +196,35 @@ static void test_a_given_one_comes_back(void **state)
         assert_int_equal(access(path_of(0), F_OK), 0);
     }
     assert_int_equal(unstored, 0);
+    activation_free(activation);
+}
+
+/* A reload changes the path of its listener: the old one goes, or the new one if the reload fails.
+ */
+static void test_a_given_one_stays_its_names(void **state)
+{
+    struct listening *l = *state;
+    int fds[] = {unix_socket(0)};
+    struct activation *activation = hand_over(fds, 1, "events");
+    struct io_listener *old, *new;
+
+    begin(l);
+    assert_true(wants(activation, l, "events", "/a/path"));
+    for (int i = 0; i < 4; i++) {
+        old = l->listener;
+        assert_true(wants(activation, l, "events", "/another/path"));
+        new = l->listener;
+        assert_false(wants(activation, l, "events", "/a/third/path")); /* two at most */
+        assert_true(activation_gave(activation, new));
+        l->listener = i % 2 == 0 ? new : old;
+        activation_release(activation, i % 2 == 0 ? old : new, false);
+        io_listener_close(i % 2 == 0 ? old : new);
+        assert_true(activation_gave(activation, l->listener));
+        assert_string_equal(logged, "");
+    }
+    activation_release(activation, l->listener, false);
+    assert_non_null(strstr(logged, "(events), which no [listen] section wants"));
+    assert_false(activation_gave(activation, l->listener));
     activation_free(activation);
 }
 
@@ -333,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         activation_test(test_by_name_and_by_path),
         activation_test(test_a_given_one_comes_back),
+        activation_test(test_a_given_one_stays_its_names),
         activation_test(test_kept_and_given_up),
         activation_test(test_kept_over_a_restart),
         activation_test(test_without_a_manager_nothing_is_kept),

@@ -12,7 +12,7 @@
 
 #include "io/io.h"
 
-#define GUARD_MS 10000
+#define GUARD_MS 60000
 
 struct fixture {
     struct io_loop *loop;

@@ -163,8 +163,8 @@ static void test_numeric(void **state)
 {
     struct answer v4 = {.f = *state}, v6 = {.f = *state};
 
-    ask(&v4, "192.0.2.7", 1000);
-    ask(&v6, "2001:db8::1", 1000);
+    ask(&v4, "192.0.2.7", GUARD_MS);
+    ask(&v6, "2001:db8::1", GUARD_MS);
     fixture_run(*state, 2);
     assert_int_equal(v4.status, 0);
     assert_string_equal(v4.first, "192.0.2.7:443");
@@ -175,7 +175,7 @@ static void test_numeric_canceled(void **state)
 {
     struct answer a = {.f = *state};
 
-    ask(&a, "192.0.2.7", 1000);
+    ask(&a, "192.0.2.7", GUARD_MS);
     io_resolve_cancel(a.resolve);
     fixture_run_ms(*state, 20);
     assert_int_equal(a.calls, 0);
@@ -185,7 +185,7 @@ static void test_name(void **state)
 {
     struct answer a = {.f = *state};
 
-    ask(&a, "one", 1000);
+    ask(&a, "one", GUARD_MS);
     fixture_run(*state, 1);
     assert_int_equal(a.status, 0);
     assert_int_equal(a.count, 1);
@@ -196,7 +196,7 @@ static void test_no_such_name(void **state)
 {
     struct answer a = {.f = *state};
 
-    ask(&a, "nosuch", 1000);
+    ask(&a, "nosuch", GUARD_MS);
     fixture_run(*state, 1);
     assert_int_equal(a.status, ERR_DNS);
     assert_string_equal(a.text, "resolve nosuch: Name or service not known");
@@ -206,8 +206,8 @@ static void test_addresses_at_the_bound_and_past_it(void **state)
 {
     struct answer at = {.f = *state}, past = {.f = *state};
 
-    ask(&at, "many16", 1000);
-    ask(&past, "many17", 1000);
+    ask(&at, "many16", GUARD_MS);
+    ask(&past, "many17", GUARD_MS);
     fixture_run(*state, 2);
     assert_int_equal(at.count, IO_ADDRESSES_MAX);
     assert_int_equal(past.count, IO_ADDRESSES_MAX);
@@ -220,10 +220,10 @@ static void test_hanging_name_times_out_and_holds_up_nobody(void **state)
 
     set_gate(false);
     ask(&a, "hang", 30);
-    ask(&b, "one", 5000);
-    fixture_run(*state, 1);
+    ask(&b, "one", GUARD_MS);
+    fixture_run(*state, 2); /* in whichever order: the one still hangs */
     assert_int_equal(b.calls, 1);
-    fixture_run(*state, 1);
+    assert_int_equal(b.status, 0);
     assert_int_equal(a.status, ERR_TIMEOUT);
     assert_string_equal(a.text, "resolve hang: no answer within 0.03 s");
     set_gate(true);

@@ -49,10 +49,10 @@ static void start(struct request *request, const struct peer *peer, const char *
     if (request->options.tcp_timeout_ms == 0)
         request->options = (struct net_options){
             .tls = request->options.tls,
-            .dns_timeout_ms = 5000,
-            .tcp_timeout_ms = 5000,
-            .tls_timeout_ms = 5000,
-            .http_timeout_ms = 5000,
+            .dns_timeout_ms = GUARD_MS,
+            .tcp_timeout_ms = GUARD_MS,
+            .tls_timeout_ms = GUARD_MS,
+            .http_timeout_ms = GUARD_MS,
         };
     snprintf(url, sizeof url, "%s://127.0.0.1:%u/sync?since=1", peer->tls ? "https" : "http",
              peer->port);
@@ -297,7 +297,7 @@ static void test_timeout(void **state)
 {
     struct request request = {
         .f = *state,
-        .options = {.dns_timeout_ms = 5000, .tcp_timeout_ms = 5000, .http_timeout_ms = 50}};
+        .options = {.dns_timeout_ms = GUARD_MS, .tcp_timeout_ms = GUARD_MS, .http_timeout_ms = 50}};
     struct peer peer = {0};
 
     run(&request, &peer, script_stuck, "");

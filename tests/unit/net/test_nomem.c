@@ -37,12 +37,12 @@ static void prepare(struct op *op)
 {
     struct error err;
 
-    op->options = (struct net_options){.dns_timeout_ms = 5000,
-                                       .tcp_timeout_ms = 5000,
-                                       .proxy_timeout_ms = 5000,
-                                       .tls_timeout_ms = 5000,
-                                       .upgrade_timeout_ms = 5000,
-                                       .http_timeout_ms = 5000};
+    op->options = (struct net_options){.dns_timeout_ms = GUARD_MS,
+                                       .tcp_timeout_ms = GUARD_MS,
+                                       .proxy_timeout_ms = GUARD_MS,
+                                       .tls_timeout_ms = GUARD_MS,
+                                       .upgrade_timeout_ms = GUARD_MS,
+                                       .http_timeout_ms = GUARD_MS};
     if (op->peer.tls)
         assert_int_equal(
             tls_context_new(

@@ -33,10 +33,10 @@ static void setup_client(struct client *client, struct fixture *f,
                          const struct net_pool_options *pool)
 {
     *client = (struct client){.f = f};
-    client->options = (struct net_options){.dns_timeout_ms = 5000,
-                                           .tcp_timeout_ms = 5000,
-                                           .tls_timeout_ms = 5000,
-                                           .http_timeout_ms = 5000};
+    client->options = (struct net_options){.dns_timeout_ms = GUARD_MS,
+                                           .tcp_timeout_ms = GUARD_MS,
+                                           .tls_timeout_ms = GUARD_MS,
+                                           .http_timeout_ms = GUARD_MS};
     assert_int_equal(net_pool_new(pool, &client->options.pool), 0);
     for (int i = 0; i < REQUESTS_MAX; i++)
         client->requests[i].client = client;
@@ -257,7 +257,7 @@ static void test_through_a_proxy(void **state)
     struct net_proxy first, second, straight_login;
 
     setup_client(&client, *state, &(struct net_pool_options){8, 8, 5000, 5000});
-    client.options.proxy_timeout_ms = 5000;
+    client.options.proxy_timeout_ms = GUARD_MS;
     web_start(&web);
     first = (struct net_proxy){SLICE("127.0.0.1"), web.port, SLICE("u"), SLICE("one")};
     second = (struct net_proxy){SLICE("127.0.0.1"), web.port, SLICE("u"), SLICE("two")};

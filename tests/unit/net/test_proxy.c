@@ -162,7 +162,7 @@ static void run_through(struct probe *probe, struct peer *peer, peer_script scri
 {
     peer_start(peer, script);
     probe->options = probe_options();
-    probe->options.proxy_timeout_ms = 5000;
+    probe->options.proxy_timeout_ms = GUARD_MS;
     proxy.host = SLICE("127.0.0.1");
     proxy.port = peer->port;
     probe->options.proxy = &proxy;
@@ -306,7 +306,7 @@ static void test_aborted_at_each_moment(void **state)
         peer_start(&peer, script_wait);
         proxy = (struct net_proxy){.host = SLICE("127.0.0.1"), .port = peer.port};
         probe.options.proxy = &proxy;
-        probe.options.proxy_timeout_ms = 5000;
+        probe.options.proxy_timeout_ms = GUARD_MS;
         probe_open_url(&probe, "ws://localhost/");
         assert_int_equal(io_timer_new(probe.f->loop, on_abort, &probe, &timer), 0);
         io_timer_set(timer, delay_ms);

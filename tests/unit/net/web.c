@@ -123,6 +123,8 @@ static bool answer_again(struct web *web, int fd, const char *head)
     return false;
 }
 
+static pthread_mutex_t head_lock = PTHREAD_MUTEX_INITIALIZER; /* of a web's head */
+
 static void *connection_main(void *arg)
 {
     struct web_connection *connection = arg;
@@ -137,7 +139,9 @@ static void *connection_main(void *arg)
             n--;
             continue;
         }
+        pthread_mutex_lock(&head_lock);
         memcpy(web->head, head, sizeof head);
+        pthread_mutex_unlock(&head_lock);
         web->requests++;
         goes_on =
             n == 0 ? answer(web, connection->fd, head) : answer_again(web, connection->fd, head);

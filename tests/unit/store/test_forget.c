@@ -5,7 +5,15 @@
 
 #include "base/log.h"
 
-static const char *const own_states[] = {"stream/", "source/", NULL};
+static bool own_state(const char *stream, unsigned number, char key[STORE_STATE_KEY + 1])
+{
+    static const char *const forms[] = {"stream/%s", "source/%s", "limits/%.2s"};
+
+    if (number == 3)
+        return false;
+    snprintf(key, STORE_STATE_KEY + 1, forms[number], stream);
+    return true;
+}
 
 static void keep(struct fixture *f, const char *name)
 {
@@ -67,12 +75,12 @@ static const char *states_text(struct fixture *f)
 
 static void save_states(struct fixture *f)
 {
-    struct store_state states[] = {{SLICE("stream/gone"), SLICE("1")},
-                                   {SLICE("source/gone"), SLICE("2")},
-                                   {SLICE("stream/here"), SLICE("3")},
-                                   {SLICE("consumer/gone"), SLICE("4")}};
+    struct store_state states[] = {
+        {SLICE("stream/gone"), SLICE("1")}, {SLICE("source/gone"), SLICE("2")},
+        {SLICE("stream/here"), SLICE("3")}, {SLICE("consumer/gone"), SLICE("4")},
+        {SLICE("limits/go"), SLICE("5")},   {SLICE("limits/he"), SLICE("6")}};
 
-    OK(store_append_with(f->store, NULL, 0, states, 4, 1, 0, why));
+    OK(store_append_with(f->store, NULL, 0, states, 6, 1, 0, why));
 }
 
 static void a_removed_stream_goes_when_its_events_have(void **state)
@@ -83,7 +91,7 @@ static void a_removed_stream_goes_when_its_events_have(void **state)
     struct transcript t;
     unsigned gone, here;
 
-    f->options.stream_states = own_states;
+    f->options.stream_state = own_state;
     fixture_reopen(f);
     here = open_aging(f, "here", &s);
     gone = open_aging(f, "gone", &s);
@@ -97,10 +105,11 @@ static void a_removed_stream_goes_when_its_events_have(void **state)
     retain(f, 1000000);
     assert_string_equal(read_text(f->store, &t, 0, UINT64_MAX, 9, NULL),
                         "1:0:line 2:1:line 3:1:line");
-    assert_string_equal(states_text(f), " consumer/gone source/gone stream/gone stream/here");
+    assert_string_equal(states_text(f),
+                        " consumer/gone limits/go limits/he source/gone stream/gone stream/here");
     /* What is configured stays when it has nothing left. */
     retain(f, 10000000);
-    assert_string_equal(states_text(f), " consumer/gone stream/here");
+    assert_string_equal(states_text(f), " consumer/gone limits/he stream/here");
     fixture_reopen(f);
     assert_int_equal(reserved(f), 3);
     open_aging(f, "here", &s);
