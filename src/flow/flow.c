@@ -221,6 +221,13 @@ static void note_duplicate(struct flow *flow, const struct flow_event *event)
         position_set(&flow->position, event->position);
 }
 
+void flow_drop_copy(struct flow *flow, const struct flow_event *event)
+{
+    flow->stats.duplicates++;
+    if (flow->closer)
+        note_shown(flow, event, false);
+}
+
 static void note_emitted(struct flow *flow, const struct flow_event *event, bool advances)
 {
     if (event->malformed != NULL)
@@ -478,6 +485,8 @@ enum flow_result flow_item(struct flow *flow, enum flow_via via,
     event_make(&flow->maker, message, slice_make("", 0), false, &event);
     event.via = via;
     event.received_us = received_us;
+    if (flow->mode == FLOW_MODE_HOLD && flow_make_way(flow, &event) != 0)
+        return FLOW_AGAIN;
     if (flow->contiguous.on && !flow_is_duplicate(flow, &event))
         flow_say_hole(flow, &event);
     pays = flow->owed.unkeyed > 0 && !owed_named(&flow->owed, &flow->position);

@@ -28,6 +28,11 @@
  * items are laid beside the link's events; those that sync has where the link has an unkeyed event
  * are its copies, and the link's are dropped. One that sync has passed over is stored as it is.
  *
+ * Without unkeyed = sync an event that has no key, id or position stands among the link's others.
+ * While they are held it goes out right behind the one that the link showed before it, once sync
+ * has brought that; and those that the hold begins with, right before the first one that sync
+ * brings. Whatever sync does not bring waits for the release, and with it all that is behind it.
+ *
  * The sink and `gap` must not change anything in flow.
  */
 #ifndef HAWSER_FLOW_FLOW_H
@@ -164,8 +169,8 @@ enum flow_result flow_message(struct flow *flow, enum flow_side side,
  * by sync, with this message. */
 void flow_missing(struct flow *flow, enum flow_side side);
 
-/* One catch-up item: emitted at once if new. Call flow_page_begin() before the items of a page
- * and flow_page_end() after the last. */
+/* One catch-up item: emitted at once if new, behind what is held and belongs before it. Call
+ * flow_page_begin() before the items of a page and flow_page_end() after the last. */
 void flow_page_begin(struct flow *flow);
 enum flow_result flow_item(struct flow *flow, enum flow_via via /* SYNC POLL SSE */,
                            const struct profile_message *message, int64_t received_us);

@@ -9,7 +9,8 @@ static void empty_lane(struct flow *flow, struct lane *lane)
     flow->stats.discarded += lane->hold.count;
     owed_note_unkeyed(&flow->owed, lane->tail);
     hold_clear(&lane->hold);
-    lane->any = lane->overflowed = lane->missing_first = false;
+    lane->any = lane->overflowed = lane->missing_first = lane->met = false;
+    lane->lead = NULL;
     lane->unkeyed = lane->tail = lane->covered = 0;
 }
 
@@ -20,16 +21,24 @@ void flow_drop_held(struct flow *flow)
     flow->joins = flow->joins || flow->meets;
     flow->leftover = flow->meets = flow->met = false;
     flow->reference = flow->left = NULL;
-    flow->reached = flow->hole = false;
+    flow->reached = flow->way = flow->hole = false;
     if (flow->unkeyed.on)
         unkeyed_clear(&flow->unkeyed);
     audit_begin(&flow->audit);
+}
+
+/* Neither compared with anything nor resumed from: its place is what the link has around it. */
+static bool is_loose(const struct flow_event *event)
+{
+    return !event->has_key && event->id.ptr == NULL && event->position.ptr == NULL;
 }
 
 static const struct flow_event *push(struct lane *lane, const struct flow_event *event, bool on)
 {
     const struct flow_event *held = hold_push(&lane->hold, event);
 
+    if (held != NULL && !lane->met && lane->lead == NULL && !is_loose(held))
+        lane->lead = held;
     if (!on || held == NULL)
         return held;
     if (unkeyed_is(held)) {
@@ -44,10 +53,15 @@ static const struct flow_event *push(struct lane *lane, const struct flow_event 
 static void pop(struct flow *flow, struct lane *lane)
 {
     struct unkeyed *unkeyed = &flow->unkeyed;
+    const struct flow_event *front = hold_front(&lane->hold);
 
     if (hold_is_marked(&lane->hold))
         flow_say_missing(flow);
-    if (unkeyed->on && unkeyed_is(hold_front(&lane->hold))) {
+    if (front == lane->lead) {
+        lane->lead = NULL;
+        lane->met = true;
+    }
+    if (unkeyed->on && unkeyed_is(front)) {
         lane->unkeyed--;
         if (lane->tail > lane->unkeyed)
             lane->tail = lane->unkeyed;
@@ -196,7 +210,7 @@ static void wait_for_sync(struct flow *flow)
     if (flow->unkeyed.on)
         unkeyed_align(&flow->unkeyed);
     audit_begin(&flow->audit);
-    flow->reached = false;
+    flow->reached = flow->way = false;
     flow->left = NULL;
     flow->lanes[flow->link].any = true;
     flow->mode = FLOW_MODE_HOLD;
@@ -264,12 +278,14 @@ void flow_missing(struct flow *flow, enum flow_side side)
 
     if (flow->unkeyed.on && !successor)
         copies_missed(flow);
-    if (!kept)
+    if (!kept) {
         flow_say_missing(flow);
-    else if (lane->hold.count > 0)
+    } else if (lane->hold.count > 0) {
         hold_mark(&lane->hold);
-    else
+    } else {
         lane->missing_first = true;
+        lane->met = false; /* see begin_again() */
+    }
 }
 
 /* ---- out ---- */
@@ -284,7 +300,7 @@ static struct lane *next_lane(struct flow *flow)
     lane->missing_first = false;
     if (lane->hold.count > 0)
         return lane;
-    lane->any = lane->overflowed = false;
+    lane->any = lane->overflowed = lane->met = false;
     lane->covered = 0;
     if (!flow->leftover)
         return NULL;
@@ -345,9 +361,9 @@ int flow_release(struct flow *flow)
     struct lane *lane;
 
     if (flow->mode != FLOW_MODE_RELEASE)
-        flow->asked = flow->mode == FLOW_MODE_HOLD;
+        flow->asked = flow->mode == FLOW_MODE_HOLD && !flow->way;
     flow->reference = flow->left = NULL;
-    flow->hole = flow->unkeyed.waiting = false;
+    flow->way = flow->hole = flow->unkeyed.waiting = false;
     flow->mode = FLOW_MODE_RELEASE;
     while ((lane = next_lane(flow)) != NULL) {
         struct flow_event *event = hold_front(&lane->hold);
@@ -375,6 +391,91 @@ int flow_release(struct flow *flow)
     audit_begin(&flow->audit);
     owed_forget(&flow->owed);
     return 0;
+}
+
+/* ---- out, while sync brings what was missed ---- */
+
+/* The lane's first event, which is known. Sync has come to it, be it what sync was to come to. */
+static void drop_copy(struct flow *flow, struct lane *lane, const struct flow_event *event)
+{
+    if (event == flow->reference) {
+        flow->reference = NULL;
+        flow->reached = true;
+    }
+    if (event == flow->left)
+        flow->left = NULL;
+    flow_drop_copy(flow, event);
+    pop(flow, lane);
+}
+
+/* Sync has come to where the lane begins: to the first event that it can come to. */
+static bool meet(const struct flow *flow, struct lane *lane, const struct flow_event *item)
+{
+    const struct flow_event *lead = lane->lead;
+
+    if (lead != NULL && lead->has_key &&
+        ((item->has_key && memcmp(lead->key, item->key, sizeof lead->key) == 0) ||
+         flow_is_duplicate(flow, lead)))
+        lane->met = true;
+    return lane->met;
+}
+
+/* What is missing here sync may bring next: all behind it waits as if the hold began with it. */
+static void begin_again(struct lane *lane)
+{
+    const struct flow_event *event = hold_front(&lane->hold);
+
+    while (event != NULL && is_loose(event))
+        event = hold_next(&lane->hold, event);
+    lane->lead = event;
+    lane->met = false;
+}
+
+static int make_way(struct flow *flow, struct lane *lane, const struct flow_event *item)
+{
+    struct flow_event *event;
+    int rc = 0;
+
+    while (rc == 0 && meet(flow, lane, item) && (event = hold_front(&lane->hold)) != NULL) {
+        bool marked = hold_is_marked(&lane->hold);
+
+        if (lane->missing_first)
+            flow_say_missing(flow);
+        lane->missing_first = false;
+        if (flow_is_duplicate(flow, event))
+            drop_copy(flow, lane, event);
+        else if (is_loose(event))
+            rc = release_one(flow, lane, event);
+        else
+            break; /* sync has not come to it: it stays, and so does all behind it */
+        flow->way = flow->way || rc == 0;
+        if (rc == 0 && marked)
+            begin_again(lane);
+    }
+    return rc;
+}
+
+/*
+ * What has no key stands right behind the event that the link showed before it, as soon as that one
+ * is known; and what the link began with, right before the first event that sync can come to. One
+ * that sync may still bring never goes out here: its position would stand for what lies before it.
+ * With unkeyed = sync copies.c tells their places.
+ */
+int flow_make_way(struct flow *flow, const struct flow_event *item)
+{
+    struct lane *lane = &flow->lanes[flow->link], *left = &flow->lanes[!flow->link];
+    int rc = 0;
+
+    if (flow->unkeyed.on)
+        return 0;
+    if (flow->leftover) {
+        if (left->lead == NULL && meet(flow, lane, item))
+            left->met = true;
+        rc = make_way(flow, left, item);
+    }
+    if (rc == 0 && !(flow->leftover && left->hold.count > 0))
+        rc = make_way(flow, lane, item);
+    return rc;
 }
 
 bool flow_releasing(const struct flow *flow)

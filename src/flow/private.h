@@ -33,6 +33,9 @@ struct lane {
     size_t unkeyed;     /* so many of what is held are unkeyed */
     size_t tail;        /* of them, behind the last event with a key */
     size_t covered;     /* of them, the first ones: the link before has shown them */
+    /* Where sync stands beside the lane: see flow_make_way(). */
+    const struct flow_event *lead; /* the first that sync can come to, until it has */
+    bool met;                      /* it has: what the lane begins with follows what is known */
 };
 
 struct flow {
@@ -59,6 +62,7 @@ struct flow {
     const struct flow_event *left; /* the same of what is left of the link before; else NULL */
     bool reached;
     bool asked; /* release: sync was asked about what comes before the first that is held */
+    bool way;   /* what was held first has gone out since sync was asked: flow_make_way() */
     bool hole;  /* release came to a hole */
     struct owed owed;
 
@@ -87,6 +91,8 @@ struct flow {
 int flow_offer(struct flow *flow, struct flow_event *event, enum flow_result *result);
 bool flow_is_duplicate(const struct flow *flow, const struct flow_event *event);
 enum flow_result flow_drop(struct flow *flow); /* counted as discarded */
+/* A held event that sync has brought meanwhile: it counts as a duplicate, and moves nothing. */
+void flow_drop_copy(struct flow *flow, const struct flow_event *event);
 void flow_say_missing(struct flow *flow);
 /* Says the hole before the event, if there is one. It is settled then. */
 void flow_say_hole(struct flow *flow, const struct flow_event *event);
@@ -100,6 +106,9 @@ enum flow_result flow_hold_link(struct flow *flow, const struct flow_event *even
 enum flow_result flow_hold_successor(struct flow *flow, const struct flow_event *event);
 /* While releasing: behind what is held. */
 enum flow_result flow_queue(struct flow *flow, const struct flow_event *event);
+/* Sync brings this item next: what is held of the link and belongs before it goes out. 0, or the
+ * sink's answer: the item is to wait. */
+int flow_make_way(struct flow *flow, const struct flow_event *item);
 /* Messages passed until this one: it is held, and what follows. False: it does not fit. */
 bool flow_hold_from(struct flow *flow, const struct flow_event *event);
 /* The same for one that is in doubt. False: it does not fit, and sync has no copy of it. */

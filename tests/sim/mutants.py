@@ -29,7 +29,7 @@ MUTANTS = {
     "back-pressure loses the message": ({1, 3}, [(
         "src/engine/messages.c", "            link->blocked = true;\n            return ERR_AGAIN;",
         "            return 0;")]),
-    "released before sync has reached the hold": ({1}, [(
+    "released before sync has reached the hold": ({1, 4}, [(
         "src/session/catchup.c", "    if (sync->reached) {", "    if (true) {")]),
     "sync's word is proof": ({1, 3}, [(
         "src/session/doubt.c", "    sync->doubted = true;", "    return;")]),
@@ -48,7 +48,7 @@ MUTANTS = {
         "position > 0;"), (
         "src/flow/flow.c", "if (flow->contiguous.on && contiguous_hole(&flow->contiguous, event, &after)) {",
         "if (!follows && flow->contiguous.on && contiguous_hole(&flow->contiguous, event, &after)) {")]),
-    "nobody hears that the hold is full": ({1, 3}, [(
+    "nobody hears that the hold is full": ({1, 3, 4}, [(
         "src/engine/messages.c", "        stream_post_link(stream, SESSION_EV_HELD_FULL, link, NULL);",
         "        ;")]),
     "sync owes nothing for what was dropped": ({1, 3}, [(
@@ -58,7 +58,7 @@ MUTANTS = {
         "src/engine/requests.c",
         "if (use_next && page->has_next && (page->items == 0 || !page->has_last))",
         "if (page->has_next)")]),
-    "the position outlives the events that the store lost": ({1}, [(
+    "the position outlives the events that the store lost": ({1, 4}, [(
         "src/flow/flow.c", "    window_clear(&flow->window);\n    begin_at(",
         "    window_clear(&flow->window);\n    if (!flow->position.known)\n        begin_at(")]),
     "a restart is no gap where nothing can be resumed": ({1}, [(
@@ -93,6 +93,10 @@ MUTANTS = {
         "src/engine/messages.c",
         "enum flow_side side = link->role == STREAM_SUCCESSOR ? FLOW_SUCCESSOR : FLOW_LINK;",
         "enum flow_side side = FLOW_LINK;")]),
+    "what has no key waits for the release": ({3}, [(
+        "src/flow/flow.c", "flow->mode == FLOW_MODE_HOLD && flow_make_way(flow, &event) != 0)", "false)")]),
+    "what has no key does not wait for what is before it": ({3}, [(
+        "src/flow/held.c", "    return lane->met;\n", "    return true;\n")]),
     # 4 gaps are said
     "a gap is not said when the position is forgotten": ({1, 4}, [(
         "src/session/session.c",
@@ -103,7 +107,7 @@ MUTANTS = {
         "    stream_gap_between(stream, SESSION_GAP_OVERSIZE, gap->after, gap->before, text);",
         "    (void)stream, (void)gap, (void)text;")]),
     "the gap of an oversize message does not wait for its place": ({4}, [(
-        "src/flow/held.c", "    if (!kept)\n        flow_say", "    if (true)\n        flow_say")]),
+        "src/flow/held.c", "    if (!kept) {\n        flow_say", "    if (true) {\n        flow_say")]),
     "a malformed event and its gap are parted": ({4}, [
         ("src/engine/hub.c", "unsigned records = event->malformed != NULL ? 2 : 1;",
          "unsigned records = 1;"),

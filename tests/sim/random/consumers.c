@@ -338,13 +338,9 @@ static void read_cold(struct world *world, unsigned number)
 static void receive_losses(struct world *world, unsigned number)
 {
     struct reader *consumer = &world->consumers[number];
-    uint64_t to_seq = 0;
     size_t before = consumer->n_lost;
     receive(world, consumer, consumer->gaps.data, consumer->gaps.len);
-    for (size_t i = before; i < consumer->n_lost; i++)
-        if (consumer->lost[i].to_seq > to_seq)
-            to_seq = consumer->lost[i].to_seq;
-    named_told(world, number, to_seq);
+    named_told(world, number, before);
 }
 
 void consumers_page(struct world *world, unsigned number, uint64_t connection)

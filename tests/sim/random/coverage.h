@@ -86,11 +86,13 @@
     X(NAMED_SEEK, "named consumer that seeks")                                                     \
     X(NAMED_TAKEOVER, "named consumer taken over")                                                 \
     X(NAMED_TOLD, "named consumer told of a loss")                                                 \
+    X(NAMED_SETTLED, "a loss acknowledged by what came behind its notice")                         \
     X(NAMED_FULL, "full window")                                                                   \
     X(NOTICE, "notice")                                                                            \
     X(GHOST, "event stored that no link showed")                                                   \
     X(UNKEYED_SYNC, "event without id and position stored as sync has it")                         \
     X(UNKEYED_KEPT, "event without id and position stored as the link had it")                     \
+    X(UNKEYED_PLACED, "event without id and position stored before what sync brought next")        \
     X(MOVE, "service asks to move")                                                                \
     X(TWO_LINKS, "two links at once")                                                              \
     X(EXPIRING, "token about to expire")                                                           \

@@ -57,6 +57,7 @@ static const struct {
                                       "fallback:poll.after = 2\non:move.match = /type == \"move\"\n"
                                       "on:move.do = handover, ignore\n"},
     [KIND_COUNTED] = {"scaiwave", CHAT "catchup.audit = 0\nposition.contiguous = yes\n"},
+    [KIND_MIXED] = {"scaiwave", CHAT "catchup.audit = 0\nevent.unkeyed = store\n"},
     [KIND_REPLAY] = {"generic",
                      "[daemon]\n[stream chat]\nprofile = generic\nurl = wss://sim.example/\n"
                      "connect.query.since = ${position}\nconnect.parallel = 1\nevent.type = /type\n"

@@ -4,7 +4,9 @@
  *
  * Truth knows two bounds of a cursor: all up to `answered` was acknowledged, and told so, and never
  * comes again; nothing that matches and lies above `acked` may be passed over, for nobody has
- * acknowledged it, or a loss that covers it. A seek that is not on disk yet widens both.
+ * acknowledged it. Only what retention took of a feed, up to `settled`, may: the consumer was told,
+ * and has acknowledged something that came behind the notice. That speaks for no other feed. A seek
+ * that is not on disk yet widens these bounds.
  */
 #include <stdio.h>
 #include <string.h>
@@ -43,7 +45,9 @@ static void check_cursor(struct world *world, const struct named *named, uint64_
                         number_of(world, named), (unsigned long long)cursor,
                         (unsigned long long)named->answered);
     for (size_t i = world->n_stored; i-- > 0 && world->stored[i].seq > named->acked;)
-        if (world->stored[i].seq <= cursor && consumers_matches(world, reader, &world->stored[i]))
+        if (world->stored[i].seq <= cursor &&
+            world->stored[i].seq > named->settled[world->stored[i].feed] &&
+            consumers_matches(world, reader, &world->stored[i]))
             world_violation(world, 13, "consumer %u begins at seq %llu; %llu was not acknowledged",
                             number_of(world, named), (unsigned long long)cursor,
                             (unsigned long long)world->stored[i].seq);
@@ -99,6 +103,7 @@ static void answer(struct world *world, struct named *named)
     cover(named->waits_to_begin ? COVER_NAMED_BEGUN : COVER_NAMED_ACKED);
     if (named->waits_to_begin) {
         named->answered = named->acked = named->waits_seq;
+        memset(named->settled, 0, sizeof(named->settled));
         named->waits_to_begin = false;
         consumers_begin(world, number_of(world, named));
     } else if (named->waits_seq > named->answered) {
@@ -210,6 +215,7 @@ bool named_connect(struct world *world, unsigned number)
         check_cursor(world, named, named->consumer.cursor);
     }
     named->gap_seq = 0;
+    memset(named->told, 0, sizeof(named->told));
     consumer_attach(&named->consumer, named->seqs, 1 + world_below(world, WORLD_WINDOW_MAX));
     return !named->waits_to_begin;
 }
@@ -224,15 +230,40 @@ void named_disconnect(struct world *world, unsigned number)
     named->waits_change = 0;
 }
 
-void named_told(struct world *world, unsigned number, uint64_t to_seq)
+/* What was read last told it of the losses from this one on. */
+void named_told(struct world *world, unsigned number, size_t first_loss)
 {
     struct named *named = named_of(world, number);
-    if (named == NULL || to_seq == 0)
+    const struct reader *reader = &world->consumers[number];
+    uint64_t to_seq = 0;
+    if (named == NULL || first_loss == reader->n_lost)
         return;
+    for (size_t i = first_loss; i < reader->n_lost; i++) {
+        const struct lost_range *lost = &reader->lost[i];
+        named->told[lost->feed].to_seq = lost->to_seq;
+        named->told[lost->feed].seen_before = reader->n_seen;
+        to_seq = lost->to_seq > to_seq ? lost->to_seq : to_seq;
+    }
     cover(COVER_NAMED_TOLD);
     consumer_gap(&named->consumer, to_seq);
     if (to_seq > named->gap_seq)
         named->gap_seq = to_seq;
+}
+
+/* All up to seq was acknowledged: so are the losses that it was told of before one of them. */
+static void settle(struct world *world, struct named *named, uint64_t seq)
+{
+    const struct reader *reader = reader_of(world, named);
+    named->acked = seq > named->acked ? seq : named->acked;
+    for (unsigned i = 0; i < WORLD_FEEDS; i++) {
+        size_t behind = named->told[i].seen_before;
+        if (named->told[i].to_seq <= named->settled[i] || behind >= reader->n_seen ||
+            reader->seen[behind].seq > seq)
+            continue;
+        named->settled[i] = named->told[i].to_seq;
+        if (named->settled[i] > seq)
+            cover(COVER_NAMED_SETTLED);
+    }
 }
 
 /* Of what it was sent, the newest or any; with an answer, or without. */
@@ -253,7 +284,7 @@ void named_acknowledge(struct world *world, unsigned number, bool all)
     if (consumer_ack(&named->consumer, top) != 0)
         world_violation(world, 13, "consumer %u cannot acknowledge seq %llu", number,
                         (unsigned long long)top);
-    named->acked = top > named->acked ? top : named->acked;
+    settle(world, named, top);
     if (named->waits_change != 0 || world_per_mille(world, 500))
         return;
     named->waits_change = consumer_change(&named->consumer);

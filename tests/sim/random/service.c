@@ -28,6 +28,7 @@ static enum event_kind draw_kind(struct feed *feed)
         [KIND_AUDITED] = {UNNAMED, BROKEN, OVERSIZE, HUGE, GHOST, GHOST, GHOST, UNKEYED},
         [KIND_MOVING] = {UNNAMED, BROKEN, OVERSIZE, HUGE, UNNAMED, BROKEN, UNKEYED, UNKEYED},
         [KIND_COUNTED] = {UNNAMED, BROKEN, OVERSIZE, GHOST, GHOST, GHOST, GHOST, UNKEYED},
+        [KIND_MIXED] = {UNNAMED, BROKEN, OVERSIZE, HUGE, BROKEN, UNKEYED, UNKEYED, UNKEYED},
         [KIND_REPLAY] = {UNNAMED, OVERSIZE, HUGE, BROKEN, BROKEN, BROKEN, BROKEN, BROKEN},
         [KIND_PLAIN] = {PLAIN, PLAIN, OVERSIZE, HUGE, PLAIN, PLAIN, PLAIN, PLAIN},
     };
@@ -48,11 +49,18 @@ static enum event_kind draw_kind(struct feed *feed)
     }
     if (types && world_per_mille(world, 60))
         return EPHEMERAL;
-    if (world_per_mille(world, world->per_mille_odd))
+    unsigned per_mille = world->per_mille_odd * (feed->kind == KIND_MIXED ? 3 : 1);
+    if (world_per_mille(world, per_mille < 500 ? per_mille : 500))
         kind = odd[feed->kind][world_below(world, 8)];
     if (kind == HUGE && world->ring_bytes > (64u << 10))
         kind = OVERSIZE; /* to write so much is not worth the time */
     return kind;
+}
+
+bool service_is_loose(const struct feed *feed, unsigned position)
+{
+    enum event_kind kind = feed->service.events[position].kind;
+    return feed->kind == KIND_MIXED && (kind == UNKEYED || kind == BROKEN);
 }
 
 static void enqueue(struct feed *feed, struct link *link, unsigned position)
@@ -62,11 +70,14 @@ static void enqueue(struct feed *feed, struct link *link, unsigned position)
     link->queue[(link->head + link->count++) % WORLD_QUEUE_MAX] = position;
 }
 
-/* An old event once more: one that is kept, and lately enough for the dedup window. */
+/* An old event once more: one that is kept, and lately enough for the dedup window. Where it has a
+ * place only by what is around it, one that can be known again. */
 static void show_again(struct feed *feed, struct link *link, unsigned position)
 {
     unsigned back = 1 + world_below(feed->world, 20);
     if (position <= back || !truth_has(feed, position - back))
+        return;
+    if (service_is_loose(feed, position - back))
         return;
     cover(COVER_OLD_ON_LINK);
     enqueue(feed, link, position - back);
@@ -287,6 +298,10 @@ static bool deliver_one(struct feed *feed, struct link *link, unsigned position)
         return false;
     }
     event->shown++;
+    feed->service.moment++;
+    if (event->shown_on != link->number)
+        event->shown_at = feed->service.moment;
+    event->shown_on = link->number;
     if (event->kind == BROKEN)
         cover(COVER_BROKEN);
     return true;
@@ -335,8 +350,12 @@ static bool visible(const struct page *page, unsigned position)
 
 static void add(struct page *page, unsigned position)
 {
+    struct service *service = &page->feed->service;
     if (page->items++ > 0)
         (void)buf_append_byte(page->out, ',');
+    service->moment++;
+    if (service->events[position].given_at == 0)
+        service->events[position].given_at = service->moment;
     write_event(page->feed, position, true, page->out);
 }
 

@@ -115,6 +115,43 @@ void truth_seq_means(struct world *world, const struct record *record)
 
 /* ---- one record more on disk ---- */
 
+/* The link showed this one behind something else, and sync gave it later than that. */
+static bool came_behind(const struct published *event, const struct published *before)
+{
+    return event->shown_on == before->shown_on && event->given_at > event->shown_at;
+}
+
+/* What has neither id nor position stands where the link showed it, if that was once. */
+static void check_place(struct world *world, struct feed *feed, unsigned position)
+{
+    const struct published *events = feed->service.events;
+    if (feed->kind != KIND_MIXED || events[position].shown != 1)
+        return;
+    for (unsigned p = position + 1; p <= feed->top; p++)
+        if (feed->whole_seq[p] != 0 && !service_is_loose(feed, p) &&
+            came_behind(&events[p], &events[position]))
+            world_violation(world, 3,
+                            "%s: event %u, which has no position, is stored after event %u, which "
+                            "came behind it",
+                            feed->name, position, p);
+    if (position > feed->top_loose)
+        feed->top_loose = position;
+}
+
+/* The link showed it, or sync brought it, before what came without a position. What may come twice,
+ * or is too large for the link, has no place of its own there. */
+static void check_not_overtaken(struct world *world, const struct feed *feed, unsigned position)
+{
+    const struct published *event = &feed->service.events[position];
+    if (feed->kind != KIND_MIXED || (event->kind != PLAIN && event->kind != UNNAMED))
+        return;
+    if (position < feed->top_loose)
+        world_violation(world, 3, "%s: event %u is stored after event %u, which has no position",
+                        feed->name, position, feed->top_loose);
+    if (position - 1 == feed->top_loose && came_behind(event, event - 1))
+        cover(COVER_UNKEYED_PLACED);
+}
+
 /* As the link had it, since sync did not bring it in time. */
 static void check_unkeyed(struct world *world, struct feed *feed, const struct record *record)
 {
@@ -123,6 +160,7 @@ static void check_unkeyed(struct world *world, struct feed *feed, const struct r
         world_violation(world, 2, "%s: unkeyed event %u is stored %u times, and was shown %u times",
                         feed->name, position, feed->stored_texts[position],
                         feed->service.events[position].shown);
+    check_place(world, feed, position);
     cover(COVER_UNKEYED_KEPT);
 }
 
@@ -164,6 +202,7 @@ static void check_whole(struct world *world, struct feed *feed, const struct rec
         return;
     }
     feed->top = position;
+    check_not_overtaken(world, feed, position);
     if (feed->after != 0 && position <= feed->after)
         world_violation(world, 4, "%s: a gap after %llu is followed by event %u", feed->name,
                         (unsigned long long)feed->after, position);
@@ -191,6 +230,7 @@ static void check_text(struct world *world, struct feed *feed, const struct reco
         world_violation(world, 2, "%s: broken event %u is stored %u times, and was shown %u times",
                         feed->name, record->position, feed->stored_texts[record->position],
                         event->shown);
+    check_place(world, feed, record->position);
     feed->texts++;
 }
 

@@ -41,6 +41,9 @@
  *     show the hole, which is filled in order.
  *   - It sends an event without id and position (UNKEYED), and sync has both. If sync brings it in
  *     time, that copy is stored, else the frame as it came, and perhaps the copy as well.
+ *   - Where it is stored as it comes (MIXED), it comes right where the link showed it: behind all
+ *     that came before it, and before all that the link showed behind it and sync gave later. That
+ *     goes for what is BROKEN, too.
  *   - Sync lags behind the link, and a replica may answer as of a little earlier: together by less
  *     than settle. What it shows later than that, and no link has shown, is not to be known.
  */
@@ -86,6 +89,7 @@ enum feed_kind {
     KIND_COUNTED, /* the same with contiguous positions */
     KIND_REPLAY,  /* the position stands in the URL; a fallback by SSE, one connection at a time */
     KIND_PLAIN,   /* nothing can be asked for again */
+    KIND_MIXED,   /* as CHAT, and what has no id and position is stored as it comes */
     FEED_KINDS
 };
 
@@ -93,6 +97,8 @@ struct published {
     enum event_kind kind;
     int64_t visible_ms; /* in sync from then on */
     unsigned shown;     /* times that the link delivered it */
+    /* By service.moment: its first time on the last link that showed it; its first in sync. */
+    uint64_t shown_on, shown_at, given_at; /* 0: never */
 };
 
 /* What since and next_cursor mean. */
@@ -105,6 +111,7 @@ enum reading {
 struct service {
     struct published events[WORLD_EVENTS_MAX + 1]; /* by position, from 1 */
     unsigned count, target;
+    uint64_t moment;      /* counts what is shown and given */
     unsigned floor;       /* events up to here are gone */
     unsigned floor_asked; /* the floor when since = 0 was answered with the oldest there is */
     bool zero_is_oldest;  /* since = 0 is never too old */
@@ -165,6 +172,7 @@ struct feed {
 
     /* Ground truth. */
     unsigned top;       /* highest position stored, in order */
+    unsigned top_loose; /* the same of what came without id and position */
     uint64_t position;  /* on disk, 0: none */
     uint64_t should_be; /* what it should be */
     unsigned due_from;  /* with start = now: the first that must be stored */
@@ -291,6 +299,11 @@ struct named {
     bool known;      /* it was told that it exists */
     uint64_t answered, acked;
     uint64_t gap_seq; /* the end of the last loss that this connection was told of */
+    struct {
+        uint64_t to_seq;
+        size_t seen_before;        /* so much it had been sent by then */
+    } told[WORLD_FEEDS];           /* the last loss of each feed that it was told of */
+    uint64_t settled[WORLD_FEEDS]; /* losses up to here are acknowledged */
     /* The answer that it waits for: to an acknowledgement up to waits_seq, or to its subscription,
      * whose cursor that is. */
     uint64_t waits_change, waits_seq;
@@ -421,6 +434,8 @@ bool service_has_news(struct feed *feed, struct slice since); /* for a long-poll
 /* The status; 200 with the page. */
 int service_answer(struct feed *feed, struct slice since, struct buf *page);
 bool service_on_sync(const struct published *event);
+/* The link shows it without id and position, and so it is stored, whatever sync has. */
+bool service_is_loose(const struct feed *feed, unsigned position);
 
 /* consumers.c */
 void consumers_connect(struct world *world, unsigned number);
@@ -439,7 +454,7 @@ struct named *named_of(struct world *world, unsigned number); /* NULL: it has no
 bool named_connect(struct world *world, unsigned number);     /* false: it is to wait */
 void named_disconnect(struct world *world, unsigned number);
 void named_acknowledge(struct world *world, unsigned number, bool all);
-void named_told(struct world *world, unsigned number, uint64_t to_seq); /* of a loss up to there */
+void named_told(struct world *world, unsigned number, size_t first_loss); /* of those from there */
 void named_saw(struct world *world, unsigned number, uint64_t seq);
 void named_saved(struct world *world, uint64_t ticket, bool lost);
 void named_scan(struct world *world);
