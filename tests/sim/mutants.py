@@ -40,7 +40,7 @@ MUTANTS = {
         "src/session/heal.c",
         "return sync->request == 0 && sync->doubt_at_ms < at ? sync->doubt_at_ms : at;",
         "return at;")]),
-    "what proves a doubt is one page": ({1, 3}, [(
+    "what proves a doubt is one page": ({1, 3, 4}, [(
         "src/session/doubt.c", "if (promised && sync->stale_pages < SESSION_STALE_PAGES) {",
         "if (false) {")]),
     "any position follows": ({1, 4}, [(
@@ -54,7 +54,7 @@ MUTANTS = {
     "sync owes nothing for what was dropped": ({1, 3}, [(
         "src/flow/flow.c", "out->owed = owed_any(&flow->owed, &flow->position);",
         "out->owed = false;")]),
-    "the cursor of a page with items is used": ({1, 3}, [(
+    "the cursor of a page with items is used": ({1, 3, 4}, [(
         "src/engine/requests.c",
         "if (use_next && page->has_next && (page->items == 0 || !page->has_last))",
         "if (page->has_next)")]),
@@ -145,11 +145,8 @@ MUTANTS = {
     "nobody hears that there is room again": ({8}, [(
         "src/engine/hub.c", "    hub->room_wanted = false;\n    hub->ops->room(hub->arg);",
         "    hub->room_wanted = false;")]),
-    "a slot of the fallback is given back as the link's": ({8}, [(
-        "src/session/slot.c", "->fallback = s->slot.wish == SESSION_WISH_FALLBACK;",
-        "->fallback = false;")]),
     # 9 bounds
-    "a link that is given up lives on": ({9}, [(
+    "a link that is given up lives on": ({1, 9}, [(
         "src/session/link.c", "session_do(out, SESSION_DO_LINK_ABORT)->link = s->link;",
         "(void)out;")]),
     "a full hold asks anew, though it has asked": ({9}, [(

@@ -154,7 +154,7 @@ static void saw_slot(struct walker *w, const struct session_action *action)
         w->slot = action->fallback ? ASKED_FALLBACK : ASKED_LINK;
         return;
     }
-    assert_int_not_equal(w->slot, NOT_ASKED);
+    assert_int_equal(w->slot, action->fallback ? ASKED_FALLBACK : ASKED_LINK);
     w->slot = NOT_ASKED;
     w->granted = false;
 }
