@@ -35,7 +35,7 @@ enum tls_status {
 };
 
 /* What is shared by connections: trust anchors, pins, the client's certificate, sessions. Loading
- * the system bundle is slow, so share it. */
+ * the system bundle is slow: contexts of the same CA file share what was read of it. */
 struct tls_context;
 
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
