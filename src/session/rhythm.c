@@ -27,6 +27,12 @@ static bool alike(const int64_t *of)
     return true;
 }
 
+/* To the nearest: a silence of 5999 ms is one of 6 s. */
+static long long seconds(int64_t ms)
+{
+    return (ms + 500) / 1000;
+}
+
 static void learn_ping(struct session *s, struct session_actions *out, int64_t quiet_ms)
 {
     char text[SESSION_TEXT];
@@ -37,13 +43,13 @@ static void learn_ping(struct session *s, struct session_actions *out, int64_t q
         snprintf(text, sizeof(text),
                  "the last %d links broke after %lld s of silence: something in between forgets "
                  "them; from now on a %s every %lld s",
-                 SESSION_CUTS, (long long)(quiet_ms / 1000), pings ? "ping" : "heartbeat",
-                 (long long)(quiet_ms / 2000));
+                 SESSION_CUTS, seconds(quiet_ms), pings ? "ping" : "heartbeat",
+                 seconds(s->rhythm.ping_ms));
     else
         snprintf(text, sizeof(text),
                  "the last %d links broke after %lld s of silence: something in between forgets "
                  "them, and this service allows no ping",
-                 SESSION_CUTS, (long long)(quiet_ms / 1000));
+                 SESSION_CUTS, seconds(quiet_ms));
     session_say(out, text);
 }
 
@@ -55,7 +61,7 @@ static void learn_age(struct session *s, struct session_actions *out, int64_t ag
         s->rhythm.max_age_ms = age_ms / 10 * 9;
     snprintf(text, sizeof(text),
              "the last %d links broke at an age of %lld s: something in between ends them%s",
-             SESSION_CUTS, (long long)(age_ms / 1000),
+             SESSION_CUTS, seconds(age_ms),
              moves ? "; from now on each is replaced before that" : "");
     session_say(out, text);
 }

@@ -143,7 +143,7 @@ static bool free_list(struct pages *p, const struct walk *w, uint64_t page, cons
     uint64_t count = 0, number, before = NO_PAGE, freed_by;
 
     memcpy(&freed_by, w->key, sizeof freed_by);
-    if (freed_by > p->txn)
+    if (freed_by == 0 || freed_by > p->txn)
         return bad(p, w->name, page, "pages were freed by a commit that has not been");
     if (bytes >= sizeof count)
         memcpy(&count, value, sizeof count);

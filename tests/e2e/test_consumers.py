@@ -574,6 +574,10 @@ def test_expiry(hawser, service, ca):
         wait_until(lambda: not listed(hawser, "goes"), "it to be forgotten")
         hawser.wait_log("consumer goes: forgotten")
         assert listed(hawser, "stays")["connected"]
+        with hawser.consumer() as consumer:
+            consumer.subscribe(**{"from": "oldest"})
+            service.publish(1)
+            consumer.wait_events(1)  # what was to be stored before it is stored
         hawser.kill()
     hawser.start()
     assert listed(hawser, "stays") and not listed(hawser, "goes")
