@@ -57,25 +57,6 @@ static void give_room(struct daemon *daemon)
         stream_room(daemon->upstreams[i]->stream);
 }
 
-/* A turn's worth of what readers can take. Events wait upstream where there are so many that those
- * who read as fast as they come would be overtaken in the ring before their turn has come. */
-static void serve(struct daemon *daemon)
-{
-    if (daemon->serve_wanted) {
-        daemon->serve_wanted = false;
-        for (size_t i = 0; i < daemon->n_listeners; i++)
-            listener_serve(daemon->listeners[i]);
-    }
-    bool more = rota_run(&daemon->rota, DAEMON_TURN_BYTES, outlet_serve);
-    if (daemon->round != daemon->rota.rounds)
-        daemon->round_began_bytes = hub_bytes(daemon->hub);
-    daemon->round = daemon->rota.rounds;
-    uint64_t ahead = hub_bytes(daemon->hub) - daemon->round_began_bytes;
-    hub_hold(daemon->hub, more && ahead >= DAEMON_AHEAD_BYTES);
-    if (more)
-        io_idle_arm(daemon->soon);
-}
-
 static void on_soon(void *arg)
 {
     struct daemon *daemon = arg;
@@ -85,7 +66,12 @@ static void on_soon(void *arg)
     if (daemon->flush_wanted)
         flush(daemon);
     consumers_run(daemon->consumers);
-    serve(daemon);
+    if (daemon->serve_wanted) {
+        daemon->serve_wanted = false;
+        for (size_t i = 0; i < daemon->n_listeners; i++)
+            listener_serve(daemon->listeners[i]);
+    }
+    outlets_turn(daemon);
     reload_run(daemon->reload);
     maybe_stopped(daemon);
 }

@@ -320,7 +320,9 @@ static bool step(struct outlet *outlet, size_t *written)
     return false;
 }
 
-size_t outlet_serve(struct rota_place *place)
+/* As far as the socket takes it, OUTLET_TURN_BYTES and what came last at most. Returns about how
+ * much that was. */
+static size_t serve(struct rota_place *place)
 {
     struct outlet *outlet = LIST_ENTRY(place, struct outlet, place);
     size_t written = 0;
@@ -348,6 +350,20 @@ size_t outlet_serve(struct rota_place *place)
             break;
     }
     return written;
+}
+
+/* Events wait upstream where so many come during one round that those who read as fast as they come
+ * would be overtaken in the ring before their turn has come. */
+void outlets_turn(struct daemon *daemon)
+{
+    bool more = rota_run(&daemon->rota, DAEMON_TURN_BYTES, serve);
+    if (daemon->round != daemon->rota.rounds)
+        daemon->round_began_bytes = hub_bytes(daemon->hub);
+    daemon->round = daemon->rota.rounds;
+    uint64_t ahead = hub_bytes(daemon->hub) - daemon->round_began_bytes;
+    hub_hold(daemon->hub, more && ahead >= DAEMON_AHEAD_BYTES);
+    if (more)
+        io_idle_arm(daemon->soon);
 }
 
 void outlet_drained(struct outlet *outlet, int status)

@@ -80,8 +80,7 @@ void outlet_unsubscribe(struct outlet *outlet);
 void outlet_want(struct outlet *outlet);
 /* For on_drain of the stream's events. May end in on_end. */
 void outlet_drained(struct outlet *outlet, int status);
-/* For the daemon's rota: writes as far as the socket takes it, OUTLET_TURN_BYTES and what came last
- * at most. Returns about how much that was. */
-size_t outlet_serve(struct rota_place *place);
+/* Serves those that want it, so much that the loop has a turn of DAEMON_TURN_BYTES. */
+void outlets_turn(struct daemon *daemon);
 
 #endif
