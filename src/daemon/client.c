@@ -129,7 +129,7 @@ static const struct outlet_events outlet_events = {.on_full = on_full,
 
 void client_pump(struct client *client)
 {
-    outlet_pump(&client->outlet);
+    outlet_want(&client->outlet);
 }
 
 static void on_read(void *arg, const char *bytes, ssize_t n, const struct error *err)

@@ -4,6 +4,7 @@
 #include "daemon/consumers.h"
 #include "daemon/daemon_private.h"
 #include "daemon/listener.h"
+#include "daemon/outlet.h"
 #include "daemon/reload.h"
 #include "daemon/slots.h"
 #include "daemon/upstream.h"
@@ -54,6 +55,7 @@ void daemon_on_soon(void *arg)
         for (size_t i = 0; i < daemon->n_listeners; i++)
             listener_serve(daemon->listeners[i]);
     }
+    outlets_turn(daemon);
     reload_run(daemon->reload);
     daemon_maybe_stopped(daemon);
 }

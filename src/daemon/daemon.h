@@ -13,7 +13,7 @@
  *     listener  sockets that local programs connect to; each connection is a guest:
  *       client  on an ndjson socket; request  what it may ask for
  *       feed    one that only reads; http_client, http_events, http_pages, http_auth, metrics
- *       outlet  how the log reaches any of them
+ *       outlet  how the log reaches any of them; rota  whose turn it is
  *     consumers the named consumers: who has which name, and what of it is on disk
  *     reload    from one configuration to the next; generation  each of them, while it is used
  *     activation  listening sockets that the service manager hands over, or keeps over a restart
@@ -30,6 +30,7 @@
 #include "base/list.h"
 #include "daemon/oldest.h"
 #include "daemon/persist.h"
+#include "daemon/rota.h"
 #include "daemon/turns.h"
 #include "engine/stream.h"
 #include "io/io.h"
@@ -45,6 +46,8 @@
 #define DAEMON_HOLD_BYTES (4u << 20)
 #define DAEMON_RING_BYTES (8u << 20) /* hot tail; more where max_message asks for it */
 #define DAEMON_RING_ENTRIES 16384
+#define DAEMON_TURN_BYTES (2u << 20)    /* for all readers in one turn of the loop */
+#define DAEMON_AHEAD_BYTES (128u << 10) /* events that may come while a round of them goes on */
 
 enum daemon_phase {
     DAEMON_RUNNING,
@@ -87,9 +90,12 @@ struct daemon {
     struct listener **listeners; /* the same, the control socket first */
     size_t n_listeners;
     struct activation *activation;
-    struct report *report; /* NULL: no service manager listens */
-    struct buf framed;     /* lines in another form, on their way to an outlet's stream */
-    struct io_idle *soon;  /* flush the hub and serve clients, once an iteration */
+    struct report *report;      /* NULL: no service manager listens */
+    struct buf framed;          /* lines in another form, on their way to an outlet's stream */
+    struct io_idle *soon;       /* flush the hub and serve clients, once an iteration */
+    struct rota rota;           /* of the readers that can take something */
+    uint64_t round;             /* of it, */
+    uint64_t round_began_bytes; /* and of hub_bytes() at its beginning */
     struct io_timer *commit_timer, *stop_timer, *sample_timer;
     struct io_signal *signals[3];
     struct oldest oldest;    /* stored event, for status */

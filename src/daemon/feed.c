@@ -96,7 +96,7 @@ static struct feed *feed_of(struct guest *guest)
 
 static void guest_serve(struct guest *guest)
 {
-    outlet_pump(&feed_of(guest)->outlet);
+    outlet_want(&feed_of(guest)->outlet);
 }
 
 static bool guest_gone(struct guest *guest)
@@ -110,7 +110,7 @@ static void guest_bye(struct guest *guest, const char *reason)
     struct feed *feed = feed_of(guest);
     feed->bye = reason;
     feed->outlet.leaving = true;
-    outlet_pump(&feed->outlet);
+    outlet_want(&feed->outlet);
 }
 
 static void guest_close(struct guest *guest)
@@ -167,6 +167,6 @@ int feed_new(struct listener *listener, struct io_stream *stream, uid_t uid, pid
                 payload ? &payload_events : &envelope_events, feed);
     listener_add(listener, &feed->guest, &guest_ops, uid);
     subscribe(feed);
-    outlet_pump(&feed->outlet);
+    outlet_want(&feed->outlet);
     return 0;
 }

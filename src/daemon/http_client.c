@@ -93,7 +93,7 @@ static void on_lags(void *arg)
     client->deadline_ms = now_ms(client) + HTTP_CLIENT_ANSWER_MS;
     if (!http_page_metrics(client))
         client->outlet.ending = true;
-    outlet_pump(&client->outlet);
+    outlet_want(&client->outlet);
 }
 
 /* ---- its outlet ---- */
@@ -176,7 +176,7 @@ static void on_read(void *arg, const char *bytes, ssize_t n, const struct error 
     } else {
         take_bytes(client, bytes, (size_t)n);
     }
-    outlet_pump(&client->outlet);
+    outlet_want(&client->outlet);
 }
 
 static void on_drain(void *arg, int status)
@@ -197,7 +197,7 @@ static struct http_client *client_of(struct guest *guest)
 static void guest_serve(struct guest *guest)
 {
     if (client_of(guest)->streaming || client_of(guest)->answering)
-        outlet_pump(&client_of(guest)->outlet);
+        outlet_want(&client_of(guest)->outlet);
 }
 
 static bool guest_gone(struct guest *guest)
@@ -212,7 +212,7 @@ static void comment(struct http_client *client, int64_t now)
     client->deadline_ms = now + HTTP_CLIENT_COMMENT_MS;
     if (io_stream_queued(client->outlet.stream) == 0 && client->outlet.head.len == 0 &&
         buf_append_str(&client->outlet.head, ":\n\n") == 0)
-        outlet_pump(&client->outlet);
+        outlet_want(&client->outlet);
 }
 
 static void guest_tick(struct guest *guest, int64_t now)
@@ -233,7 +233,7 @@ static void guest_tick(struct guest *guest, int64_t now)
         http_page_refuse(client, &late);
         client->outlet.ending = true;
         client->deadline_ms = now + HTTP_CLIENT_HEAD_MS;
-        outlet_pump(&client->outlet);
+        outlet_want(&client->outlet);
     }
 }
 
@@ -242,7 +242,7 @@ static void guest_bye(struct guest *guest, const char *reason)
     struct http_client *client = client_of(guest);
     client->bye = reason;
     client->outlet.leaving = true;
-    outlet_pump(&client->outlet);
+    outlet_want(&client->outlet);
 }
 
 static void guest_close(struct guest *guest)

@@ -11,10 +11,12 @@ void outlet_init(struct outlet *outlet, struct daemon *daemon, struct io_stream 
     outlet->arg = arg;
     buf_init(&outlet->head, head_max);
     buf_init(&outlet->globs, 2 * LIMIT_LINE_IN);
+    rota_place_init(&outlet->place);
 }
 
 void outlet_fini(struct outlet *outlet)
 {
+    rota_leave(&outlet->place);
     persist_read_cancel(outlet->daemon->persist, &outlet->read);
     buf_fini(&outlet->head);
     buf_fini(&outlet->globs);
@@ -240,7 +242,7 @@ static void on_page(void *arg, const struct persist_page *page, const struct err
         fanout_cold_done(fanout_of(outlet), &outlet->sub, page->done_seq);
     if (err != NULL && all)
         read_failed(outlet, page, err);
-    outlet_pump(outlet);
+    outlet_want(outlet);
 }
 
 static void read_cold(struct outlet *outlet)
@@ -262,7 +264,7 @@ static enum fanout_next next_lines(struct outlet *outlet, struct fanout_batch *b
 {
     if (!outlet->subscribed)
         return FANOUT_NEXT_IDLE;
-    size_t most = outlet->events->frame != NULL ? OUTLET_FRAMED_BYTES : OUTLET_TURN_BYTES / 4;
+    size_t most = outlet->events->frame != NULL ? OUTLET_FRAMED_BYTES : OUTLET_TURN_BYTES / 2;
     enum fanout_next next = fanout_next(fanout_of(outlet), &outlet->sub, most, batch);
     bool none = next == FANOUT_NEXT_COLD || next == FANOUT_NEXT_FULL;
     return none && outlet->leaving ? FANOUT_NEXT_IDLE : next;
@@ -277,9 +279,12 @@ static int write_head(struct outlet *outlet)
     return status;
 }
 
-static void yield_turn(struct outlet *outlet)
+/* One whose socket is full hears of it when it is not: outlet_drained(). */
+void outlet_want(struct outlet *outlet)
 {
-    outlet->daemon->serve_wanted = true;
+    if (io_stream_queued(outlet->stream) > 0)
+        return;
+    rota_want(&outlet->daemon->rota, &outlet->place);
     io_idle_arm(outlet->daemon->soon);
 }
 
@@ -315,32 +320,50 @@ static bool step(struct outlet *outlet, size_t *written)
     return false;
 }
 
-void outlet_pump(struct outlet *outlet)
+/* As far as the socket takes it, OUTLET_TURN_BYTES and what came last at most. Returns about how
+ * much that was. */
+static size_t serve(struct rota_place *place)
 {
+    struct outlet *outlet = LIST_ENTRY(place, struct outlet, place);
     size_t written = 0;
     while (io_stream_queued(outlet->stream) == 0) {
         if (written >= OUTLET_TURN_BYTES) {
-            yield_turn(outlet);
-            return;
+            outlet_want(outlet);
+            break;
         }
         written += outlet->head.len;
         if (write_head(outlet) != 0) {
             end(outlet);
-            return;
+            break;
         }
         if (io_stream_queued(outlet->stream) > 0)
-            return;
+            break;
         if (outlet->events->on_room != NULL)
             outlet->events->on_room(outlet->arg);
         if (outlet->head.len > 0)
             continue;
         if (outlet->ending) {
             end(outlet);
-            return;
+            break;
         }
         if (!step(outlet, &written))
-            return;
+            break;
     }
+    return written;
+}
+
+/* Events wait upstream where so many come during one round that those who read as fast as they come
+ * would be overtaken in the ring before their turn has come. */
+void outlets_turn(struct daemon *daemon)
+{
+    bool more = rota_run(&daemon->rota, DAEMON_TURN_BYTES, serve);
+    if (daemon->round != daemon->rota.rounds)
+        daemon->round_began_bytes = hub_bytes(daemon->hub);
+    daemon->round = daemon->rota.rounds;
+    uint64_t ahead = hub_bytes(daemon->hub) - daemon->round_began_bytes;
+    hub_hold(daemon->hub, more && ahead >= DAEMON_AHEAD_BYTES);
+    if (more)
+        io_idle_arm(daemon->soon);
 }
 
 void outlet_drained(struct outlet *outlet, int status)
@@ -348,5 +371,5 @@ void outlet_drained(struct outlet *outlet, int status)
     if (status != 0)
         end(outlet);
     else
-        outlet_pump(outlet);
+        outlet_want(outlet);
 }

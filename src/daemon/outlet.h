@@ -15,8 +15,9 @@
 #define HAWSER_DAEMON_OUTLET_H
 
 #include "daemon/daemon.h"
+#include "daemon/rota.h"
 
-#define OUTLET_TURN_BYTES (1u << 20)    /* written in one turn, then the others' turn */
+#define OUTLET_TURN_BYTES (512u << 10)  /* written before the others are served */
 #define OUTLET_FRAMED_BYTES (64u << 10) /* framed at once; and a line more waits at most */
 
 struct outlet_events {
@@ -54,6 +55,7 @@ struct outlet {
     char types[FANOUT_TYPES_MAX][LIMIT_EVENT_TYPE]; /* the filter's globs */
     struct fanout_sub sub;
     struct persist_read read;
+    struct rota_place place; /* among all that have something to write */
 };
 
 /* head_max: bytes that `head` may hold. */
@@ -73,9 +75,12 @@ void outlet_subscribe(struct outlet *outlet, uint64_t from_seq, bool forgive);
 void outlet_consume(struct outlet *outlet, struct consumer *consumer, bool forgive);
 /* Nothing more of it is sent. */
 void outlet_unsubscribe(struct outlet *outlet);
-/* Goes on, as far as the socket takes it. May end in on_end. */
-void outlet_pump(struct outlet *outlet);
+/* There may be something to write: it is done in this turn of the loop, or in one of the next, when
+ * all have been served that asked before. May end in on_end then. */
+void outlet_want(struct outlet *outlet);
 /* For on_drain of the stream's events. May end in on_end. */
 void outlet_drained(struct outlet *outlet, int status);
+/* Serves those that want it, so much that the loop has a turn of DAEMON_TURN_BYTES. */
+void outlets_turn(struct daemon *daemon);
 
 #endif

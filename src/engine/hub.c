@@ -38,8 +38,8 @@ struct hub {
     uint64_t batch_ticket[2];     /* the newest of its states, 0: it has none */
     uint64_t ticket, told_ticket; /* given out; told to be saved, or lost */
     unsigned filling;             /* which of the two */
-    bool flying, failed, received, room_wanted;
-    uint64_t next_seq, reserved_seq;
+    bool flying, failed, received, room_wanted, held;
+    uint64_t next_seq, reserved_seq, bytes;
     struct hub_stream *streams;
     const struct hub_ops *ops;
     void *arg;
@@ -231,6 +231,7 @@ static struct store_record *add_record(struct hub *hub, struct hub_stream *strea
     hub->cost += record_cost(hub, entry->type.len + entry->line.len);
     stream->turn[hub->filling].records++;
     batch->bytes += entry->line.len;
+    hub->bytes += entry->line.len;
     hub->next_seq = entry->seq + 1;
     stream->stats.newest_seq = entry->seq;
     return record;
@@ -337,7 +338,7 @@ int hub_event(struct hub *hub, struct hub_stream *stream, const struct flow_even
     /* The gap of a malformed event goes into the same batch: no crash parts them. */
     unsigned records = event->malformed != NULL ? 2 : 1;
     size_t extra = event->malformed != NULL ? GAP_LINE_MAX : 0;
-    int status = check_batch(hub, records);
+    int status = hub->held ? no_room(hub) : check_batch(hub, records);
     /* The bytes bound events only, for the same reason: a gap is small. */
     if (status == 0 && hub->batch[hub->filling]->bytes >= hub->ring_bytes / HUB_BATCH_RING_PART)
         status = no_room(hub);
@@ -475,6 +476,14 @@ static void call_room(struct hub *hub)
     hub->ops->room(hub->arg);
 }
 
+void hub_hold(struct hub *hub, bool hold)
+{
+    bool lifted = hub->held && !hold;
+    hub->held = hold;
+    if (lifted)
+        call_room(hub);
+}
+
 void hub_committed(struct hub *hub, int status)
 {
     unsigned flown = hub->filling ^ 1;
@@ -570,6 +579,11 @@ bool hub_idle(const struct hub *hub)
 struct fanout *hub_fanout(struct hub *hub)
 {
     return hub->fanout;
+}
+
+uint64_t hub_bytes(const struct hub *hub)
+{
+    return hub->bytes;
 }
 
 uint64_t hub_next_seq(const struct hub *hub)

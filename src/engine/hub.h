@@ -112,6 +112,9 @@ void hub_waiting(struct hub *hub);
 /* After a failure, when the store is open again. What the failed commit has left on disk after all
  * is read there by those who were hot. */
 void hub_reopen(struct hub *hub, uint64_t newest_seq, uint64_t reserved_seq);
+/* Events find no room until it is lifted: consumers are still to be served that can take what there
+ * is, and would be overtaken. Gaps, notices and states are taken all the same. */
+void hub_hold(struct hub *hub, bool hold);
 /* Somebody was told ERR_AGAIN, or has saved something, and waits for a commit: no reason to put it
  * off. */
 bool hub_starved(const struct hub *hub);
@@ -121,6 +124,7 @@ bool hub_idle(const struct hub *hub);   /* nothing filled, nothing in flight */
 /* As the options of these names, from now on. */
 void hub_configure(struct hub *hub, uint64_t commit_bytes, bool deliver_received);
 struct fanout *hub_fanout(struct hub *hub);
+uint64_t hub_bytes(const struct hub *hub); /* of the lines of all events and gaps, ever */
 uint64_t hub_next_seq(const struct hub *hub);
 uint64_t hub_reserved_seq(const struct hub *hub); /* no seq above this was ever given out */
 

@@ -33,6 +33,8 @@ struct io_loop {
     struct resolver *resolver;
     bool in_read;           /* the read buffer is lent to an on_read */
     bool in_timer;          /* timers that are due are called */
+    struct list_node heavy; /* who waits to do what takes long */
+    struct io_idle *heavy_next;
     struct io_turns *turns; /* NULL: nobody looks on */
     uint64_t turn_began_ns; /* 0: it waits */
     char read_buffer[IO_READ_SIZE];
@@ -56,6 +58,8 @@ static inline void io_turn_begin(struct io_loop *loop)
 
 /* It is about to wait, or has been stopped: who looks on is told. */
 void io_turn_end(struct io_loop *loop);
+
+int heavy_new(struct io_loop *loop); /* closed with the loop's objects */
 
 int resolver_new(struct io_loop *loop, struct resolver **out);
 void resolver_close(struct resolver *resolver);

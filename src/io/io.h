@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "base/list.h"
 #include "base/slice.h"
 
 struct io_loop;
@@ -51,6 +52,19 @@ struct io_idle;
 int io_idle_new(struct io_loop *loop, io_timer_cb cb, void *arg, struct io_idle **out);
 void io_idle_arm(struct io_idle *idle); /* fires once, soon; arming twice is once */
 void io_idle_close(struct io_idle *idle);
+
+/* ---- what takes long by itself, and that many may have to do at once ---- */
+/* cb is called once, soon, never inline, and those of IO_HEAVY_PER_TURN in one turn of the loop, in
+ * the order in which they asked: what is due besides has its turn in between. */
+#define IO_HEAVY_PER_TURN 2
+struct io_heavy {
+    struct list_node node; /* io's; list_init() it */
+    io_timer_cb cb;
+    void *arg;
+};
+void io_heavy_ask(struct io_loop *loop,
+                  struct io_heavy *heavy);    /* caller's memory; twice is once */
+void io_heavy_cancel(struct io_heavy *heavy); /* the callback will not fire */
 
 /* ---- signals ---- */
 struct io_signal;

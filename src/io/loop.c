@@ -82,9 +82,11 @@ int io_loop_new(struct io_loop **out, struct error *err)
         rc = io_error_code(rc);
         goto err_after_malloc;
     }
-    rc = resolver_new(loop, &loop->resolver);
+    rc = heavy_new(loop);
+    if (rc == 0)
+        rc = resolver_new(loop, &loop->resolver);
     if (rc != 0) {
-        error_set(err, rc, "event loop: resolver: %s", error_text(rc));
+        error_set(err, rc, "event loop: %s", error_text(rc));
         goto err_after_loop;
     }
     /* A peer that went away is an error of the write, not the end of the process. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 struct job_queue {
+    size_t count;
     struct io_job *first;
     struct io_job **end; /* where the next one is linked */
 };
@@ -26,6 +27,7 @@ struct io_worker {
 
 static void queue_init(struct job_queue *queue)
 {
+    queue->count = 0;
     queue->first = NULL;
     queue->end = &queue->first;
 }
@@ -35,6 +37,7 @@ static void queue_push(struct job_queue *queue, struct io_job *job)
     job->next = NULL;
     *queue->end = job;
     queue->end = &job->next;
+    queue->count++;
 }
 
 static struct io_job *queue_pop(struct job_queue *queue)
@@ -43,6 +46,7 @@ static struct io_job *queue_pop(struct job_queue *queue)
 
     if (job == NULL)
         return NULL;
+    queue->count--;
     queue->first = job->next;
     if (queue->first == NULL)
         queue->end = &queue->first;
@@ -75,17 +79,20 @@ static void *worker_main(void *arg)
 static void on_jobs_done(uv_async_t *async)
 {
     struct io_worker *worker = async->data;
+    size_t left;
 
     io_turn_begin(worker->object.loop);
-    /* One at a time: done() may stop the worker, and then the next must not have its turn. */
-    while (!worker->object.closing) {
+    pthread_mutex_lock(&worker->lock);
+    left = worker->done.count;
+    pthread_mutex_unlock(&worker->lock);
+    /* What becomes done meanwhile is for the next turn, or a done() that submits might make this
+     * one last for ever. One at a time: done() may stop the worker, and then no other fires. */
+    for (; left > 0 && !worker->object.closing; left--) {
         struct io_job *job;
 
         pthread_mutex_lock(&worker->lock);
         job = queue_pop(&worker->done);
         pthread_mutex_unlock(&worker->lock);
-        if (job == NULL)
-            break;
         job->done(job);
     }
 }

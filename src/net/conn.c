@@ -38,6 +38,7 @@ static void on_deadline(void *arg)
 }
 
 static void on_wake(void *arg);
+static void on_handshake(void *arg);
 static void proxy_ended(struct conn *conn, const char *how);
 static void read_proxy(struct conn *conn, struct slice *bytes);
 
@@ -50,6 +51,8 @@ int conn_init(struct conn *conn, struct io_loop *loop, const struct net_options 
     *conn = (struct conn){.loop = loop, .events = events, .arg = arg, .options = *options};
     conn->secure = url->secure;
     conn->port = url->port;
+    conn->handshake = (struct io_heavy){.cb = on_handshake, .arg = conn};
+    list_init(&conn->handshake.node);
     buf_init(&conn->held, BUF_UNBOUNDED);
     conn->options.tls = NULL;
     conn->options.proxy = NULL;
@@ -100,6 +103,7 @@ void conn_close(struct conn *conn)
     conn->closed = true;
     dial_free(conn->dial);
     conn->dial = NULL;
+    io_heavy_cancel(&conn->handshake);
     if (conn->tls != NULL && conn->phase != NET_PHASE_TLS) {
         (void)tls_shutdown(conn->tls);
         flush_tls(conn);
@@ -284,6 +288,33 @@ static void handshake_tls(struct conn *conn)
     }
 }
 
+/* Milliseconds of computing, which after an outage all connections have before them at once: they
+ * take turns, and the rest is read when that is done. */
+static void read_handshake(struct conn *conn, const char *bytes, size_t n)
+{
+    if (buf_append(&conn->held, bytes, n) != 0) {
+        conn_fail(conn, NET_END_FAILED, "out of memory for the TLS handshake");
+        return;
+    }
+    io_stream_read_stop(conn->stream);
+    io_heavy_ask(conn->loop, &conn->handshake);
+}
+
+static void on_handshake(void *arg)
+{
+    struct conn *conn = arg;
+    struct buf bytes = conn->held;
+
+    conn_enter(conn);
+    buf_init(&conn->held, BUF_UNBOUNDED);
+    tls_feed(conn->tls, bytes.data, bytes.len);
+    handshake_tls(conn);
+    if (!conn->closed && !conn->paused)
+        (void)io_stream_read_start(conn->stream);
+    conn_leave(conn);
+    buf_fini(&bytes);
+}
+
 static void read_plain(struct conn *conn, const char *bytes, size_t n)
 {
     conn->last_rx_ms = io_now_ms(conn->loop);
@@ -294,11 +325,12 @@ static void read_tls(struct conn *conn, const char *bytes, size_t n)
 {
     conn->before_rx_ms = conn->last_rx_ms;
     conn->last_rx_ms = io_now_ms(conn->loop);
+    if (conn->phase == NET_PHASE_TLS) {
+        read_handshake(conn, bytes, n);
+        return;
+    }
     tls_feed(conn->tls, bytes, n);
-    if (conn->phase == NET_PHASE_TLS)
-        handshake_tls(conn);
-    else
-        receive_tls(conn);
+    receive_tls(conn);
 }
 
 static void read_ended(struct conn *conn, int status, const char *text)

@@ -57,9 +57,11 @@ struct conn {
     struct io_stream *stream;
     struct io_address peer;          /* of the stream: the proxy's where there is one */
     struct tls *tls;                 /* NULL: plaintext */
+    struct io_heavy handshake;       /* its next step, with what is held */
     char address[CONN_ADDRESS_TEXT]; /* the peer, and whether it is a proxy */
     bool paused;
-    struct buf held; /* plaintext that the owner did not take, from held_at on */
+    /* Plaintext that the owner did not take, from held_at on; in the handshake ciphertext. */
+    struct buf held;
     size_t held_at;
     int64_t last_rx_ms, before_rx_ms; /* the last bytes, and those before them */
 };

@@ -267,11 +267,11 @@ static void explain(struct tls *tls, int rc)
 
     if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && tls->fault.seen)
         tls->what = tls_explain_cert(&tls->error, &tls->fault, tls->fault.flags, tls->host,
-                                     context->ca_file, time(NULL));
+                                     tls_anchors_path(context->anchors), time(NULL));
     else if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED ||
              (flags != 0 && flags != UINT32_MAX && !tls->established))
-        tls->what = tls_explain_cert(&tls->error, &tls->leaf, flags, tls->host, context->ca_file,
-                                     time(NULL));
+        tls->what = tls_explain_cert(&tls->error, &tls->leaf, flags, tls->host,
+                                     tls_anchors_path(context->anchors), time(NULL));
     else
         tls->what = tls_explain_code(&tls->error, rc, message != NULL ? message[1] : 0, &at);
 }

@@ -6,10 +6,10 @@
  * resumed.
  * Leaves: sockets and deadlines to net; when files are read anew to daemon.
  * Owns: a connection holds some 40 KiB, mbedTLS's two record buffers most of it, and up to
- * TLS_OUTPUT_MAX of ciphertext not yet taken; a context the parsed trust anchors (for the system's
- * bundle about 1 MiB), the client's certificate and key, which are wiped when it goes, and up to
- * TLS_SESSIONS_MAX sessions, each of some 4 KiB and its ticket. Connections share a context. All of
- * it belongs to one thread.
+ * TLS_OUTPUT_MAX of ciphertext not yet taken; a context the client's certificate and key, which are
+ * wiped when it goes, and up to TLS_SESSIONS_MAX sessions, each of some 4 KiB and its ticket; all
+ * contexts of one CA file its parsed trust anchors (for the system's bundle about 1 MiB).
+ * Connections share a context. All of it belongs to one thread.
  * Fails: every failure has a text that names the certificate's subject, issuer and dates where one
  * is at fault ("certificate of CN=x expired 3 days ago (2026-05-14), issued by CN=y, valid
  * 2026-02-13 to 2026-05-14"). A failed or closed connection stays so.
@@ -35,7 +35,7 @@ enum tls_status {
 };
 
 /* What is shared by connections: trust anchors, pins, the client's certificate, sessions. Loading
- * the system bundle is slow, so share it. */
+ * the system bundle is slow: contexts of the same CA file share what was read of it. */
 struct tls_context;
 
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };

@@ -81,7 +81,7 @@ static int configure(struct tls_context *context, struct error *err)
         return error_set(err, ERR_NOMEM, "TLS configuration: %s", error_text(ERR_NOMEM));
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_verify(config, tls_verify, context);
-    mbedtls_ssl_conf_ca_chain(config, &context->anchors, NULL);
+    mbedtls_ssl_conf_ca_chain(config, tls_anchors_chain(context->anchors), NULL);
     mbedtls_ssl_conf_ciphersuites(config, tls_ciphers(tls_aes_is_faster()));
     mbedtls_ssl_conf_rng(config, on_random, NULL);
     set_sessions(config);
@@ -94,11 +94,10 @@ static void context_free(struct tls_context *context)
 {
     tls_sessions_fini(&context->sessions);
     mbedtls_ssl_config_free(&context->config);
-    mbedtls_x509_crt_free(&context->anchors);
+    tls_anchors_unref(context->anchors);
     mbedtls_x509_crt_free(&context->certificate);
     mbedtls_pk_free(&context->key); /* wipes it */
     free(context->pins);
-    free(context->ca_file);
     free(context);
 }
 
@@ -106,10 +105,9 @@ static int copy_options(struct tls_context *context, const struct tls_context_op
                         struct error *err)
 {
     context->min_version = options->min_version;
-    context->ca_file = strdup(options->ca_file != NULL ? options->ca_file : TLS_SYSTEM_CA_FILE);
     if (options->n_pins > 0)
         context->pins = calloc(options->n_pins, sizeof *context->pins);
-    if (context->ca_file == NULL || (options->n_pins > 0 && context->pins == NULL))
+    if (options->n_pins > 0 && context->pins == NULL)
         return error_set(err, ERR_NOMEM, "TLS: %s", error_text(ERR_NOMEM));
     context->n_pins = options->n_pins;
     for (size_t i = 0; i < options->n_pins; i++)
@@ -128,7 +126,8 @@ static int set_up(struct tls_context *context, const struct tls_context_options 
 #endif
     /* The system's bundle may hold a certificate too new for the library; one's own may not. */
     if (rc == 0)
-        rc = tls_load_anchors(&context->anchors, context->ca_file, options->ca_file == NULL, err);
+        rc = tls_anchors_get(options->ca_file != NULL ? options->ca_file : TLS_SYSTEM_CA_FILE,
+                             options->ca_file == NULL, &context->anchors, err);
     if (rc == 0 && options->cert_file != NULL)
         rc = tls_load_own(context, options->cert_file, options->key_file, err);
     return rc != 0 ? rc : configure(context, err);
@@ -144,7 +143,6 @@ int tls_context_new(const struct tls_context_options *options, struct tls_contex
     if (context == NULL)
         return error_set(err, ERR_NOMEM, "TLS: %s", error_text(ERR_NOMEM));
     context->references = 1;
-    mbedtls_x509_crt_init(&context->anchors);
     mbedtls_x509_crt_init(&context->certificate);
     mbedtls_pk_init(&context->key);
     mbedtls_ssl_config_init(&context->config);

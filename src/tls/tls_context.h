@@ -9,6 +9,7 @@
 #include <mbedtls/x509_crt.h>
 
 #include "tls/tls.h"
+#include "tls/tls_anchors.h"
 #include "tls/tls_explain.h"
 #include "tls/tls_session.h"
 
@@ -20,8 +21,7 @@
 struct tls_context {
     unsigned references;
     struct tls *verifying; /* whose handshake is under way */
-    char *ca_file;
-    mbedtls_x509_crt anchors;
+    struct tls_anchors *anchors;
     mbedtls_x509_crt certificate; /* the client's; version 0: none */
     mbedtls_pk_context key;
     struct tls_cert own; /* what texts need of it */

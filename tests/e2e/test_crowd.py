@@ -1,13 +1,18 @@
 """Thousands of local programs, storms of them, and none of the descriptors that they want."""
 
+import fcntl
+import json
 import re
 import resource
+import signal
 import socket
+import struct
+import termios
 import threading
 import time
 
 import pytest
-from hawser_test import web
+from hawser_test import metrics, web
 from hawser_test.consumer import Consumer, assert_same
 from hawser_test.footprint import descriptors, is_sanitized, resident
 from hawser_test.hawserd import wait_until
@@ -178,3 +183,42 @@ def test_F48_one_that_stops_reading_slows_nobody(hawser, service, ca):
         assert time.monotonic() - began < 5
     for client in stopped:
         client.close() if not isinstance(client, web.Raw) else client.socket.close()
+
+
+def unread(sock):
+    return struct.unpack("i", fcntl.ioctl(sock, termios.FIONREAD, bytes(4)))[0]
+
+
+def test_F48_a_turn_of_the_loop_is_bounded_however_many_read(many, service):
+    """Hundreds ask at once for what is in memory. They are served in many turns of the loop, between
+    which links and timers have theirs; in order, and nobody is left out."""
+    readers, turn = 400, (2 << 20) + (512 << 10)
+    many.start().wait_state("live")
+    published = service.publish(100, size=1000)
+    with many.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait_events(len(published.ids))
+        each = sum(len(json.dumps(event, separators=(",", ":"))) for event in consumer.events)
+
+    def turns():
+        return metrics.scrape(many.runtime / "web.sock")["hawser_loop_stall_seconds"]["_count"]
+
+    crowd = [many.consumer() for _ in range(readers)]
+    try:
+        before = turns()
+        many.process.send_signal(signal.SIGSTOP)  # what they ask for is there in one turn
+        for consumer in crowd:
+            consumer.send(op="subscribe", **{"from": 0})
+        many.process.send_signal(signal.SIGCONT)
+        # It fits into their sockets: nobody reads, so nobody is served twice.
+        wait_until(lambda: all(unread(consumer.socket) > each for consumer in crowd), "all to have it", 60)
+        took = turns() - before
+        print(f"{took:.0f} turns for {readers} times {each} bytes")
+        assert took >= readers * each / turn
+        assert len({unread(consumer.socket) for consumer in crowd}) == 1
+        for consumer in crowd[::50]:
+            consumer.wait_events(len(published.ids), timeout=60)
+            assert_same(consumer.ids(), published.ids)
+    finally:
+        for consumer in crowd:
+            consumer.close()

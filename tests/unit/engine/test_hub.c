@@ -346,6 +346,34 @@ static void test_a_full_batch_says_again(void **state)
     close_hub(&probe);
 }
 
+/* Consumers are behind: events wait until that is over, and are told when it is. */
+static void test_events_wait_while_it_holds(void **state)
+{
+    struct probe probe;
+    struct hub_gap gap = {.reason = SESSION_GAP_OVERSIZE, .now_us = 1};
+    (void)state;
+    open_hub(&probe, 4u << 20, false, 0, 0);
+    assert_int_equal(put(&probe, "x", NULL), 0);
+    uint64_t bytes = hub_bytes(probe.hub);
+    assert_int_equal(bytes, fanout_get(hub_fanout(probe.hub), 0)->line.len);
+    hub_hold(probe.hub, true);
+    assert_int_equal(put(&probe, "x", NULL), ERR_AGAIN);
+    assert_int_equal(hub_bytes(probe.hub), bytes);
+    assert_int_equal(hub_gap(probe.hub, probe.stream, &gap), 0);
+    assert_true(hub_save(probe.hub, slice_str("k"), slice_str("v")) > 0);
+    hub_hold(probe.hub, true);
+    assert_int_equal(probe.room, 0);
+    hub_hold(probe.hub, false);
+    assert_int_equal(probe.room, 1);
+    assert_int_equal(put(&probe, "x", NULL), 0);
+    hub_hold(probe.hub, false);
+    hub_hold(probe.hub, true);
+    hub_hold(probe.hub, false); /* nobody waited */
+    assert_int_equal(probe.room, 1);
+    commit(&probe, 0);
+    close_hub(&probe);
+}
+
 /* Lines of one length, and a ring of just so many of them that a part is n lines, and one byte. */
 static void test_a_batch_is_bounded_by_its_part_of_the_ring(void **state)
 {
@@ -558,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_only_the_newest_position_of_a_batch),
         cmocka_unit_test(test_a_gap_that_forgets_takes_the_position_with_it),
         cmocka_unit_test(test_a_full_batch_says_again),
+        cmocka_unit_test(test_events_wait_while_it_holds),
         cmocka_unit_test(test_a_batch_is_bounded_by_its_part_of_the_ring),
         cmocka_unit_test(test_a_full_ring_says_again_and_loses_nothing),
         cmocka_unit_test(test_a_malformed_event_and_its_gap_share_a_batch),

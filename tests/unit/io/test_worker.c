@@ -147,6 +147,47 @@ static void test_submit_within_done(void **state)
     io_worker_stop(worker);
 }
 
+static int dones_at_the_end_of_the_turn;
+
+static void on_turn_over(void *arg)
+{
+    (void)arg;
+    dones_at_the_end_of_the_turn = dones;
+}
+
+static struct test_job chain[3];
+static struct io_idle *turn_over;
+
+static void done_chain(struct io_job *job)
+{
+    io_idle_arm(turn_over);
+    io_worker_submit(chain[0].worker, &chain[1].job);
+    io_worker_submit(chain[0].worker, &chain[2].job);
+    while (runs < 3) /* the second is done when the third has begun */
+        usleep(1000);
+    done(job);
+}
+
+/* A chain of jobs, each submitted when the last is done, leaves the others their turn. */
+static void test_what_is_done_meanwhile_is_for_the_next_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct io_worker *worker = start(f);
+
+    assert_int_equal(io_idle_new(f->loop, on_turn_over, NULL, &turn_over), 0);
+    for (int i = 0; i < 3; i++) {
+        chain[i] = make_job(f, worker, i);
+        chain[i].worker = worker;
+    }
+    chain[0].job.done = done_chain;
+    dones_at_the_end_of_the_turn = 0;
+    io_worker_submit(worker, &chain[0].job);
+    fixture_run(f, 3);
+    assert_int_equal(dones_at_the_end_of_the_turn, 1);
+    io_idle_close(turn_over);
+    io_worker_stop(worker);
+}
+
 static void test_the_loop_stops_a_worker_that_was_left(void **state)
 {
     struct io_worker *worker = start(*state);
@@ -164,6 +205,7 @@ int main(void)
         io_test(test_stop_waits_for_the_running_job_and_drops_the_rest),
         io_test(test_stop_within_done),
         io_test(test_submit_within_done),
+        io_test(test_what_is_done_meanwhile_is_for_the_next_turn),
         io_test(test_the_loop_stops_a_worker_that_was_left),
     };
 
