@@ -46,7 +46,7 @@
 #define DAEMON_HOLD_BYTES (4u << 20)
 #define DAEMON_RING_BYTES (8u << 20) /* hot tail; more where max_message asks for it */
 #define DAEMON_RING_ENTRIES 16384
-#define DAEMON_TURN_BYTES (2u << 20)    /* for all readers in one turn of the loop */
+#define DAEMON_TURN_BYTES (1u << 20)    /* in one turn, for the readers of each rota */
 #define DAEMON_AHEAD_BYTES (128u << 10) /* events that may come while a round of them goes on */
 
 enum daemon_phase {
@@ -93,8 +93,8 @@ struct daemon {
     struct report *report;      /* NULL: no service manager listens */
     struct buf framed;          /* lines in another form, on their way to an outlet's stream */
     struct io_idle *soon;       /* flush the hub and serve clients, once an iteration */
-    struct rota rota;           /* of the readers that can take something */
-    uint64_t round;             /* of it, */
+    struct rota hot, cold;      /* the readers that can take something: of the ring; of the store */
+    uint64_t round;             /* of the hot ones, */
     uint64_t round_began_bytes; /* and of hub_bytes() at its beginning */
     struct io_timer *commit_timer, *stop_timer, *sample_timer;
     struct io_signal *signals[3];

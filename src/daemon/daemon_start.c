@@ -251,7 +251,8 @@ int daemon_start(struct daemon *daemon, struct generation *generation, struct er
                               .settings = generation->configuration.settings,
                               .commit_took_ms = -1};
     buf_init(&daemon->framed, BUF_UNBOUNDED);
-    rota_init(&daemon->rota);
+    rota_init(&daemon->hot);
+    rota_init(&daemon->cold);
     daemon->state_dir = paths_state_dir(daemon->settings);
     daemon->runtime_dir = paths_runtime_dir(daemon->settings);
     int status = start_parts(daemon, err);

@@ -279,12 +279,14 @@ static int write_head(struct outlet *outlet)
     return status;
 }
 
-/* One whose socket is full hears of it when it is not: outlet_drained(). */
+/* One whose socket is full hears of it when it is not: outlet_drained(). Those that read of long
+ * ago have a rota of their own, so that what comes now waits for none of them. */
 void outlet_want(struct outlet *outlet)
 {
+    bool cold = outlet->subscribed && !outlet->sub.hot;
     if (io_stream_queued(outlet->stream) > 0)
         return;
-    rota_want(&outlet->daemon->rota, &outlet->place);
+    rota_want(cold ? &outlet->daemon->cold : &outlet->daemon->hot, &outlet->place);
     io_idle_arm(outlet->daemon->soon);
 }
 
@@ -356,13 +358,14 @@ static size_t serve(struct rota_place *place)
  * would be overtaken in the ring before their turn has come. */
 void outlets_turn(struct daemon *daemon)
 {
-    bool more = rota_run(&daemon->rota, DAEMON_TURN_BYTES, serve);
-    if (daemon->round != daemon->rota.rounds)
+    bool more = rota_run(&daemon->hot, DAEMON_TURN_BYTES, serve);
+    bool more_cold = rota_run(&daemon->cold, DAEMON_TURN_BYTES, serve);
+    if (daemon->round != daemon->hot.rounds)
         daemon->round_began_bytes = hub_bytes(daemon->hub);
-    daemon->round = daemon->rota.rounds;
+    daemon->round = daemon->hot.rounds;
     uint64_t ahead = hub_bytes(daemon->hub) - daemon->round_began_bytes;
     hub_hold(daemon->hub, more && ahead >= DAEMON_AHEAD_BYTES);
-    if (more)
+    if (more || more_cold)
         io_idle_arm(daemon->soon);
 }
 

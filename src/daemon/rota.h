@@ -17,7 +17,7 @@
 #include "base/list.h"
 
 /* Who is served counts as so many bytes at least: a system call costs as much as copying them. */
-#define ROTA_LEAST_BYTES 8192u
+#define ROTA_LEAST_BYTES 2048u
 
 struct rota_place {
     struct list_node node;
