@@ -80,7 +80,8 @@ void outlet_unsubscribe(struct outlet *outlet);
 void outlet_want(struct outlet *outlet);
 /* For on_drain of the stream's events. May end in on_end. */
 void outlet_drained(struct outlet *outlet, int status);
-/* Serves those that want it: of each rota about DAEMON_TURN_BYTES, and the rest in the next turn. */
+/* Serves those that want it: of each rota about DAEMON_TURN_BYTES, and the rest in the next turn.
+ */
 void outlets_turn(struct daemon *daemon);
 
 #endif

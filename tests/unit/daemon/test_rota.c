@@ -9,7 +9,7 @@
 
 #include "daemon/rota.h"
 
-enum { READERS = 1000, TURN = 2 << 20, PART = 256 << 10 };
+enum { READERS = 1000, TURN = 512 << 10, PART = 256 << 10 };
 
 /* A make-believe reader: it takes a part of what it has each time. */
 struct reader {
