@@ -73,7 +73,7 @@ int io_signal_start(struct io_loop *loop, int signum, void (*cb)(void *arg, int 
 void io_signal_close(struct io_signal *signal);
 
 /* ---- names ---- */
-#define IO_ADDRESSES_MAX 16 /* of one name; more are left out */
+#define IO_ADDRESSES_MAX 16 /* of one name; more are left out, and of neither family all */
 #define IO_LOOKUPS_MAX 320  /* threads in the resolver at once, one a name; more names wait */
 struct io_address {
     union {

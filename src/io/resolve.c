@@ -76,19 +76,39 @@ static void hub_unref_locked(struct hub *hub)
 
 /* ---- on the lookup's thread ---- */
 
-static void lookup_take_addresses(struct lookup *lookup, const struct addrinfo *list)
+static unsigned count_family(const struct addrinfo *list, int family)
 {
-    const struct addrinfo *ai;
+    unsigned count = 0;
 
-    for (ai = list; ai != NULL && lookup->count < IO_ADDRESSES_MAX; ai = ai->ai_next) {
-        struct io_address *address = &lookup->addresses[lookup->count];
+    for (; list != NULL; list = list->ai_next)
+        count += list->ai_family == family;
+    return count;
+}
 
-        if (ai->ai_family != AF_INET && ai->ai_family != AF_INET6)
+/* What is left for a family beside so many of the other: all, or half at least. */
+static unsigned places_beside(unsigned other)
+{
+    return other < IO_ADDRESSES_MAX / 2 ? IO_ADDRESSES_MAX - other : IO_ADDRESSES_MAX / 2;
+}
+
+static unsigned take_addresses(const struct addrinfo *list, struct io_address out[IO_ADDRESSES_MAX])
+{
+    unsigned count = 0;
+    unsigned left4 = places_beside(count_family(list, AF_INET6));
+    unsigned left6 = places_beside(count_family(list, AF_INET));
+
+    for (; list != NULL; list = list->ai_next) {
+        unsigned *left = list->ai_family == AF_INET    ? &left4
+                         : list->ai_family == AF_INET6 ? &left6
+                                                       : NULL;
+
+        if (left == NULL || *left == 0)
             continue;
-        memset(address, 0, sizeof *address);
-        memcpy(address, ai->ai_addr, ai->ai_addrlen);
-        lookup->count++;
+        --*left;
+        memset(&out[count], 0, sizeof out[count]);
+        memcpy(&out[count++], list->ai_addr, list->ai_addrlen);
     }
+    return count;
 }
 
 /* Returns getaddrinfo's own code. */
@@ -103,7 +123,7 @@ static int lookup_run(struct lookup *lookup, int flags)
                                    gai == EAI_SYSTEM ? strerror(errno) : gai_strerror(gai));
         return gai;
     }
-    lookup_take_addresses(lookup, list);
+    lookup->count = take_addresses(list, lookup->addresses);
     freeaddrinfo(list);
     if (lookup->count == 0)
         lookup->status = error_set(&lookup->err, ERR_DNS, "resolve %s: no address", lookup->host);

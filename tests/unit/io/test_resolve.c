@@ -80,6 +80,25 @@ static struct addrinfo *make_list(int n)
     return list;
 }
 
+/* `six` addresses fd00::1, fd00::2, ... before the rest of the list. */
+static struct addrinfo *make_both(int six, struct addrinfo *list)
+{
+    while (six > 0) {
+        struct addrinfo *ai = calloc(1, sizeof *ai);
+        struct sockaddr_in6 *in6 = calloc(1, sizeof *in6);
+
+        in6->sin6_family = AF_INET6;
+        in6->sin6_addr.s6_addr[0] = 0xfd;
+        in6->sin6_addr.s6_addr[15] = (uint8_t)six--;
+        ai->ai_family = AF_INET6;
+        ai->ai_addr = (struct sockaddr *)in6;
+        ai->ai_addrlen = sizeof *in6;
+        ai->ai_next = list;
+        list = ai;
+    }
+    return list;
+}
+
 void __wrap_freeaddrinfo(struct addrinfo *list)
 {
     while (list != NULL) {
@@ -96,6 +115,7 @@ int __wrap_getaddrinfo(const char *node, const char *service, const struct addri
 {
     struct in_addr v4;
     struct in6_addr v6;
+    int six, four;
 
     if (hints->ai_flags & AI_NUMERICHOST) {
         if (inet_pton(AF_INET, node, &v4) != 1 && inet_pton(AF_INET6, node, &v6) != 1)
@@ -119,6 +139,10 @@ int __wrap_getaddrinfo(const char *node, const char *service, const struct addri
         hang();
     if (strcmp(node, "nosuch") == 0)
         return EAI_NONAME;
+    if (sscanf(node, "six%dfour%d", &six, &four) == 2) {
+        *out = make_both(six, make_list(four));
+        return 0;
+    }
     *out = make_list(strncmp(node, "many", 4) == 0 ? atoi(node + 4) : 1);
     return 0;
 }
@@ -212,6 +236,29 @@ static void test_addresses_at_the_bound_and_past_it(void **state)
     assert_int_equal(at.count, IO_ADDRESSES_MAX);
     assert_int_equal(past.count, IO_ADDRESSES_MAX);
     assert_string_equal(past.last, "10.0.0.16:443");
+}
+
+/* However many a family has, the other is tried too. */
+static void test_both_families(void **state)
+{
+    static const struct {
+        const char *name, *last;
+        unsigned count;
+    } rows[] = {
+        {"six8four8", "10.0.0.8:443", 16},    {"six9four8", "10.0.0.8:443", 16},
+        {"six9four7", "10.0.0.7:443", 16},    {"six20four3", "10.0.0.3:443", 16},
+        {"six3four20", "10.0.0.13:443", 16},  {"six20four20", "10.0.0.8:443", 16},
+        {"six20four0", "[fd00::10]:443", 16}, {"six2four3", "10.0.0.3:443", 5},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct answer answer = {.f = *state};
+
+        ask(&answer, rows[i].name, GUARD_MS);
+        fixture_run(*state, 1);
+        assert_int_equal(answer.count, rows[i].count);
+        assert_string_equal(answer.last, rows[i].last);
+    }
 }
 
 static void test_hanging_name_times_out_and_holds_up_nobody(void **state)
@@ -423,6 +470,7 @@ int main(void)
         io_test(test_name),
         io_test(test_no_such_name),
         io_test(test_addresses_at_the_bound_and_past_it),
+        io_test(test_both_families),
         io_test(test_hanging_name_times_out_and_holds_up_nobody),
         io_test(test_cancel_while_the_thread_hangs),
         io_test(test_lookups_at_the_bound_and_past_it),
