@@ -355,7 +355,8 @@ static size_t serve(struct rota_place *place)
 }
 
 /* Events wait upstream where so many come during one round that those who read as fast as they come
- * would be overtaken in the ring before their turn has come. */
+ * would be overtaken in the ring before their turn has come. In a stop nothing comes any more, and
+ * what waits is to be stored. */
 void outlets_turn(struct daemon *daemon)
 {
     bool more = rota_run(&daemon->hot, DAEMON_TURN_BYTES, serve);
@@ -364,7 +365,7 @@ void outlets_turn(struct daemon *daemon)
         daemon->round_began_bytes = hub_bytes(daemon->hub);
     daemon->round = daemon->hot.rounds;
     uint64_t ahead = hub_bytes(daemon->hub) - daemon->round_began_bytes;
-    hub_hold(daemon->hub, more && ahead >= DAEMON_AHEAD_BYTES);
+    hub_hold(daemon->hub, more && ahead >= DAEMON_AHEAD_BYTES && daemon->phase == DAEMON_RUNNING);
     if (more || more_cold)
         io_idle_arm(daemon->soon);
 }

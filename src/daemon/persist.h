@@ -102,8 +102,8 @@ int persist_put_states(struct persist *persist, const struct store_state *states
 /* As of the newest commit or look at retention. */
 const struct store_info *persist_info(const struct persist *persist);
 const char *persist_trouble(const struct persist *persist); /* NULL, or what is wrong, for status */
-const char *
-persist_warning(const struct persist *persist); /* NULL, or what is not as it should be */
+/* NULL, or what is not as it should be and stops nothing. */
+const char *persist_warning(const struct persist *persist);
 uint64_t persist_commits(const struct persist *persist);
 /* How long commits took, in microseconds; of one that waited for space its last part. */
 const struct histogram *persist_commit_times(const struct persist *persist);
