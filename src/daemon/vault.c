@@ -90,6 +90,18 @@ static bool uses_rotated(struct vault *vault, const struct vault_secret *secret)
     return secret->rotated && secret->rotated_from == vault_source_hash(vault, secret);
 }
 
+/* If this is not what the last look saw, then the source is just being written, and the next look
+ * is to tell whatever it finds: that may be what the last one saw, but not what was used meanwhile.
+ */
+static int value_met(struct vault *vault, struct vault_secret *secret, struct error *err)
+{
+    int rc = source_value(vault, secret, err);
+    uint64_t hash = rc == 0 ? vault_hash(vault->salt, buf_slice(&vault->scratch)) : 0;
+    if (hash != secret->seen)
+        secret->seen = 0;
+    return rc;
+}
+
 int vault_value(struct vault *vault, size_t i, struct error *err)
 {
     struct vault_secret *secret = &vault->secrets[i];
@@ -105,7 +117,7 @@ int vault_value(struct vault *vault, size_t i, struct error *err)
         buf_wipe(&vault->scratch);
         return ERR_NOTFOUND;
     } else {
-        rc = source_value(vault, secret, err);
+        rc = value_met(vault, secret, err);
     }
     if (rc == 0 && redact_learn(&vault->redact, buf_slice(&vault->scratch)) != 0)
         rc = error_set(err, ERR_NOMEM, "secret: out of memory");

@@ -34,6 +34,25 @@ def test_F13_a_parked_stream_is_not_woken_by_nothing(hawser, service, ca):
     assert len(service.stats()["dials"]) == dials
 
 
+def test_F13_same_token_written_anew_under_our_eyes(chat, service):
+    """As `echo TOKEN >file` does it, emptied first: whoever was parked by that moment is woken, although no
+    look at the file has ever found another value."""
+    token = chat.directory / "token"
+    value = token.read_text()
+    with chat.consumer() as consumer:
+        consumer.subscribe()
+        for _ in range(8):
+            seen = len(consumer.notices)
+            token.write_text("")
+            assert chat.request(op="reconnect", stream="chat").get("ok") == "reconnect"
+            consumer.wait(lambda: any(n.get("state") == "parked" for n in consumer.notices[seen:]), "parked")
+            token.write_text(value)
+            consumer.wait(lambda: consumer.notices[-1].get("state") == "live", "live again")
+        published = service.publish(10)
+        consumer.wait_events(10)
+        assert_same(consumer.ids(), published.ids)
+
+
 def test_stream_has_a_log_level_of_its_own(hawser, service, ca):
     hawser.scaiwave(service, name="chat", ca=ca, start="oldest", log="error")
     hawser.scaiwave(service, name="loud", ca=ca, start="oldest", log="debug")

@@ -73,7 +73,8 @@ class Hawserd:
 
     def secret(self, name="token", value=TOKEN, mode=0o600):
         path = self.directory / name
-        path.write_text(value + "\n")
+        if not path.exists() or path.read_text() != value + "\n":  # else some stream reads it just now
+            path.write_text(value + "\n")
         path.chmod(mode)
         if value:
             self.secrets.add(value)
