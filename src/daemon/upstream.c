@@ -130,12 +130,19 @@ static int on_vault_options(void *arg, struct slice url, struct net_options *out
     return upstream_options(arg, url, false, out, err);
 }
 
+static void on_vault_tls(void *arg, unsigned http, const struct tls *tls)
+{
+    struct upstream *upstream = arg;
+    certificates_peer(&upstream->certificates, http, tls);
+}
+
 static const struct vault_events vault_events = {
     .on_ready = on_vault_ready,
     .on_fresh = on_vault_fresh,
     .on_failed = on_vault_failed,
     .on_expiring = on_vault_expiring,
     .options = on_vault_options,
+    .on_tls = on_vault_tls,
 };
 
 static void on_trust_changed(void *arg, const char *path)

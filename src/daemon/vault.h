@@ -46,6 +46,8 @@ struct vault_events {
     void (*on_expiring)(void *arg);
     /* How to make a request of the service. */
     int (*options)(void *arg, struct slice url, struct net_options *out, struct error *err);
+    /* What that request, of the profile's [http] section of this number, was made over. */
+    void (*on_tls)(void *arg, unsigned http, const struct tls *tls);
 };
 
 struct vault_user {

@@ -150,10 +150,25 @@ static bool is_about_token(int status)
     return status < 500 && status != 408 && status != 425 && status != 429;
 }
 
+/* Whose request it was, for on_tls and options: of several users, the first. */
+static struct vault_user *asker(struct vault *vault)
+{
+    return LIST_ENTRY(list_first(&vault->users), struct vault_user, node);
+}
+
+static void note_tls(struct vault *vault)
+{
+    const struct tls *tls = net_http_tls(vault->http);
+    if (tls != NULL && !list_empty(&vault->users))
+        asker(vault)->events->on_tls(asker(vault)->arg, vault->profile->auth.refresh, tls);
+}
+
 static void on_http(void *arg, const struct net_http_result *result)
 {
     struct vault *vault = arg;
     unsigned todo;
+    if (!result->failed)
+        note_tls(vault);
     vault->http = NULL;
     if (result->failed) {
         end_from_net(&vault->redact, &result->end, &vault->end);
@@ -176,7 +191,7 @@ static void on_http(void *arg, const struct net_http_result *result)
 
 static int send_refresh(struct vault *vault, struct profile_request *form, struct error *err)
 {
-    struct vault_user *user = LIST_ENTRY(list_first(&vault->users), struct vault_user, node);
+    struct vault_user *user = asker(vault);
     struct lookup lookup = {.vault = vault};
     struct net_options options;
     /* A source that changes while the answer is on its way outweighs it. */

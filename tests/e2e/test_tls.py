@@ -260,6 +260,18 @@ def test_F06_of_sync_at_another_host(hawser, service, ca, stoppable):
     assert hawser.log().count("the service's certificate of") == 1
 
 
+def test_F06_of_the_host_that_renews_tokens(hawser, service, ca, stoppable):
+    renews = stoppable(Service(ca.issue(end=day(2.01), tag="-renews")))
+    service.set(tokens=["access-1-secret"])
+    refresh = hawser.secret("refresh", "good-refresh")
+    hawser.scaiwave(service, ca=ca, start="oldest", refresh_token=f"file:{refresh}",
+                    connect__hosts=f"localhost:{renews.port}",
+                    **{"http:refresh.url": f"https://localhost:{renews.port}/v1/auth/refresh"})
+    hawser.start().wait_state("live")
+    assert [r["token"] for r in renews.stats()["refreshes"]] == ["good-refresh"]
+    assert_said_once(hawser, "localhost", "expires in 2 days")
+
+
 def test_F06_of_a_fallback_at_another_host(hawser, ca, stoppable):
     """Nothing but the fallback is ever up."""
     def refuse(connection):
