@@ -244,8 +244,8 @@ static struct upstream_link *find_free(struct upstream *upstream)
 /* What kept it from being dialled at all. */
 static enum profile_failure failure_of_dial(const struct upstream *upstream, int rc)
 {
-    bool trust = rc == ERR_TLS || upstream->trust.tls == NULL;
-    return upstream_cause(upstream, trust ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_TCP);
+    return upstream_cause(upstream,
+                          rc == ERR_TLS ? PROFILE_FAILURE_CREDENTIAL : PROFILE_FAILURE_TCP);
 }
 
 void links_dial(void *arg, uint64_t number, const struct profile_request *request)

@@ -229,7 +229,7 @@ void vault_ask(struct vault *vault)
     profile_request_fini(&form);
     if (rc == 0)
         return;
-    failed(vault, PROFILE_FAILURE_CREDENTIAL, err.text);
+    failed(vault, rc == ERR_NOMEM ? PROFILE_FAILURE_HTTP : PROFILE_FAILURE_CREDENTIAL, err.text);
     vault_do(vault, vault_core_lost(&vault->core, false, now_ms(vault)));
 }
 
