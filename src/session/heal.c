@@ -11,7 +11,8 @@
  *
  * Requests of a live link are its service's business too: one that says that the credential is of
  * no use any more tells of the link what it does not say itself (it is a ghost, connected and
- * silent), so that is followed. Every other refusal leaves the link alone.
+ * silent), so that is followed. Every other refusal leaves the link alone, and so does what kept us
+ * from asking the service at all: a secret that cannot be read just now, a proxy.
  */
 #include <stdio.h>
 
@@ -130,13 +131,32 @@ void session_live_forgot(struct session *s, struct session_actions *out)
         session_catchup_end(s, out);
 }
 
+/* And not ours, or a proxy's (RFC 9110 section 15.5.8). */
+static bool is_service_word(const struct profile_end *end)
+{
+    return end->kind == PROFILE_END_STATUS && end->code != 407;
+}
+
+static void ask_later(struct session *s, struct session_actions *out,
+                      const struct profile_policy_action *action, const struct profile_end *end,
+                      const char *why)
+{
+    struct session_catchup *sync = &s->sync;
+    int64_t delay = session_backoff_delay_ms(s, action, end, sync->failures++);
+    if (sync->unkeyed)
+        sync->next_ms = session_after(s, delay);
+    else if (session_doubts(s))
+        session_doubt_failed(s, out, delay, why);
+    else
+        session_audit_failed(s, out, delay, why);
+}
+
 void session_live_failed(struct session *s, struct session_actions *out,
                          const struct profile_end *end)
 {
     struct session_catchup *sync = &s->sync;
     char what[SESSION_TEXT], why[SESSION_TEXT + 16];
     struct profile_policy_action action = session_judge(s, end, what, sizeof(what));
-    int64_t delay;
 
     sync->request = 0;
     sync->use_next = false;
@@ -145,6 +165,10 @@ void session_live_failed(struct session *s, struct session_actions *out,
     switch (action.kind) {
     case PROFILE_POLICY_REFRESH:
     case PROFILE_POLICY_PARK:
+        if (!is_service_word(end)) {
+            ask_later(s, out, &action, end, why);
+            return;
+        }
         session_link_close(s, out, s->profile->connect.close_code);
         session_lost_to(s, out, &action, end, why);
         return;
@@ -157,13 +181,7 @@ void session_live_failed(struct session *s, struct session_actions *out,
     case PROFILE_POLICY_FRESH:
     case PROFILE_POLICY_FALLBACK:
     case PROFILE_POLICY_HOLD:
-        delay = session_backoff_delay_ms(s, &action, end, sync->failures++);
-        if (sync->unkeyed)
-            sync->next_ms = session_after(s, delay);
-        else if (session_doubts(s))
-            session_doubt_failed(s, out, delay, why);
-        else
-            session_audit_failed(s, out, delay, why);
+        ask_later(s, out, &action, end, why);
         return;
     }
 }
