@@ -185,19 +185,57 @@ void vault_lifetime(struct vault *vault)
 
 /* ---- telling ---- */
 
-static void tell_all(struct vault *vault, bool source_changed)
+static void tell(struct vault_user *user, bool source_changed)
+{
+    struct vault *vault = user->vault;
+    bool old = user->used != 0 && user->used != vault->generation;
+    user->tell_fresh |= user->waiting || user->refused || source_changed;
+    user->tell_expiring |= old && !user->waiting && vault->profile->auth.token != NULL;
+    user->waiting = user->refused = user->tell_failed = false;
+}
+
+static void tell_all(struct vault *vault)
 {
     struct list_node *node, *after;
     list_for_each(node, after, &vault->users)
-    {
-        struct vault_user *user = LIST_ENTRY(node, struct vault_user, node);
-        bool old = user->used != 0 && user->used != vault->generation;
-        user->tell_fresh |= user->waiting || user->refused || source_changed;
-        user->tell_expiring |= old && !user->waiting && vault->profile->auth.token != NULL;
-        user->waiting = user->refused = user->tell_failed = false;
-    }
+        tell(LIST_ENTRY(node, struct vault_user, node), false);
     vault->ready = true;
     io_idle_arm(vault->later);
+}
+
+/* There is another token than the one that it has read last, or nobody can say which secret is the
+ * token: then whatever has changed may help. */
+static bool has_another(struct vault_user *user)
+{
+    struct vault *vault = user->vault;
+    struct vault_secret *token = vault_token(vault);
+    struct error err;
+    if (token == NULL)
+        return true;
+    if (vault_value(vault, (size_t)(token - vault->secrets), &err) != 0)
+        return vault->profile->auth.refresh == PROFILE_NONE; /* whoever dials says why */
+    uint64_t hash = vault_hash(vault->salt, buf_slice(&vault->scratch));
+    buf_wipe(&vault->scratch);
+    return hash != user->token;
+}
+
+/* A source has changed. Who waits for a refresh was refused with the token, and goes on waiting
+ * where that is still the same: from what has changed comes a fresh one. */
+static void tell_changed(struct vault *vault)
+{
+    struct list_node *node, *after;
+    bool wanted = false;
+    list_for_each(node, after, &vault->users)
+    {
+        struct vault_user *user = LIST_ENTRY(node, struct vault_user, node);
+        if (user->waiting && !has_another(user))
+            wanted = true;
+        else
+            tell(user, true);
+    }
+    io_idle_arm(vault->later);
+    if (wanted)
+        vault_do(vault, vault_core_want(&vault->core, now_ms(vault)));
 }
 
 static void tell_failed(struct vault *vault)
@@ -363,7 +401,7 @@ void vault_do(struct vault *vault, unsigned todo)
                   "the fresh credential is in memory only, for it cannot be written; a restart now "
                   "needs a new sign-in");
     if (todo & VAULT_DO_TELL)
-        tell_all(vault, false);
+        tell_all(vault);
     if (todo & VAULT_DO_FAIL)
         fail(vault, (todo & VAULT_DO_GIVE_UP) != 0);
     if (todo & (VAULT_DO_MARK | VAULT_DO_STORE))
@@ -380,9 +418,9 @@ void vault_look_again(struct vault *vault)
     log_notice(vault_stream(vault), NULL, "a secret's source has changed");
     vault->generation++;
     vault_do(vault, vault_core_replaced(&vault->core, now_ms(vault)));
-    tell_all(vault, true);
     vault_lifetime(vault);
     vault_set_timer(vault);
+    tell_changed(vault); /* last: it may come back here */
 }
 
 /* ---- the users' side ---- */
@@ -418,8 +456,11 @@ struct slice vault_read(struct vault_user *user, const char *name, struct error 
         return none;
     }
     user->used = vault->generation;
-    if (vault_value(vault, i, err) == 0)
+    if (vault_value(vault, i, err) == 0) {
+        if (&vault->secrets[i] == vault_token(vault))
+            user->token = vault_hash(vault->salt, buf_slice(&vault->scratch));
         return buf_slice(&vault->scratch);
+    }
     if (vault->secrets[i].source == NULL && &vault->secrets[i] == vault_token(vault) &&
         vault->profile->auth.refresh != PROFILE_NONE)
         error_set(err, ERR_NOTFOUND, "secret %s is still to be fetched: %s", name,
@@ -444,13 +485,16 @@ void vault_wipe(struct vault_user *user)
 void vault_refresh(struct vault_user *user)
 {
     struct vault *vault = user->vault;
+    user->waiting = true;
     vault_look_again(vault); /* the watch may not have told yet */
-    if (user->used != vault->generation) {
+    if (!user->waiting)
+        return;
+    if (user->used != vault->generation && has_another(user)) {
+        user->waiting = false;
         user->tell_fresh = true;
         io_idle_arm(vault->later);
         return;
     }
-    user->waiting = true;
     vault_do(vault, vault_core_want(&vault->core, now_ms(vault)));
 }
 

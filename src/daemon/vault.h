@@ -57,6 +57,7 @@ struct vault_user {
     void *arg;
     const char *stream; /* for the log */
     uint64_t used;      /* generation that it has read last, 0: none */
+    uint64_t token;     /* hash of the token that it has read last, 0: none */
     bool ready, waiting, refused;
     bool tell_fresh, tell_failed, tell_expiring; /* on the next turn of the loop */
 };

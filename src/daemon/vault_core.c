@@ -167,7 +167,7 @@ unsigned vault_core_replaced(struct vault_core *core, int64_t now_ms)
     }
     core->state = VAULT_IDLE;
     core->wake_ms = INT64_MAX;
-    return todo | VAULT_DO_TELL;
+    return todo;
 }
 
 unsigned vault_core_keep(struct vault_core *core, int64_t now_ms)

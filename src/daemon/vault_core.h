@@ -64,7 +64,8 @@ unsigned vault_core_answered(struct vault_core *core, int64_t now_ms);
 unsigned vault_core_lost(struct vault_core *core, bool sent, int64_t now_ms);
 unsigned vault_core_refused(struct vault_core *core, int64_t now_ms); /* an answer, but no token */
 unsigned vault_core_stored(struct vault_core *core, bool written, int64_t now_ms);
-/* A source was given another value: what was rotated away from the old one counts no more. */
+/* A source was given another value: what was rotated away from the old one counts no more, and a
+ * refresh under way ends. Who waits for that is told by the shell, or wants another. */
 unsigned vault_core_replaced(struct vault_core *core, int64_t now_ms);
 /* A value that came otherwise than by a refresh is to be kept. */
 unsigned vault_core_keep(struct vault_core *core, int64_t now_ms);

@@ -241,6 +241,35 @@ def test_F13_a_refused_refresh_token_parks(rotating, service):
     rotating.wait_state("live")
 
 
+def test_F13_the_refresh_token_changes_while_it_is_used(rotating, service):
+    """Somebody signs in anew during a refresh that comes to nothing: it begins anew with the new one, and
+    nobody is told that there is a fresh token before there is."""
+    service.set(tokens=["none"], refresh_tokens=["another-refresh"], refresh_delay_ms=1000)
+    rotating.start()
+    service.wait(lambda stats: len(stats["refreshes"]) == 1, "the refresh")
+    rotating.secret("refresh", "another-refresh")
+    rotating.wait_state("live", "parked")
+    assert [r["token"] for r in service.stats()["refreshes"]] == ["good-refresh", "another-refresh"]
+    assert [dial["authorised"] for dial in service.stats()["dials"]] == [False, True]
+    rotating.wait_state("live")
+
+
+def test_F13_the_refresh_token_changes_twice(rotating, service):
+    """The second time while the stream, woken by the first, is being refused for the token that it still has:
+    that is to be refreshed, not tried once more."""
+    service.set(tokens=["none"], refresh_tokens=["another-refresh"])
+    rotating.start()
+    rotating.wait_state("parked")
+    service.set(refuse_delay_ms=1000)
+    rotating.secret("refresh", "half-wri")
+    service.wait(lambda stats: len(stats["dials"]) == 2, "a dial with the token that is no good")
+    rotating.secret("refresh", "another-refresh")
+    service.wait(lambda stats: len(stats["refreshes"]) == 2, "another refresh")
+    rotating.wait_state("live")
+    assert [r["token"] for r in service.stats()["refreshes"]] == ["good-refresh", "another-refresh"]
+    assert [dial["authorised"] for dial in service.stats()["dials"]] == [False, False, True]
+
+
 def test_a_changed_source_wins_over_what_is_kept(rotating, service):
     service.set(tokens=["none"])
     rotating.start()

@@ -194,18 +194,18 @@ static void test_replaced_meanwhile(void **state)
 {
     begin(true, 0);
     play("want", "mark");
-    play("replaced", "tell");
+    play("replaced", "");
     play("marked", "");
     expect_rest();
     play("want", "mark");
     play("marked", "ask");
-    play("replaced", "cancel tell");
+    play("replaced", "cancel");
     expect_rest();
     play("answered", "");
     play("want", "mark");
     play("marked", "ask");
     play("lost", "");
-    play("replaced", "tell");
+    play("replaced", "");
     expect_rest();
     play("want", "mark");
     play("marked", "ask");
@@ -296,6 +296,10 @@ static void test_random(void **state)
             todo = vault_core_refused(&core, now_ms);
         } else if (event == 5 && rand() % 8 == 0) {
             todo = vault_core_replaced(&core, now_ms);
+            if (wanted && core.state == VAULT_IDLE && rand() % 2 == 0)
+                wanted = false; /* the source has what is wanted */
+            else if (wanted)
+                todo |= vault_core_want(&core, now_ms);
         } else if (event == 6 && rand() % 4 == 0) {
             todo = vault_core_keep(&core, now_ms);
         } else if (now_ms >= vault_core_deadline_ms(&core)) {

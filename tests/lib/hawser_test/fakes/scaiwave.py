@@ -56,6 +56,7 @@ DEFAULTS = {
     # tokens were replaced, or another answer
     "refresh_ttl": 3600,
     "refresh_delay_ms": 0,
+    "refuse_delay_ms": 0,  # before a token that is no good is refused
     "refresh_lose": 0,
     "refresh_answer": None,
     # a cookie that each answer sets, and one that a handshake must have
@@ -184,6 +185,7 @@ class Service:
         if handshake.get("hang"):
             await asyncio.sleep(3600)
         if not good and not config["bad_token_upgrades"]:
+            await asyncio.sleep(config["refuse_delay_ms"] / 1000)
             return self.error(401, "SW_AUTH_INVALID_TOKEN", "token is not valid")
         ws = web.WebSocketResponse(autoping=False, autoclose=True, timeout=2, max_msg_size=1 << 22)
         if cookie:
