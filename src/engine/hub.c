@@ -318,7 +318,8 @@ static int push_gap(struct hub *hub, struct hub_stream *stream, const struct hub
         const struct fanout_entry *entry =
             fanout_push(hub->fanout, FANOUT_GAP, hub->next_seq, stream->id, no_type, line.len);
         struct store_record *record = add_record(hub, stream, entry, STORE_GAP, gap->now_us);
-        record->forget_position = gap->forget;
+        record->forget_position = record->has_key = gap->forget;
+        memcpy(record->key, flow_key_forget, sizeof(record->key));
         if (gap->forget && stream->turn[hub->filling].record != NULL) {
             stream->turn[hub->filling].record->position = (struct slice){NULL, 0};
             stream->turn[hub->filling].record = NULL;

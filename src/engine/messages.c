@@ -1,7 +1,8 @@
 /*
  * messages: what a link says. A frame may be many messages; of each, what it is (flow) comes before
- * what it says about the link (rules). A frame that finds no room in its middle is offered again,
- * and what was taken of it is skipped.
+ * what it says about the link (rules), but that positions begin anew comes first: they do with its
+ * own. A frame that finds no room in its middle is offered again, and what was taken of it is
+ * skipped.
  */
 #include <stdio.h>
 
@@ -31,6 +32,8 @@ static void do_rule(struct stream *stream, struct stream_link *link,
     case PROFILE_RULE_IGNORE:
     case PROFILE_RULE_SNAPSHOT:
         return; /* the message says what they came to */
+    case PROFILE_RULE_FORGET:
+        return; /* it was done first */
     case PROFILE_RULE_ALIVE:
         stream_post_link(stream, SESSION_EV_ACKED, link->number, NULL);
         return;
@@ -54,13 +57,21 @@ static void do_rule(struct stream *stream, struct stream_link *link,
     case PROFILE_RULE_RECONNECT:
     case PROFILE_RULE_REFRESH:
     case PROFILE_RULE_FRESH:
-    case PROFILE_RULE_FORGET:
     case PROFILE_RULE_GAP:
     case PROFILE_RULE_HOLD:
     case PROFILE_RULE_PARK:
         post_rule(stream, link->number, rule);
         return;
     }
+}
+
+/* Where the message is offered again there is nothing left to forget. */
+static void forget_first(struct stream *stream, uint64_t number,
+                         const struct profile_message *message)
+{
+    for (size_t i = 0; i < message->n_actions; i++)
+        if (message->actions[i].action->kind == PROFILE_RULE_FORGET)
+            post_rule(stream, number, &message->actions[i]);
 }
 
 static void do_rules(struct stream *stream, struct stream_link *link,
@@ -166,6 +177,7 @@ int stream_message(struct stream *stream, uint64_t number, enum stream_message_t
             skip--;
             continue;
         }
+        forget_first(stream, number, &message);
         if (!take(stream, link, &message, payload, type == STREAM_BINARY)) {
             link->blocked = true;
             return ERR_AGAIN;

@@ -25,11 +25,27 @@ static struct slice unless_empty(struct slice s)
     return s.len > 0 ? s : slice_make(NULL, 0);
 }
 
+enum { KEY_KIND = 15, KEY_POSITION = 1 }; /* the byte that says it, and the bit */
+
+bool event_key_is_position(const uint8_t key[16])
+{
+    return (key[KEY_KIND] & KEY_POSITION) != 0;
+}
+
 static void set_key(const uint8_t hash_key[16], struct slice what, struct flow_event *event)
 {
     event->has_key = what.ptr != NULL;
+    if (!event->has_key)
+        return;
+    siphash128(hash_key, what.ptr, what.len, event->key);
+    event->key[KEY_KIND] &= (uint8_t)~KEY_POSITION;
+}
+
+static void set_position_key(const struct event_maker *maker, struct flow_event *event)
+{
+    set_key(maker->position_key, event->position, event);
     if (event->has_key)
-        siphash128(hash_key, what.ptr, what.len, event->key);
+        event->key[KEY_KIND] |= KEY_POSITION;
 }
 
 static void make_key(const struct event_maker *maker, struct flow_event *event)
@@ -39,10 +55,10 @@ static void make_key(const struct event_maker *maker, struct flow_event *event)
         if (event->id.ptr != NULL)
             set_key(maker->id_key, event->id, event);
         else
-            set_key(maker->position_key, event->position, event);
+            set_position_key(maker, event);
         return;
     case PROFILE_DEDUP_POSITION:
-        set_key(maker->position_key, event->position, event);
+        set_position_key(maker, event);
         return;
     case PROFILE_DEDUP_HASH:
         set_key(maker->payload_key, event->data, event);

@@ -1,7 +1,8 @@
 /*
  * event.h: from a message to the event it stands for, before anyone asks whether it is new.
  *
- * Decides: the dedup key, the form of the data, and what is malformed about it.
+ * Decides: the dedup key, the form of the data, and what is malformed about it. Whether a key is
+ * made of a position can be told by the key: when positions begin anew, these keys mean nothing.
  * Leaves: duplicates, `advances` and order to flow.c. Owns: nothing; the event borrows from the
  * message. Fails: never; what is wrong is said in .malformed, and the event goes its way.
  */
@@ -22,5 +23,7 @@ void event_maker_init(struct event_maker *maker, const struct profile *profile,
 /* raw: the message's bytes, .ptr NULL for an item of a page. */
 void event_make(const struct event_maker *maker, const struct profile_message *message,
                 struct slice raw, bool binary, struct flow_event *out);
+
+bool event_key_is_position(const uint8_t key[16]);
 
 #endif

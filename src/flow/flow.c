@@ -116,14 +116,36 @@ void flow_reset(struct flow *flow, struct slice position)
     flow->succession = false;
     flow_doubt(flow, false);
     window_clear(&flow->window);
+    flow->by_position = false;
     begin_at(flow, position);
     flow->page = (struct flow_page_result){0};
     flow->mode = FLOW_MODE_PASS;
 }
 
-void flow_dedup_load(struct flow *flow, const uint8_t key[16])
+/* ---- what is known ---- */
+
+const uint8_t flow_key_forget[16]; /* zero: no event's key is, but one in 2^128 */
+
+static void know(struct flow *flow, const uint8_t key[16])
 {
     window_add(&flow->window, key);
+    flow->by_position = flow->by_position || event_key_is_position(key);
+}
+
+static void forget_positions(struct flow *flow)
+{
+    if (flow->by_position)
+        window_drop(&flow->window, event_key_is_position);
+    flow->by_position = false;
+}
+
+void flow_dedup_load(struct flow *flow, const uint8_t key[16])
+{
+    if (memcmp(key, flow_key_forget, sizeof flow_key_forget) == 0) {
+        forget_positions(flow);
+        return;
+    }
+    know(flow, key);
     owed_pay(&flow->owed, key);
     epoch_loaded(&flow->epoch);
 }
@@ -159,6 +181,7 @@ static void begin_epoch(struct flow *flow, const struct flow_event *event)
     memcpy(text, flow->position.text, flow->position.len);
     gap.after = slice_make(text, flow->position.len);
     begin_at(flow, slice_make(NULL, 0));
+    forget_positions(flow);
     owed_forget(&flow->owed);
     flow->gap(flow->sink_arg, &gap);
 }
@@ -238,7 +261,7 @@ static void note_emitted(struct flow *flow, const struct flow_event *event, bool
     }
     flow->stats.emitted++;
     if (event->has_key) {
-        window_add(&flow->window, event->key);
+        know(flow, event->key);
         owed_pay(&flow->owed, event->key);
     }
     if (advances) {
@@ -575,6 +598,7 @@ void flow_forget(struct flow *flow)
 {
     flow_doubt(flow, false);
     begin_at(flow, slice_make(NULL, 0));
+    forget_positions(flow);
     owed_forget(&flow->owed);
 }
 

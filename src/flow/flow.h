@@ -10,7 +10,9 @@
  * Identity: by [event] dedup: the id, else the position; an event with neither is never a
  * duplicate. The window holds the newest `dedup_window` keys. A key enters the window when the sink
  * took the event; if the store then fails, the whole flow is made anew from disk (flow_reset), so
- * a key never outlives an event that was not kept. An empty id or position is none.
+ * a key never outlives an event that was not kept. An empty id or position is none. Where positions
+ * begin anew, those of before say nothing any more: keys that are made of them leave the window,
+ * and flow_key_forget among the keys on disk says so to the next life.
  *
  * Position: with compare = int it goes up only; an unknown id below it is emitted and counted as
  * late. With compare = opaque the last one emitted wins. A duplicate's position moves
@@ -127,6 +129,8 @@ void flow_reset(struct flow *flow, struct slice position);
  * disk from its first event on is that event's own: the service may take the other for "the oldest
  * there is", and then say nothing of what it has thrown away. */
 void flow_start(struct flow *flow, struct slice position);
+/* To be stored with the gap that a dropped position leaves, in its place among the events' keys. */
+extern const uint8_t flow_key_forget[16];
 /* Adds a key from disk, oldest first; of more than dedup_window the oldest fall out. */
 void flow_dedup_load(struct flow *flow, const uint8_t key[16]);
 
@@ -237,7 +241,8 @@ void flow_learn(struct flow *flow, struct slice position);
 
 /* To resume from; .ptr NULL = none; borrowed till the next call. */
 struct slice flow_position(const struct flow *flow);
-void flow_forget(struct flow *flow); /* drops the position */
+/* Drops the position, and what is known by a position alone. */
+void flow_forget(struct flow *flow);
 
 struct flow_stats {
     uint64_t emitted; /* without the ephemeral ones */

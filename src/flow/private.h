@@ -48,6 +48,7 @@ struct flow {
     bool closer; /* messages that pass are looked at more closely */
     bool doubt;  /* something may be missing before the next event of the link */
     struct window window;
+    bool by_position; /* keys of positions are in it */
     struct flow_stats stats;
     struct position position;
     bool learnt; /* the position is of no event, and not on disk */

@@ -107,6 +107,22 @@ const uint8_t *window_newest(const struct window *window)
     return window->count > 0 ? window->ring[ring_index(window, window->count - 1)] : NULL;
 }
 
+/* What is kept moves to the old end, so no key is written over before it was read. */
+void window_drop(struct window *window, bool (*is)(const uint8_t key[16]))
+{
+    uint32_t count = window->count, oldest = window->oldest;
+
+    window_clear(window);
+    window->oldest = oldest;
+    for (uint32_t n = 0; n < count; n++) {
+        uint8_t key[16];
+
+        memcpy(key, window->ring[ring_index(window, n)], sizeof key);
+        if (!is(key))
+            window_add(window, key);
+    }
+}
+
 void window_add(struct window *window, const uint8_t key[16])
 {
     uint32_t at = find(window, key);

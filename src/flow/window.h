@@ -39,5 +39,7 @@ bool window_has(const struct window *window, const uint8_t key[16]);
 const uint8_t *window_newest(const struct window *window);
 /* A key that is there already stays where it is. */
 void window_add(struct window *window, const uint8_t key[16]);
+/* Without those that are so; the others keep their order. Looks at all of them. */
+void window_drop(struct window *window, bool (*is)(const uint8_t key[16]));
 
 #endif

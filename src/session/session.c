@@ -137,6 +137,7 @@ void session_forget(struct session *s, struct session_actions *out, const char *
     s->has_position = false;
     session_do(out, SESSION_DO_FORGET);
     session_gap(out, SESSION_GAP_EPOCH, why);
+    s->owes_no_resume = s->owes_no_position = false; /* of the same place, and this says it */
 }
 
 /* ---- the link ---- */

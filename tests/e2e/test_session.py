@@ -263,6 +263,35 @@ def test_F42_the_service_says_the_position_is_gone(feed, peer):
         assert_same(consumer.ids(), wanted)
 
 
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_F42_a_position_of_before_says_nothing_in_the_next_life(feed, peer, how):
+    """The service was restored and counts anew; events are known by their position alone."""
+    hawser = live(feed("""
+[on restored]
+match = /type == "restored"
+do = forget, ignore
+""", profile=PROFILE.replace("dedup = id", "dedup = position")))
+    with hawser.consumer() as consumer:
+        consumer.subscribe()
+        peer.publish(6, of="before")
+        consumer.wait_events(6)
+        peer.send({"type": "restored"})
+        consumer.wait_gap("epoch")
+        peer.events.clear()
+        peer.publish(2, of="after")
+        consumer.wait_events(8)
+    hawser.stop() if how == "stop" else hawser.kill()
+    peer.publish(2, live=False, of="after")
+    live(hawser)
+    peer.publish(1, of="after")
+    with hawser.consumer() as consumer:
+        consumer.subscribe(**{"from": "oldest"})
+        consumer.wait_events(11)
+        assert [(event["data"]["of"], event["data"]["n"]) for event in consumer.events] == \
+            [("before", n) for n in range(1, 7)] + [("after", n) for n in range(1, 6)]
+        assert [gap["reason"] for gap in consumer.gaps] == ["epoch"]
+
+
 # ---- acknowledgements ----
 
 def test_an_acknowledgement_goes_out_once_the_event_is_on_disk(feed, peer):

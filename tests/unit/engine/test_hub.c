@@ -324,6 +324,8 @@ static void test_a_gap_that_forgets_takes_the_position_with_it(void **state)
     hub_flush(probe.hub);
     assert_null(probe.flying->records[0].position.ptr);
     assert_true(probe.flying->records[1].forget_position);
+    assert_true(probe.flying->records[1].has_key);
+    assert_memory_equal(probe.flying->records[1].key, flow_key_forget, 16);
     assert_int_equal(probe.flying->records[1].kind, STORE_GAP);
     assert_non_null(memmem(probe.flying->records[1].line.ptr, probe.flying->records[1].line.len,
                            "\"reason\":\"epoch\"", 16));

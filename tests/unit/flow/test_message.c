@@ -274,6 +274,46 @@ static void test_what_the_sink_refuses_has_not_happened(void **state)
     }
 }
 
+/* Where positions begin anew, those of before name other events; ids go on. */
+static void test_what_a_position_alone_says_is_forgotten_with_it(void **state)
+{
+    struct rig rig;
+    uint8_t old[16], id[16];
+
+    rig_open(&rig, PROFILE_DEDUP_POSITION, PROFILE_COMPARE_INT);
+    live(&rig, "a", "1");
+    memcpy(old, rig.last.key, 16);
+    live(&rig, "b", "2");
+    assert_int_equal(live(&rig, "c", "1"), FLOW_DUPLICATE);
+    flow_forget(rig.flow);
+    assert_int_equal(live(&rig, "c", "1"), FLOW_EMITTED);
+    assert_int_equal(live(&rig, "c", "1"), FLOW_DUPLICATE);
+    assert_int_equal(live(&rig, "d", "2"), FLOW_EMITTED);
+    /* And so in the next life. */
+    flow_reset(rig.flow, SLICE("5"));
+    flow_dedup_load(rig.flow, old);
+    assert_int_equal(live(&rig, "a", "1"), FLOW_DUPLICATE);
+    flow_dedup_load(rig.flow, flow_key_forget);
+    assert_int_equal(live(&rig, "e", "1"), FLOW_EMITTED);
+    rig_close(&rig);
+
+    rig_open(&rig, PROFILE_DEDUP_ID, PROFILE_COMPARE_INT);
+    live(&rig, "a", "1");
+    memcpy(id, rig.last.key, 16);
+    live(&rig, NULL, "2");
+    memcpy(old, rig.last.key, 16);
+    flow_forget(rig.flow);
+    assert_int_equal(live(&rig, "a", "1"), FLOW_DUPLICATE);
+    assert_int_equal(live(&rig, NULL, "2"), FLOW_EMITTED);
+    flow_reset(rig.flow, SLICE("5"));
+    flow_dedup_load(rig.flow, id);
+    flow_dedup_load(rig.flow, old);
+    flow_dedup_load(rig.flow, flow_key_forget);
+    assert_int_equal(live(&rig, "a", "1"), FLOW_DUPLICATE);
+    assert_int_equal(live(&rig, NULL, "2"), FLOW_EMITTED);
+    rig_close(&rig);
+}
+
 static void test_reset_is_as_on_disk(void **state)
 {
     uint8_t key[16];
@@ -329,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_binary_is_kept_whole),
         cmocka_unit_test(test_ephemeral_has_neither_key_nor_position),
         cmocka_unit_test(test_what_the_sink_refuses_has_not_happened),
+        cmocka_unit_test(test_what_a_position_alone_says_is_forgotten_with_it),
         cmocka_unit_test(test_reset_is_as_on_disk),
         cmocka_unit_test(test_keys_hang_on_the_hash_key_alone),
     };
