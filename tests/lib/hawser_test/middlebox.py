@@ -66,6 +66,8 @@ class Middlebox:
 
     def stop(self):
         self.stopped.set()
+        with contextlib.suppress(OSError):  # it was stopped before
+            self.listener.shutdown(socket.SHUT_RDWR)  # else accept() goes on, and has one more
         self.listener.close()
         for thread in self.threads:
             thread.join(5)

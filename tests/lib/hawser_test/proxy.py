@@ -1,6 +1,7 @@
 """HTTP proxies: squid and tinyproxy as Debian ships them, and one that does as a test says."""
 
 import base64
+import contextlib
 import os
 import re
 import shutil
@@ -175,6 +176,8 @@ class ScriptedProxy:
         copy(client, server)
 
     def stop(self):
+        with contextlib.suppress(OSError):  # it was stopped before
+            self.listener.shutdown(socket.SHUT_RDWR)  # else accept() goes on, and has one more
         self.listener.close()
         for sock in self.open:
             sock.close()

@@ -1,6 +1,7 @@
 """A server made of a plain socket, for what no proper server would send."""
 
 import base64
+import contextlib
 import hashlib
 import socket
 import ssl
@@ -50,6 +51,8 @@ class RawServer:
             sock.close()
 
     def stop(self):
+        with contextlib.suppress(OSError):  # it was stopped before
+            self.listener.shutdown(socket.SHUT_RDWR)  # else accept() goes on, and has one more
         self.listener.close()
         for sock in self.open:
             try:

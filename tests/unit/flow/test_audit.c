@@ -243,7 +243,9 @@ static void test_another_epoch(void **state)
 {
     struct rig rig;
 
-    open_epoch(&rig, 1000, 1200);
+    open_epoch(&rig, 1000, 1199);
+    assert_int_equal(live(&rig, NULL, "1200"), FLOW_EMITTED);
+    assert_log(&rig, "!@1200+ ");
     below(&rig, 1, 7);
     assert_position(&rig, "1200");
     assert_log(&rig, "!new1@1 !new2@2 !new3@3 !new4@4 !new5@5 !new6@6 !new7@7 ");
@@ -254,6 +256,9 @@ static void test_another_epoch(void **state)
     below(&rig, 8, 9);
     assert_log(&rig, "?1200>8! !new8@8+ !new9@9+ ");
     assert_position(&rig, "9");
+    /* Another event than the one that had this position. */
+    assert_int_equal(live(&rig, NULL, "1200"), FLOW_EMITTED);
+    assert_int_equal(live(&rig, "1199", "1199"), FLOW_DUPLICATE);
     rig_close(&rig);
 }
 
