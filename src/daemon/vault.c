@@ -124,11 +124,13 @@ int vault_value(struct vault *vault, size_t i, struct error *err)
     return rc;
 }
 
-bool vault_look(struct vault *vault)
+bool vault_look(struct vault *vault, bool programs_only)
 {
     bool changed = false;
     for (size_t i = 0; i < vault->n_secrets; i++) {
         struct vault_secret *secret = &vault->secrets[i];
+        if (programs_only && !secret_is_exec(secret->source))
+            continue;
         uint64_t hash = secret->source != NULL ? source_hash(vault, secret) : 0;
         if (hash == secret->seen)
             continue;
@@ -413,7 +415,7 @@ void vault_do(struct vault *vault, unsigned todo)
 
 void vault_look_again(struct vault *vault)
 {
-    if (!vault->ready || !vault_look(vault))
+    if (!vault->ready || !vault_look(vault, false))
         return;
     log_notice(vault_stream(vault), NULL, "a secret's source has changed");
     vault->generation++;

@@ -259,7 +259,7 @@ static bool must_ask_first(struct vault *vault)
 /* The first run, before anybody could ask. */
 static void begin(struct vault *vault, bool trouble)
 {
-    (void)vault_look(vault);
+    (void)vault_look(vault, false);
     vault_lifetime(vault);
     if (trouble)
         vault->core.refresh_at_ms = now_ms(vault) + VAULT_AGAIN_MS;
@@ -286,7 +286,7 @@ void vault_programs_done(struct vault *vault)
         begin(vault, trouble != NULL);
         return;
     }
-    (void)vault_look(vault);
+    (void)vault_look(vault, true); /* files that have changed are told of by their watch */
     vault_do(vault, trouble != NULL ? vault_core_lost(&vault->core, false, now_ms(vault))
                                     : vault_core_answered(&vault->core, now_ms(vault)));
 }

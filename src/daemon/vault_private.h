@@ -83,8 +83,8 @@ int vault_value(struct vault *vault, size_t i, struct error *err);
 uint64_t vault_source_hash(struct vault *vault, const struct vault_secret *secret);
 /* Of all sources but programs, which may say something else each time. */
 uint64_t vault_sources_hash(struct vault *vault);
-/* Looks at all sources; true if one is not what it was. */
-bool vault_look(struct vault *vault);
+/* Looks at all sources, or at what programs have said; true if one is not what it was. */
+bool vault_look(struct vault *vault, bool programs_only);
 /* And tells, if so. */
 void vault_look_again(struct vault *vault);
 void vault_write_now(struct vault *vault);
