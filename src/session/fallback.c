@@ -204,6 +204,11 @@ void session_fallback_go(struct session *s, struct session_actions *out)
 static void delivers(struct session *s, struct session_actions *out)
 {
     struct session_fallback *fallback = &s->fallback;
+    if (s->woke_ms >= 0 &&
+        (s->profile->fallback.transport == PROFILE_LONGPOLL || !fallback->open)) {
+        s->whole_ms = s->now_ms; /* it has answered since */
+        s->woke_ms = -1;
+    }
     if (fallback->open)
         return;
     fallback->open = true;

@@ -184,6 +184,7 @@ bool session_is_whole(const struct session *s);
 void session_woken(struct session *s, int64_t rx_ms);
 /* Plans SAVE for when time alone will have brought news. */
 void session_plan_save(struct session *s);
+void session_begin_step(struct session *s);
 /* SAVE, if the step has brought news: its last action. */
 void session_end_step(struct session *s, struct session_actions *out);
 

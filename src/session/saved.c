@@ -73,10 +73,15 @@ void session_save(const struct session *session, int64_t now_ms, struct session_
 
 /* ---- when ---- */
 
-/* A link that was live when the machine fell asleep may be one in name only: it has yet to show. */
+/* A link that was live when the machine fell asleep may be one in name only: it has yet to show. So
+ * has a fallback: by its next page, or, where it streams, by outliving the silence that ends it. */
 bool session_is_whole(const struct session *s)
 {
-    return s->state == SESSION_LIVE ? s->woke_ms < 0 : s->fallback.open;
+    bool live = s->state == SESSION_LIVE, up = live || s->fallback.open;
+    if (!up || s->woke_ms < 0)
+        return up;
+    return !live && s->profile->fallback.transport != PROFILE_LONGPOLL &&
+           s->now_ms - s->woke_ms > s->profile->fallback.idle_ms;
 }
 
 void session_woken(struct session *s, int64_t rx_ms)
@@ -106,6 +111,14 @@ void session_plan_save(struct session *s)
         consider(s, s->now_ms + (max_age / 8 > SESSION_CALM_MS ? max_age / 8 : SESSION_CALM_MS),
                  &next);
     s->save_at_ms = next;
+}
+
+/* A stream that is silent makes no steps: at its end it was whole until then. */
+void session_begin_step(struct session *s)
+{
+    if (s->state != SESSION_LIVE && s->profile->fallback.transport != PROFILE_LONGPOLL &&
+        session_is_whole(s))
+        s->whole_ms = s->now_ms;
 }
 
 void session_end_step(struct session *s, struct session_actions *out)

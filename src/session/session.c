@@ -471,6 +471,7 @@ int session_step(struct session *session, const struct session_event *event,
         session_pulse_rx(&s->pulse, event->last_rx_ms);
         session_woken(s, event->last_rx_ms);
     }
+    session_begin_step(s);
     s->by_flap = false;
     dispatch(s, event, out);
     session_end_step(s, out);

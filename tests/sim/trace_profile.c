@@ -31,6 +31,7 @@ static const struct {
     FIELD("fallback", fallback.exists, FLAG),
     FIELD("fallback.transport", fallback.transport, TRANSPORT),
     FIELD("fallback.after", fallback.after, COUNT),
+    FIELD("fallback.idle", fallback.idle_ms, TIME),
     FIELD("fallback.retry_primary", fallback.retry_primary_ms, TIME),
     FIELD("position.max_age", position.max_age_ms, TIME),
     FIELD("position.contiguous", position.contiguous, FLAG),
