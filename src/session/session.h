@@ -453,7 +453,7 @@ struct session {
     int64_t accepted_ms; /* of the link, -1: not yet */
     int64_t save_at_ms;  /* news that only time brings, SESSION_NEVER: none */
     int64_t whole_ms;    /* when the stream last delivered all, INT64_MIN: never */
-    int64_t woke_ms;     /* the machine slept until then, and what was up was not heard since; or -1 */
+    int64_t woke_ms;     /* a sleep ended then, and what was up was not heard since; or -1 */
     bool save_due;       /* at the end of the step */
 
     struct session_leaver leaver;
