@@ -127,16 +127,43 @@ bool copies_missing(const struct flow *flow)
     return waiting > copies_among(&flow->unkeyed, flow->unkeyed.count);
 }
 
+/* A known event that stands out of order: an old one once more, which says nothing of what stands
+ * before it. Of that, newest is the furthest position, and fresh: not all of it is known. */
+static bool is_repeated(const struct flow *flow, const struct flow_event *event,
+                        struct slice newest, bool fresh)
+{
+    if (flow->position.compare == PROFILE_COMPARE_INT && event->position.ptr != NULL &&
+        newest.ptr != NULL)
+        return position_compare(event->position, newest) < 0;
+    return fresh;
+}
+
+static struct slice further(const struct flow *flow, struct slice newest, struct slice position)
+{
+    if (flow->position.compare != PROFILE_COMPARE_INT || position.ptr == NULL)
+        return newest;
+    return newest.ptr == NULL || position_compare(position, newest) > 0 ? position : newest;
+}
+
 void copies_switch(struct flow *flow, struct lane *successor)
 {
     const struct flow_event *event = hold_front(&successor->hold);
-    bool repeats = flow->repeats;
+    bool repeats = flow->repeats, fresh = false;
+    struct slice newest = {NULL, 0};
     size_t seen = 0, known = 0;
 
     for (; event != NULL; event = hold_next(&successor->hold, event)) {
+        bool duplicate = flow_is_duplicate(flow, event);
+
         if (unkeyed_is(event)) {
             seen++;
-        } else if (flow_is_duplicate(flow, event)) {
+            continue;
+        }
+        if (duplicate && is_repeated(flow, event, newest, fresh))
+            continue;
+        fresh = fresh || !duplicate;
+        newest = further(flow, newest, event->position);
+        if (duplicate) {
             known = seen; /* the order is the same: what stands before it was shown before it */
             repeats = repeats || (flow->has_link_key && event->has_key &&
                                   memcmp(event->key, flow->link_key, sizeof event->key) == 0);

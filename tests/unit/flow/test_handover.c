@@ -262,6 +262,37 @@ static void test_unkeyed_events_of_both(void **state)
     rig_close(&rig);
 }
 
+/* An old event once more says nothing of the unkeyed one that came before it on the successor. */
+static void test_unkeyed_before_an_old_event(void **state)
+{
+    const enum profile_compare compares[] = {PROFILE_COMPARE_INT, PROFILE_COMPARE_OPAQUE};
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct rig rig = {.profile = {.dedup = PROFILE_DEDUP_ID,
+                                      .compare = compares[i],
+                                      .connect.parallel = 2,
+                                      .unkeyed_sync = true,
+                                      .catchup.via = PROFILE_CATCHUP_HTTP}};
+
+        rig_open_profile(&rig, 5000, 65536);
+        live(&rig, "old", "1");
+        flow_succeed(rig.flow);
+        next_live(&rig, "a", "2");
+        next_live(&rig, NULL, NULL); /* 3 */
+        next_live(&rig, "c", "4");
+        next_live(&rig, "old", "1");
+        assert_int_equal(live(&rig, "a", "2"), FLOW_MET);
+        flow_switch(rig.flow);
+        assert_int_equal(flow_release(rig.flow), 0);
+        assert_true(flow_unkeyed(rig.flow));
+        item(&rig, "b", "3");
+        assert_false(page_of(&rig).unkeyed);
+        assert_int_equal(flow_release(rig.flow), 0);
+        assert_log(&rig, "!old@1+ !a@2+ b@3+ !c@4+ ");
+        rig_close(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +306,7 @@ int main(void)
         cmocka_unit_test(test_the_successors_hold_is_full),
         cmocka_unit_test(test_resets_end_it),
         cmocka_unit_test(test_unkeyed_events_of_both),
+        cmocka_unit_test(test_unkeyed_before_an_old_event),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
