@@ -119,12 +119,13 @@ static bool is_due(const struct feed *feed, unsigned position, bool first)
 
 /* Where it stands says what was stored before it and behind it. What was too large for the link
  * stands where sync brought it, behind what the link has shown since; and so does sync's copy of
- * what the link shows without a position, where both are stored. */
+ * what the link shows without a position, where both are stored, and what no link shows. */
 static bool is_landmark(const struct feed *feed, unsigned position)
 {
     enum event_kind kind = feed->service.events[position].kind;
     return feed->whole_seq[position] != 0 && !feed->stored_late[position] && kind != LATE &&
-           kind != OVERSIZE && !service_is_loose(feed, position);
+           kind != OVERSIZE && !(feed->kind == KIND_AUDITED && kind == GHOST) &&
+           !service_is_loose(feed, position);
 }
 
 static void check_nothing_lost(struct feed *feed)
