@@ -161,6 +161,9 @@ static void check_reasons(struct feed *feed)
         huge = huge || event->kind == HUGE;
         /* Shown twice it may be two, of which sync has brought one. */
         doubtful = doubtful || (event->kind == BROKEN && event->shown > 1);
+        /* A link has shown it, and the service had thrown it away before it could be stored. */
+        doubtful =
+            doubtful || (p <= service->floor_asked && event->shown > 0 && feed->whole_seq[p] == 0);
     }
     if (feed->gaps[SESSION_GAP_UPSTREAM] > 0 && !doubtful)
         what = "upstream, though sync had everything";
