@@ -2,13 +2,25 @@
 
 #include "flow/private.h"
 
+/* A message that is none, kept as it came: sync may have the event whole. */
+static bool is_broken(const struct flow_event *event)
+{
+    return event->malformed != NULL && event->id.ptr == NULL && event->position.ptr == NULL &&
+           !event->snapshot;
+}
+
 void copies_shown(struct flow *flow, const struct flow_event *event, bool fresh)
 {
     struct unkeyed *unkeyed = &flow->unkeyed;
     int at;
 
-    if (!event->has_key || unkeyed_is(event))
+    if (unkeyed_is(event))
         return;
+    if (!event->has_key) {
+        if (is_broken(event))
+            copies_missed(flow);
+        return;
+    }
     /* Had sync gone beyond a new event, it would have brought it. */
     at = fresh ? (int)unkeyed->count - 1 : unkeyed_find(unkeyed, event->key);
     if (at >= 0)

@@ -70,6 +70,32 @@ static void test_what_was_too_large_has_a_copy_too(void **state)
     rig_close(&rig);
 }
 
+/* Broken on the link, and whole in sync: that is not the copy of the unkeyed event behind it. */
+static void test_what_was_broken_has_a_copy_too(void **state)
+{
+    struct profile_message broken = message_of(NULL, NULL);
+    struct rig rig;
+
+    broken.json = false;
+    broken.fault = "no JSON";
+    open_unkeyed(&rig, PROFILE_COMPARE_INT);
+    live(&rig, "a", "1");
+    assert_int_equal(live(&rig, NULL, NULL), FLOW_UNKEYED); /* 2 */
+    assert_int_equal(flow_message(rig.flow, FLOW_LINK, &broken, SLICE("{\"c"), false, 0),
+                     FLOW_HELD);
+    assert_int_equal(live(&rig, NULL, NULL), FLOW_HELD); /* 4 */
+    assert_int_equal(live(&rig, "e", "5"), FLOW_HELD);
+    item(&rig, "b", "2");
+    item(&rig, "c", "3");
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_true(flow_unkeyed(rig.flow));
+    item(&rig, "d", "4");
+    assert_int_equal(flow_release(rig.flow), 0);
+    assert_false(flow_unkeyed(rig.flow));
+    assert_log(&rig, "!a@1+ b@2+ c@3+ ! d@4+ !e@5+ ");
+    rig_close(&rig);
+}
+
 static void test_sync_brings_nothing(void **state)
 {
     struct rig rig;
@@ -251,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_the_copy_of_sync_is_stored),
         cmocka_unit_test(test_what_is_held_itself_is_no_copy),
         cmocka_unit_test(test_what_was_too_large_has_a_copy_too),
+        cmocka_unit_test(test_what_was_broken_has_a_copy_too),
         cmocka_unit_test(test_sync_brings_nothing),
         cmocka_unit_test(test_the_copy_came_before),
         cmocka_unit_test(test_within_a_catch_up),
