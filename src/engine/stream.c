@@ -15,11 +15,10 @@ static int on_flow_event(void *arg, const struct flow_event *event)
     int status = hub_event(stream->hub, stream->hub_stream, event);
     if (status == 0 && event->malformed != NULL)
         stream_gap(stream, SESSION_GAP_MALFORMED, event->malformed);
-    if (status != ERR_LIMIT)
-        return status;
-    stream_gap(stream, SESSION_GAP_OVERSIZE,
-               "the event with its envelope is larger than hawser can keep");
-    return 0;
+    if (status == ERR_LIMIT)
+        stream_gap(stream, SESSION_GAP_OVERSIZE,
+                   "the event with its envelope is larger than hawser can keep");
+    return status;
 }
 
 static void on_oversize(struct stream *stream, const struct flow_gap *gap)

@@ -318,11 +318,11 @@ int flow_offer(struct flow *flow, struct flow_event *event, enum flow_result *re
     if (!event->ephemeral)
         event->resume = resume_with(flow, event, advances);
     rc = flow->sink(flow->sink_arg, event);
-    if (rc != 0) {
+    if (rc != 0 && rc != ERR_LIMIT) {
         *result = FLOW_AGAIN;
         return rc;
     }
-    if (event->resume.ptr != NULL) {
+    if (rc == 0 && event->resume.ptr != NULL) {
         flow->learnt = false;
         if (flow->audit.on)
             audit_advance(&flow->audit, event->resume);

@@ -80,8 +80,9 @@ struct flow_event {
     const char *malformed; /* NULL, or why this is said as a gap `malformed` besides */
 };
 
-/* 0: taken. ERR_AGAIN: no room now. Any other: the event is lost to us, the caller stops; flow
- * keeps nothing of it and answers as for ERR_AGAIN. */
+/* 0: taken. ERR_LIMIT: taken, but too large to be stored, and nothing that was to be stored with it
+ * is. ERR_AGAIN: no room now. Any other: the event is lost to us, the caller stops; flow keeps
+ * nothing of it and answers as for ERR_AGAIN. */
 typedef int (*flow_sink)(void *arg, const struct flow_event *event);
 
 enum flow_gap_reason {

@@ -10,6 +10,25 @@ static void open_audit(struct rig *rig, enum profile_compare compare, int64_t ov
     rig_open_profile(rig, 16, 65536);
 }
 
+/* Nothing is on disk, and the first event is too large to be: the next one's position is stored. A
+ * service that is asked from the start once more may have thrown away what we had. */
+static void test_the_first_cannot_be_stored(void **state)
+{
+    struct rig rig;
+
+    open_audit(&rig, PROFILE_COMPARE_INT, 0);
+    flow_start(rig.flow, SLICE("0"));
+    rig.refuse_at = 1;
+    rig.refuse_with = ERR_LIMIT;
+    assert_int_equal(live(&rig, "a", "1"), FLOW_EMITTED);
+    assert_int_equal(live(&rig, "a", "1"), FLOW_DUPLICATE);
+    live(&rig, "b", "2");
+    live(&rig, "c", "3");
+    assert_log(&rig, "!b@2+ !c@3 ");
+    assert_string_equal(rig.resume, "2");
+    rig_close(&rig);
+}
+
 static void test_what_the_link_did_not_bring(void **state)
 {
     struct rig rig;
@@ -335,6 +354,7 @@ static void test_an_audit_is_no_epoch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_first_cannot_be_stored),
         cmocka_unit_test(test_what_the_link_did_not_bring),
         cmocka_unit_test(test_a_suspect_that_the_link_brings),
         cmocka_unit_test(test_a_suspect_that_vanishes),
