@@ -177,10 +177,21 @@ static void switch_links(struct session *s, struct session_actions *out, bool up
     session_plan_save(s);
 }
 
+/* The old link has not come to where the new one begins, and nothing can be asked for what lies
+ * between. Of a quiet feed without positions that is nothing. */
+static void say_unmet(struct session *s, struct session_actions *out)
+{
+    if (s->profile->catchup.via != PROFILE_CATCHUP_NONE || s->sync.held)
+        session_lost_sight(s, out);
+    session_say_owed(s, out);
+}
+
 static void take_over(struct session *s, struct session_actions *out, bool met, const char *why)
 {
     switch_links(s, out, true);
     if (met || s->profile->catchup.via != PROFILE_CATCHUP_HTTP || !s->has_position) {
+        if (!met)
+            say_unmet(s, out);
         session_release(s, out);
         session_doubt_on(s, out);
         return;
